@@ -1,0 +1,16 @@
+//! WHAT was asked and what came of it: pure data and the rules of its shape.
+//!
+//! Knows nothing of wasm, files, policy or time; every other folder may import this one.
+
+mod plan;
+mod references;
+mod report;
+mod request;
+mod size;
+
+pub use plan::{Link, Plan, PlanError, Planned, Problem, Step, Tools, argument_error, too_large};
+pub(crate) use references::describe;
+pub use references::{CallRef, Pointer, Reference};
+pub use report::{CallError, ErrorKind, Outcome, Report, Status, Usage};
+pub use request::{Batch, Call, RequestError};
+pub(crate) use size::longer_than;

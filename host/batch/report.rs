@@ -1,0 +1,171 @@
+//! How every call ended: [`Report`], one [`Outcome`] a call, in the order of the request.
+//!
+//! Knows nothing of how an outcome came about. Its JSON form is the answer of `run --json`.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+/// All outcomes of a batch, in request order; as many as it had calls.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub results: Vec<Outcome>,
+    /// Wall clock from the start of the batch to its last outcome, as `elapsed_ms`.
+    #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
+    pub elapsed: Duration,
+}
+
+impl Report {
+    pub fn all_ok(&self) -> bool {
+        self.results.iter().all(|outcome| outcome.result.is_ok())
+    }
+}
+
+/// How one call ended.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub id: String,
+    pub tool: String,
+    pub result: Result<Value, CallError>,
+    pub usage: Usage,
+    /// What the plugin wrote to its standard output and error, lossily decoded.
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// `status` in the JSON form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Ok,
+    Error,
+    Skipped,
+}
+
+impl Outcome {
+    pub fn status(&self) -> Status {
+        match &self.result {
+            Ok(_) => Status::Ok,
+            Err(error) if error.kind == ErrorKind::Skipped => Status::Skipped,
+            Err(_) => Status::Error,
+        }
+    }
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Wire<'a> {
+            id: &'a str,
+            tool: &'a str,
+            status: Status,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            value: Option<&'a Value>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            error: Option<&'a CallError>,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            stdout: &'a str,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            stderr: &'a str,
+            usage: &'a Usage,
+        }
+        Wire {
+            id: &self.id,
+            tool: &self.tool,
+            status: self.status(),
+            value: self.result.as_ref().ok(),
+            error: self.result.as_ref().err(),
+            stdout: &self.stdout,
+            stderr: &self.stderr,
+            usage: &self.usage,
+        }
+        .serialize(serializer)
+    }
+}
+
+/// Why a call has no value. Data, never an `Err` of the host.
+#[derive(Clone, Debug, PartialEq, Serialize, thiserror::Error)]
+#[error("{message}")]
+pub struct CallError {
+    pub kind: ErrorKind,
+    /// What happened, to what, and what would help.
+    pub message: String,
+    /// The error value that the tool itself returned ([`ErrorKind::Tool`] alone).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// The id of the call whose failure caused this one ([`ErrorKind::Skipped`] alone).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+}
+
+impl CallError {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> CallError {
+        CallError { kind, message: message.into(), value: None, because: None }
+    }
+
+    pub fn skipped(because: &str) -> CallError {
+        let message = format!("not run: the call {because:?}, whose result it uses, has failed");
+        CallError { because: Some(because.to_owned()), ..Self::new(ErrorKind::Skipped, message) }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// The tool answered with its own error.
+    Tool,
+    /// The arguments do not fit the tool's parameters, or are larger than the limit.
+    Arguments,
+    /// No loaded plugin has a tool of that name.
+    UnknownTool,
+    /// The guest trapped: a panic, an out-of-bounds access, a stack overflow, an exit.
+    Trap,
+    /// The wall-clock limit passed.
+    Timeout,
+    /// The memory limit was reached.
+    Memory,
+    /// The result or the captured output is larger than the limit.
+    Output,
+    /// The batch was cancelled before the call ended.
+    Cancelled,
+    /// A call whose result this one uses has failed.
+    Skipped,
+    /// The host failed, not the plugin.
+    Host,
+}
+
+impl ErrorKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::Tool => "tool",
+            ErrorKind::Arguments => "arguments",
+            ErrorKind::UnknownTool => "unknown_tool",
+            ErrorKind::Trap => "trap",
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Memory => "memory",
+            ErrorKind::Output => "output",
+            ErrorKind::Cancelled => "cancelled",
+            ErrorKind::Skipped => "skipped",
+            ErrorKind::Host => "host",
+        }
+    }
+}
+
+/// What a call cost. All zero for a call that never ran.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Usage {
+    /// From the start of the batch until the call ran.
+    #[serde(rename = "queued_ms", serialize_with = "as_millis")]
+    pub queued: Duration,
+    /// From making the sandbox until it was gone.
+    #[serde(rename = "run_ms", serialize_with = "as_millis")]
+    pub run: Duration,
+    /// The most linear memory that the sandbox held at once, in bytes.
+    pub peak_memory: u64,
+}
+
+/// Milliseconds to a whole microsecond, so that reports stay readable.
+fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_micros() as f64 / 1000.0)
+}

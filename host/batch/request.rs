@@ -1,0 +1,71 @@
+//! The batch as it was sent: JSON text to [`Batch`].
+//!
+//! Checks the shape alone. Whether tools exist, arguments fit and references resolve is `plan.rs`.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::references::CallRef;
+
+/// The tool calls of one response of a model, in the order it gave them.
+///
+/// ```
+/// let batch = inorder::Batch::from_json(br#"{"calls": [{"tool": "list_directory", "args": {"path": "."}}]}"#)?;
+/// assert_eq!(batch.calls.len(), 1);
+/// # Ok::<(), inorder::RequestError>(())
+/// ```
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batch {
+    pub calls: Vec<Call>,
+}
+
+/// One tool with arguments.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// How others refer to this call; its 1-based place, in decimal, where absent.
+    #[serde(default)]
+    pub id: Option<String>,
+    pub tool: String,
+    /// An object of the tool's parameters. Any value in it may be a reference:
+    /// `{"$from": <id or place>, "at": <JSON Pointer>}`.
+    #[serde(default)]
+    pub args: Map<String, Value>,
+    /// Calls that must have ended before this one starts, whatever their outcome.
+    #[serde(default)]
+    pub after: Vec<CallRef>,
+}
+
+/// The text is not a batch.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    #[error("the batch is not JSON: {0}")]
+    NotJson(String),
+    #[error("the batch has the wrong shape at {at}: {message}")]
+    WrongShape { at: String, message: String },
+}
+
+impl Batch {
+    /// Parses `{"calls": [{"id"?, "tool", "args"?, "after"?}, ..]}`.
+    ///
+    /// # Errors
+    /// The text is not JSON (with line and column), or not of that shape (with the path to the
+    /// offending field). Unknown fields are errors, so that a misspelt one is not ignored.
+    pub fn from_json(text: &[u8]) -> Result<Batch, RequestError> {
+        let mut json = serde_json::Deserializer::from_slice(text);
+        let batch: Batch = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let at = error.path().to_string();
+            let inner = error.into_inner();
+            match inner.classify() {
+                serde_json::error::Category::Data => {
+                    let at = if at == "." { "the top".to_owned() } else { format!("`{at}`") };
+                    RequestError::WrongShape { at, message: inner.to_string() }
+                }
+                _ => RequestError::NotJson(inner.to_string()),
+            }
+        })?;
+        json.end().map_err(|error| RequestError::NotJson(error.to_string()))?;
+        Ok(batch)
+    }
+}

@@ -1,0 +1,93 @@
+//! `inorder call`: one tool, its arguments from the command line, its value to standard output.
+
+use std::io::Write as _;
+
+use anyhow::{Context as _, bail};
+use inorder::{Batch, Call, Shape, Tool};
+use serde_json::{Map, Value};
+
+use crate::Ending;
+use crate::load::HostArgs;
+use crate::{print, run, waterfall};
+
+/// Call one tool
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  inorder call list_directory path=src
+  inorder call read_text_file path=README.md head=5
+  inorder call grep '{\"path\": \".\", \"pattern\": \"TODO\", \"max_results\": 10}'
+  inorder call write_file path=notes.md content=hello --allow-write '**'
+
+A value is taken as text where the tool takes text, else read as JSON. Text results are printed as they
+are, all others as JSON. Exit codes are those of `inorder run`.")]
+pub struct Args {
+    /// The tool; `inorder tools` lists them
+    tool: String,
+    /// Either one JSON object, or `name=value` for each argument
+    #[arg(value_name = "ARGUMENT")]
+    arguments: Vec<String>,
+    #[command(flatten)]
+    host: HostArgs,
+    /// Print the report as one JSON document and nothing else
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn main(args: Args) -> anyhow::Result<Ending> {
+    let host = args.host.host()?;
+    let tool = host.tools().find(|(name, ..)| *name == args.tool).map(|(.., tool)| tool);
+    let arguments = arguments(&args.arguments, tool)?;
+    let call = Call { id: None, tool: args.tool, args: arguments, after: vec![] };
+    let plan = host.plan(Batch { calls: vec![call] })?;
+    let report = run::execute(&host, plan, false)?;
+    if args.json {
+        run::print_json(&report)?;
+    } else if let Some(outcome) = report.results.first() {
+        let mut stdout = anstream::stdout().lock();
+        match &outcome.result {
+            Ok(Value::String(text)) => {
+                writeln!(stdout, "{}", print::for_stdout(text).trim_end_matches('\n'))?
+            }
+            Ok(Value::Null) => {}
+            Ok(value) => writeln!(stdout, "{}", serde_json::to_string_pretty(value)?)?,
+            Err(_) => waterfall::print_error(outcome),
+        }
+        for text in [&outcome.stdout, &outcome.stderr] {
+            anstream::eprint!("{}", print::plain(text));
+        }
+    }
+    Ok(if report.all_ok() { Ending::AllOk } else { Ending::CallFailed })
+}
+
+fn arguments(given: &[String], tool: Option<&Tool>) -> anyhow::Result<Map<String, Value>> {
+    if let [json] = given
+        && json.trim_start().starts_with('{')
+    {
+        return serde_json::from_str(json).context("the arguments are not a JSON object");
+    }
+    let mut arguments = Map::new();
+    for given in given {
+        let Some((name, text)) = given.split_once('=') else {
+            bail!("{given:?} is not an argument: write name=value, or one JSON object");
+        };
+        let param = tool.and_then(|tool| tool.params.iter().find(|param| param.json == name));
+        let textual = param.is_some_and(|param| takes_text(&param.shape));
+        let value = match serde_json::from_str(text) {
+            Ok(value) if !textual => value,
+            _ => Value::String(text.to_owned()),
+        };
+        if arguments.insert(name.to_owned(), value).is_some() {
+            bail!("the argument {name:?} is given twice");
+        }
+    }
+    Ok(arguments)
+}
+
+fn takes_text(shape: &Shape) -> bool {
+    match shape {
+        Shape::String | Shape::Char | Shape::Bytes | Shape::Enum(_) => true,
+        Shape::Option(some) => takes_text(some),
+        _ => false,
+    }
+}

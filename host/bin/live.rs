@@ -1,0 +1,107 @@
+//! The live display: a line per call while the batch runs, gone when it ends.
+//!
+//! Draws what it is told; decides nothing. A large batch gets one line for all of its calls.
+
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use inorder::{Plan, Progress, ToolRef};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::print;
+
+/// More lines than this do not fit a screen.
+const MOST_LINES: usize = 24;
+
+pub struct Live {
+    sender: mpsc::UnboundedSender<Progress>,
+    drawing: JoinSet<()>,
+}
+
+impl Live {
+    pub fn start(plan: &Plan<ToolRef>) -> Live {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let lines = Lines::new(plan);
+        let mut drawing = JoinSet::new();
+        drawing.spawn(async move {
+            while let Some(progress) = receiver.recv().await {
+                lines.show(progress);
+            }
+            lines.clear();
+        });
+        Live { sender, drawing }
+    }
+
+    pub fn sender(&self) -> mpsc::UnboundedSender<Progress> {
+        self.sender.clone()
+    }
+
+    /// Takes the lines away, once everything that was sent is drawn.
+    pub async fn clear(self) {
+        let Live { sender, mut drawing } = self;
+        drop(sender);
+        while drawing.join_next().await.is_some() {}
+    }
+}
+
+enum Lines {
+    Each { screen: MultiProgress, calls: Vec<ProgressBar> },
+    One(ProgressBar),
+}
+
+impl Lines {
+    fn new(plan: &Plan<ToolRef>) -> Lines {
+        if plan.calls.len() > MOST_LINES {
+            let bar = ProgressBar::new(plan.calls.len() as u64);
+            bar.set_style(style("{spinner} {pos} of {len} calls {wide_bar} {elapsed}"));
+            bar.enable_steady_tick(Duration::from_millis(100));
+            return Lines::One(bar);
+        }
+        let screen = MultiProgress::new();
+        let calls = plan.calls.iter().map(|call| {
+            let bar = screen.add(ProgressBar::new_spinner());
+            bar.set_style(style("{prefix:.dim} {msg:.dim} waiting"));
+            bar.set_prefix(print::line(&call.id, 16));
+            bar.set_message(print::line(&call.tool, 32));
+            bar.tick();
+            bar
+        });
+        let calls = calls.collect();
+        Lines::Each { screen, calls }
+    }
+
+    fn show(&self, progress: Progress) {
+        match (self, progress) {
+            (Lines::Each { calls, .. }, Progress::Started(call)) => {
+                if let Some(bar) = calls.get(call) {
+                    bar.reset_elapsed();
+                    bar.set_style(style("{spinner} {prefix:.bold} {msg} {elapsed:.dim}"));
+                    bar.enable_steady_tick(Duration::from_millis(100));
+                }
+            }
+            (Lines::Each { calls, .. }, Progress::Ended(call, status)) => {
+                if let Some(bar) = calls.get(call) {
+                    bar.set_style(style("{msg}"));
+                    let (id, tool) = (bar.prefix(), bar.message());
+                    let text = format!("{} {id} {tool}", print::mark(status));
+                    bar.finish_with_message(print::by_status(status, text).to_string());
+                }
+            }
+            (Lines::One(bar), Progress::Ended(..)) => bar.inc(1),
+            (Lines::One(_), Progress::Started(_)) => {}
+        }
+    }
+
+    fn clear(&self) {
+        match self {
+            // What cannot be cleared is a terminal that is gone.
+            Lines::Each { screen, .. } => drop(screen.clear()),
+            Lines::One(bar) => bar.finish_and_clear(),
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}

@@ -1,0 +1,69 @@
+//! The command line: parses, hands over to one file per subcommand, maps errors to exit codes.
+//!
+//! 0: every call was ok. 1: a call failed. 2: the batch, the config or the command line is wrong.
+//! 3: the host failed. Results go to stdout, everything else to stderr.
+
+mod call;
+mod inspect;
+mod live;
+mod load;
+mod print;
+mod run;
+mod tools;
+mod waterfall;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Runs the tool calls of AI agents in parallel, each in a WebAssembly sandbox, with the result of
+/// running them one at a time, in order.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Args),
+    Call(call::Args),
+    Tools(tools::Args),
+    Inspect(inspect::Args),
+}
+
+/// How the process ends when nothing was wrong with what it was given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    AllOk,
+    CallFailed,
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("INORDER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let ended = match Cli::parse().command {
+        Command::Run(args) => run::main(args),
+        Command::Call(args) => call::main(args),
+        Command::Tools(args) => tools::main(&args),
+        Command::Inspect(args) => inspect::main(&args),
+    };
+    match ended {
+        Ok(Ending::AllOk) => ExitCode::SUCCESS,
+        Ok(Ending::CallFailed) => ExitCode::from(1),
+        // Whoever reads our output has seen enough: `inorder run .. | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let host = error.downcast_ref::<inorder::Error>().is_some_and(|it| it.is_host_fault());
+            anstream::eprintln!("{}: {}", print::bad("error"), print::plain(&format!("{error:#}")));
+            ExitCode::from(if host { 3 } else { 2 })
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<std::io::Error>();
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,109 @@
+//! Text for people: colours, and other people's text made harmless.
+//!
+//! `anstream` drops colours where the output is no terminal or `NO_COLOR` is set.
+
+use std::fmt::{self, Display};
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use inorder::Status;
+
+/// Text in a style.
+pub struct Styled<T>(Style, T);
+
+impl<T: Display> Display for Styled<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{:#}", self.0, self.1, self.0)
+    }
+}
+
+pub fn good<T>(text: T) -> Styled<T> {
+    Styled(AnsiColor::Green.on_default(), text)
+}
+
+pub fn bad<T>(text: T) -> Styled<T> {
+    Styled(AnsiColor::Red.on_default().bold(), text)
+}
+
+pub fn dim<T>(text: T) -> Styled<T> {
+    Styled(Style::new().dimmed(), text)
+}
+
+pub fn bold<T>(text: T) -> Styled<T> {
+    Styled(Style::new().bold(), text)
+}
+
+/// `text` in the colour of a status.
+pub fn by_status<T>(status: Status, text: T) -> Styled<T> {
+    match status {
+        Status::Ok => good(text),
+        Status::Error => bad(text),
+        Status::Skipped => dim(text),
+    }
+}
+
+pub fn mark(status: Status) -> &'static str {
+    match status {
+        Status::Ok => "✓",
+        Status::Error => "✗",
+        Status::Skipped => "–",
+    }
+}
+
+/// `text` without what a terminal would obey: plugins and models choose the text that we print.
+pub fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => plain.push(character),
+            '\r' => {}
+            // Direction overrides can make a line read as another one.
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                plain.extend(character.escape_unicode());
+            }
+            _ if character.is_control() => plain.extend(character.escape_default()),
+            _ => plain.push(character),
+        }
+    }
+    plain
+}
+
+/// `text` for standard output: exact where a program reads it, harmless where a person does.
+pub fn for_stdout(text: &str) -> std::borrow::Cow<'_, str> {
+    if std::io::stdout().is_terminal() { plain(text).into() } else { text.into() }
+}
+
+/// One line of `text`, at most `width` characters.
+pub fn line(text: &str, width: usize) -> String {
+    let text = plain(text).replace(['\n', '\t'], " ");
+    if text.chars().count() <= width {
+        return text;
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// `0.42 ms`, `17 ms`, `1.25 s`.
+pub fn time(duration: Duration) -> String {
+    let millis = duration.as_secs_f64() * 1000.0;
+    match millis {
+        _ if millis < 10.0 => format!("{millis:.2} ms"),
+        _ if millis < 1000.0 => format!("{millis:.0} ms"),
+        _ => format!("{:.2} s", millis / 1000.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_cannot_steer_the_terminal() {
+        assert_eq!(
+            plain("a\x1b]0;title\x07b\r\nc\u{9b}31m"),
+            "a\\u{1b}]0;title\\u{7}b\nc\\u{9b}31m"
+        );
+        assert_eq!(plain("\u{202e}gnp.exe"), "\\u{202e}gnp.exe");
+        assert_eq!(line("one\ntwo", 5), "one …");
+    }
+}

@@ -1,0 +1,78 @@
+//! `inorder tools`: what is loaded, and how to call it.
+
+use std::io::Write as _;
+
+use inorder::Tool;
+use serde_json::{Value, json};
+
+use crate::Ending;
+use crate::load::HostArgs;
+use crate::print::{bold, dim, line, plain};
+
+/// List the tools that calls can name
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  inorder tools                     the built-in tools, a line each
+  inorder tools --plugin my.wasm    and those of a plugin
+  inorder tools --json              with JSON Schemas of their arguments and results")]
+pub struct Args {
+    #[command(flatten)]
+    host: HostArgs,
+    /// Print one JSON document with descriptions and schemas
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn main(args: &Args) -> anyhow::Result<Ending> {
+    let host = args.host.host()?;
+    let mut stdout = anstream::stdout().lock();
+    if args.json {
+        let tools: Vec<Value> = host
+            .tools()
+            .map(|(name, plugin, tool)| {
+                let mut json = describe(name, tool);
+                json["plugin"] = json!(plugin.name);
+                json
+            })
+            .collect();
+        writeln!(stdout, "{}", serde_json::to_string_pretty(&json!({ "tools": tools }))?)?;
+        return Ok(Ending::AllOk);
+    }
+    for (name, plugin, tool) in host.tools() {
+        writeln!(stdout, "{}({}) {}", bold(name), signature(tool), dim(line(&plugin.name, 24)))?;
+        if let Some(text) = &tool.description {
+            writeln!(stdout, "    {}", first_sentence(text))?;
+        }
+    }
+    Ok(Ending::AllOk)
+}
+
+/// A tool as `tools --json` and `inspect --json` print it.
+pub fn describe(name: &str, tool: &Tool) -> Value {
+    let mut json = json!({
+        "name": name,
+        "description": tool.description,
+        "input_schema": tool.input_schema(),
+        "output_schema": tool.output_schema(),
+    });
+    if let Some(schema) = tool.error_schema() {
+        json["error_schema"] = schema;
+    }
+    json
+}
+
+/// `path, head?, tail?`
+pub fn signature(tool: &Tool) -> String {
+    let params = tool.params.iter().map(|param| {
+        let optional = if param.optional() { "?" } else { "" };
+        format!("{}{optional}", param.json)
+    });
+    params.collect::<Vec<_>>().join(", ")
+}
+
+pub fn first_sentence(text: &str) -> String {
+    let text = plain(text);
+    let end = text.find(". ").map_or(text.len(), |end| end + 1);
+    line(&text[..end], 160)
+}

@@ -1,0 +1,204 @@
+//! [`HostBuilder`]: roots, plugins, grants and limits wired into a [`Host`].
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::files::{Preopens, Roots};
+use crate::host::Host;
+use crate::plugin::{Docs, Plugin, Registry, builtins};
+use crate::policy::{Config, EnvGrant, Grants, Limits, LimitsConfig};
+use crate::sandbox::{Engine, Sandbox};
+
+/// Settings of a [`Host`]. Defaults are closed:
+///
+/// - no plugins, not even built-in ones; no roots;
+/// - a plugin reads, writes and sees nothing but what its [`Grants`] name;
+/// - [`Limits::default`] for every call;
+/// - four calls at once for each core.
+#[derive(Clone, Debug)]
+pub struct HostBuilder {
+    roots: Vec<PathBuf>,
+    plugins: Vec<PluginSpec>,
+    limits: Limits,
+    jobs: usize,
+}
+
+/// A plugin to load.
+#[derive(Clone, Debug)]
+pub struct PluginSpec {
+    pub name: String,
+    pub source: Source,
+    /// Put before each of its tool names, so that two plugins may have tools of one name.
+    pub prefix: String,
+    pub grants: Grants,
+    /// Wins over the host's limits.
+    pub limits: LimitsConfig,
+}
+
+/// Where a component comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The built-in of the plugin's name.
+    Builtin,
+    /// A file; a `.wit` of the same name beside it gives its tools their descriptions.
+    File(PathBuf),
+    Bytes(Vec<u8>),
+}
+
+impl Default for HostBuilder {
+    fn default() -> HostBuilder {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        HostBuilder { roots: vec![], plugins: vec![], limits: Limits::default(), jobs: 4 * cores }
+    }
+}
+
+impl PluginSpec {
+    /// The plugin of a file, named like it.
+    pub fn file(path: impl Into<PathBuf>, grants: Grants) -> PluginSpec {
+        let path = path.into();
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        PluginSpec::new(name, Source::File(path), grants)
+    }
+
+    pub fn builtin(name: &str, grants: Grants) -> PluginSpec {
+        PluginSpec::new(name, Source::Builtin, grants)
+    }
+
+    pub fn new(name: impl Into<String>, source: Source, grants: Grants) -> PluginSpec {
+        let (prefix, limits) = (String::new(), LimitsConfig::default());
+        PluginSpec { name: name.into(), source, prefix, grants, limits }
+    }
+}
+
+impl HostBuilder {
+    /// Adds a directory that calls may see. The first one is the guests' `.`.
+    #[must_use]
+    pub fn root(mut self, path: impl Into<PathBuf>) -> HostBuilder {
+        self.roots.push(path.into());
+        self
+    }
+
+    #[must_use]
+    pub fn plugin(mut self, plugin: PluginSpec) -> HostBuilder {
+        self.plugins.push(plugin);
+        self
+    }
+
+    /// Limits of every call, where its plugin has none of its own.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> HostBuilder {
+        self.limits = limits;
+        self
+    }
+
+    /// How many calls run at once, over all batches of the host; at least 1.
+    #[must_use]
+    pub fn jobs(mut self, jobs: usize) -> HostBuilder {
+        self.jobs = jobs.max(1);
+        self
+    }
+
+    /// Takes over roots, plugins, limits and jobs of a config.
+    #[must_use]
+    pub fn config(mut self, config: &Config) -> HostBuilder {
+        let roots: &[PathBuf] = match config.roots.as_slice() {
+            [] => &[PathBuf::from(".")],
+            roots => roots,
+        };
+        self.roots.extend(roots.iter().map(|root| config.base.join(root)));
+        self.limits = config.limits.over(&self.limits);
+        self.jobs = config.jobs.unwrap_or(self.jobs);
+        for (name, plugin) in &config.plugins {
+            let source = match &plugin.path {
+                Some(path) => Source::File(config.base.join(path)),
+                None => Source::Builtin,
+            };
+            let mut spec = PluginSpec::new(name, source, plugin.grants.clone());
+            spec.prefix.clone_from(&plugin.prefix);
+            spec.limits.clone_from(&plugin.limits);
+            self.plugins.push(spec);
+        }
+        self
+    }
+
+    /// Opens the roots, compiles and links the plugins. Blocks for the compilation: tens of milliseconds
+    /// for each megabyte of component.
+    ///
+    /// # Errors
+    /// The first root, plugin or grant that cannot be used; the message names it.
+    pub fn build(self) -> Result<Host, Error> {
+        let roots = Roots::open(&self.roots)?;
+        let limits = |spec: &PluginSpec| spec.limits.over(&self.limits);
+        let memory = self.plugins.iter().map(|spec| limits(spec).memory).max();
+        let engine = Engine::new(self.jobs, memory.unwrap_or(self.limits.memory))?;
+        let mut registry = Registry::default();
+        let mut sandboxes = Vec::with_capacity(self.plugins.len());
+        for spec in &self.plugins {
+            let plugin = Arc::new(load(&engine, spec)?);
+            let preopens = Preopens::open(&roots, &spec.grants)?;
+            let env = variables(&spec.grants.env);
+            let sandbox =
+                Sandbox::new(&engine, plugin.clone(), preopens, env, limits(spec)).map_err(
+                    |source| Error::Link { plugin: spec.source.describe(&spec.name), source },
+                )?;
+            registry.add(plugin, &spec.prefix)?;
+            sandboxes.push(sandbox);
+        }
+        Ok(Host::new(engine, registry, sandboxes, self.jobs))
+    }
+}
+
+impl Source {
+    fn describe(&self, name: &str) -> String {
+        match self {
+            Source::Builtin => format!("the built-in plugin {name:?}"),
+            Source::File(path) => path.display().to_string(),
+            Source::Bytes(_) => format!("the plugin {name:?}"),
+        }
+    }
+}
+
+fn load(engine: &Engine, spec: &PluginSpec) -> Result<Plugin, Error> {
+    let compile = |bytes: &[u8]| {
+        Plugin::compile(engine.wasmtime(), &spec.name, bytes)
+            .map_err(|source| Error::Plugin { plugin: spec.source.describe(&spec.name), source })
+    };
+    match &spec.source {
+        Source::Bytes(bytes) => compile(bytes),
+        Source::File(path) => {
+            let read = |path: &Path| std::fs::read(path);
+            let failed = |source| Error::Read { path: path.clone(), source };
+            let mut plugin = compile(&read(path).map_err(failed)?)?;
+            let wit = path.with_extension("wit");
+            if let Ok(text) = std::fs::read_to_string(&wit) {
+                let docs = Docs::parse(&wit, &text)
+                    .map_err(|message| Error::Wit { path: wit.clone(), message })?;
+                plugin.describe(&docs);
+            }
+            Ok(plugin)
+        }
+        Source::Builtin => {
+            let Some(builtin) = builtins().iter().find(|builtin| builtin.name == spec.name) else {
+                let known: Vec<&str> = builtins().iter().map(|builtin| builtin.name).collect();
+                let (name, known) = (spec.name.clone(), known.join(", "));
+                return Err(Error::UnknownBuiltin { name, known });
+            };
+            let mut plugin = compile(builtin.component)?;
+            let path = PathBuf::from(format!("wit/{}.wit", builtin.name));
+            let docs = Docs::parse(&path, builtin.wit)
+                .map_err(|message| Error::Wit { path: path.clone(), message })?;
+            plugin.describe(&docs);
+            Ok(plugin)
+        }
+    }
+}
+
+/// The variables of a plugin. One to pass on that the host does not have stays unset.
+fn variables(grants: &[EnvGrant]) -> Vec<(String, String)> {
+    let variable = |grant: &EnvGrant| match grant {
+        EnvGrant::Set(name, value) => Some((name.clone(), value.clone())),
+        EnvGrant::Pass(name) => Some((name.clone(), std::env::var(name).ok()?)),
+    };
+    grants.iter().filter_map(variable).collect()
+}

@@ -1,0 +1,46 @@
+//! Everything that can be wrong before calls run. What goes wrong in a call is a [`crate::CallError`].
+
+use std::path::PathBuf;
+
+use crate::batch::{PlanError, RequestError};
+use crate::files::FilesError;
+use crate::plugin::{PluginError, RegistryError};
+use crate::policy::{ConfigError, GrantError};
+use crate::sandbox::{EngineError, LinkError};
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Grant(#[from] GrantError),
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    #[error("cannot read {}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    /// `plugin` is the file, or the name of a built-in.
+    #[error("cannot load {plugin}: {source}")]
+    Plugin { plugin: String, source: PluginError },
+    #[error("cannot load {plugin}: {source}")]
+    Link { plugin: String, source: LinkError },
+    #[error("no built-in plugin is named {name:?} (there is {known}); for a file, give its `path`")]
+    UnknownBuiltin { name: String, known: String },
+    #[error("the WIT beside a plugin, {}, cannot be read: {message}", path.display())]
+    Wit { path: PathBuf, message: String },
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Error {
+    /// Whether the host failed, rather than what it was given.
+    pub fn is_host_fault(&self) -> bool {
+        matches!(self, Error::Engine(_))
+    }
+}

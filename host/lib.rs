@@ -1,0 +1,52 @@
+//! `inorder` runs the tool calls of an AI agent in parallel, each in a WebAssembly sandbox of its own,
+//! with the result of running them one at a time, in order.
+//!
+//! The path of a call:
+//!
+//! ```text
+//! bytes                 bin/ or the embedder
+//! -> Batch              batch/request.rs      the shape is valid
+//! -> Plan               batch/plan.rs         the meaning is valid: references point backward, arguments fit
+//! -> ready calls        schedule/             earliest first; a reference waits for its call
+//! -> Store              sandbox/ + files/     grant -> preopens -> limits
+//! -> instance, invoke   plugin/               JSON -> values
+//! -> Outcome            sandbox/ + job.rs     value | error | trap | timeout | ...
+//! -> Report             batch/report.rs       one outcome per call, always, in request order
+//! ```
+//!
+//! Nothing expensive happens before a [`Plan`] exists. After it a call's failure is data
+//! ([`CallError`]); an `Err` means that the request, the policy or the host itself is at fault.
+//!
+//! [`Host`] is `Send + Sync` and cheap to clone. It brings no runtime (calls run on the tokio runtime that
+//! [`Host::run`] is awaited on), no global state and no logging subscriber (it emits `tracing` events).
+
+mod batch;
+mod builder;
+mod error;
+mod files;
+mod host;
+mod job;
+mod plugin;
+mod policy;
+mod sandbox;
+mod schedule;
+
+pub use batch::{
+    Batch, Call, CallError, CallRef, ErrorKind, Outcome, Plan, PlanError, Planned, Pointer,
+    Problem, Report, RequestError, Status, Step, Usage,
+};
+pub use builder::{HostBuilder, PluginSpec, Source};
+pub use error::Error;
+pub use files::FilesError;
+pub use host::{Host, RunOptions};
+pub use job::Progress;
+pub use plugin::{
+    Answer, Asks, BinaryError, Case, Field, NotATool, Plugin, PluginError, RegistryError, Shape,
+    Tool, ToolName, ToolRef, builtins,
+};
+pub use policy::{
+    Config, ConfigError, EnvGrant, GrantError, Grants, LimitError, Limits, LimitsConfig, PathGrant,
+    PluginConfig, parse_bytes, parse_duration,
+};
+pub use sandbox::{EngineError, LinkError};
+pub use tokio_util::sync::CancellationToken;

@@ -1,0 +1,127 @@
+//! What a file is before it is compiled: a component, or which other thing and what to do about it.
+//!
+//! Reads the structure alone. Whether the code in it is valid is the compiler's to say.
+
+use wasmparser::{Encoding, Parser, Payload};
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BinaryError {
+    #[error("the file is empty")]
+    Empty,
+    #[error(
+        "this is not WebAssembly: a component begins with `\\0asm`{}",
+        if *.text { "; this looks like the text form, which `wasm-tools parse` makes binary" } else { "" }
+    )]
+    NotWasm { text: bool },
+    #[error(
+        "this is a WASI preview 1 module, not a component (it imports {import}); make it one with \
+         `wasm-tools component new FILE --adapt wasi_snapshot_preview1.reactor.wasm`, or build it for \
+         the target wasm32-wasip2"
+    )]
+    Preview1 { import: String },
+    #[error(
+        "this is a core module, not a component; add its WIT with `wasm-tools component embed`, then \
+         make it a component with `wasm-tools component new`, or build it for wasm32-wasip2"
+    )]
+    CoreModule,
+    #[error("the file is cut off after {size} bytes: fetch or build it again")]
+    Truncated { size: usize },
+    #[error("the file is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Checks that `bytes` are a component whose sections are whole.
+///
+/// # Errors
+/// Which other thing they are, and how to make it a component.
+pub fn check_binary(bytes: &[u8]) -> Result<(), BinaryError> {
+    match bytes {
+        [] => return Err(BinaryError::Empty),
+        _ if bytes.starts_with(b"\0asm") => {}
+        _ if b"\0asm".starts_with(bytes) => {
+            return Err(BinaryError::Truncated { size: bytes.len() });
+        }
+        _ => {
+            let start = bytes.iter().copied().find(|byte| !byte.is_ascii_whitespace());
+            return Err(BinaryError::NotWasm { text: matches!(start, Some(b'(' | b';')) });
+        }
+    }
+    let mut encoding = None;
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.map_err(|error| {
+            // Magic and version alone are eight bytes: less is a cut, whatever the parser calls it.
+            if bytes.len() < 8 || error.message().contains("unexpected end") {
+                BinaryError::Truncated { size: bytes.len() }
+            } else {
+                BinaryError::Damaged(error.to_string())
+            }
+        })?;
+        match payload {
+            Payload::Version { encoding: found, .. } => {
+                // The first header is the file's; a component's modules have their own.
+                encoding.get_or_insert(found);
+            }
+            Payload::ImportSection(imports) if encoding == Some(Encoding::Module) => {
+                for import in imports.into_imports() {
+                    let import = import.map_err(|error| BinaryError::Damaged(error.to_string()))?;
+                    if matches!(import.module, "wasi_snapshot_preview1" | "wasi_unstable") {
+                        let import = format!("{}.{}", import.module, import.name);
+                        return Err(BinaryError::Preview1 { import });
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    match encoding {
+        Some(Encoding::Component) => Ok(()),
+        Some(Encoding::Module) => Err(BinaryError::CoreModule),
+        None => Err(BinaryError::Truncated { size: bytes.len() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(wat: &str) -> Result<(), BinaryError> {
+        check_binary(&wat::parse_str(wat).unwrap())
+    }
+
+    #[test]
+    fn each_thing_that_is_no_component_has_its_own_error() {
+        assert_eq!(check("(component)"), Ok(()));
+        assert_eq!(check("(component (core module (func)))"), Ok(()));
+        assert_eq!(check("(module)"), Err(BinaryError::CoreModule));
+        assert_eq!(check(r#"(module (import "env" "x" (func)))"#), Err(BinaryError::CoreModule));
+        assert_eq!(
+            check(r#"(module (import "wasi_snapshot_preview1" "fd_write" (func)))"#),
+            Err(BinaryError::Preview1 { import: "wasi_snapshot_preview1.fd_write".to_owned() })
+        );
+        assert_eq!(check_binary(b""), Err(BinaryError::Empty));
+        assert_eq!(check_binary(b"#!/bin/sh"), Err(BinaryError::NotWasm { text: false }));
+        assert_eq!(check_binary(b"\n(component)"), Err(BinaryError::NotWasm { text: true }));
+    }
+
+    #[test]
+    fn a_component_cut_anywhere_is_not_taken_for_a_whole_one() {
+        let whole = wat::parse_str(
+            r#"(component (core module (func (export "f")))
+                (core instance $i (instantiate 0)) (func (export "f") (canon lift (core func $i "f"))))"#,
+        )
+        .unwrap();
+        let mut cut_short = 0;
+        for end in 1..whole.len() {
+            match check_binary(&whole[..end]) {
+                Err(BinaryError::Truncated { size }) => {
+                    assert_eq!(size, end);
+                    cut_short += 1;
+                }
+                // A cut between two sections leaves a well-formed, smaller component.
+                Ok(()) => {}
+                other => panic!("cut at {end}: {other:?}"),
+            }
+        }
+        assert!(cut_short > whole.len() / 2);
+    }
+}

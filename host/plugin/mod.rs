@@ -1,0 +1,27 @@
+//! WHO answers: components, their tools, and the mapping between JSON and component values.
+//!
+//! Knows component types, not stores: nothing here runs a guest.
+
+mod binary;
+mod builtin;
+mod check;
+mod decode;
+mod docs;
+mod encode;
+mod names;
+mod plugin;
+mod registry;
+mod schema;
+mod shape;
+mod tool;
+
+pub use binary::BinaryError;
+pub use builtin::builtins;
+pub use check::{References, check};
+pub use decode::decode;
+pub use docs::Docs;
+pub use encode::encode;
+pub use plugin::{Asks, NotATool, Plugin, PluginError};
+pub use registry::{Registry, RegistryError, ToolRef};
+pub use shape::{Case, Field, Shape};
+pub use tool::{Answer, Tool, ToolName};

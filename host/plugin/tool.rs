@@ -1,0 +1,128 @@
+//! A tool: one exported function, with the shapes of what it takes and gives.
+
+use serde_json::{Map, Value, json};
+use wasmtime::component::ComponentExportIndex;
+use wasmtime::component::types::ComponentFunc;
+
+use super::names::snake_case;
+use super::schema::schema;
+use super::shape::{Budget, Field, Shape};
+
+/// A parameter is a field of the arguments object.
+pub type Param = Field;
+
+#[derive(Clone, Debug)]
+pub struct Tool {
+    pub name: ToolName,
+    pub params: Vec<Param>,
+    pub answer: Answer,
+    /// From the WIT documentation, where it is known.
+    pub description: Option<String>,
+    /// Where the function is in its component: found once, so that a call looks nothing up.
+    pub export: ComponentExportIndex,
+}
+
+/// Names of a tool, in WIT and for callers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolName {
+    /// The interface it is exported from (`test:probe/probe@1.0.0`), if it is not at the root.
+    pub interface: Option<String>,
+    /// The function, as in WIT.
+    pub function: String,
+    /// What callers write, without the plugin's prefix.
+    pub call: String,
+}
+
+/// What the function returns.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    Nothing,
+    Value(Shape),
+    /// A top-level `result`: err is a failed call.
+    Fallible {
+        ok: Option<Shape>,
+        err: Option<Shape>,
+    },
+}
+
+impl ToolName {
+    pub fn new(interface: Option<&str>, function: &str) -> ToolName {
+        ToolName {
+            interface: interface.map(str::to_owned),
+            function: function.to_owned(),
+            call: snake_case(function),
+        }
+    }
+
+    /// The interface's own name, without package and version: `probe`.
+    pub fn short_interface(&self) -> Option<&str> {
+        let interface = self.interface.as_deref()?;
+        let name = interface.rsplit('/').next().unwrap_or(interface);
+        Some(name.split('@').next().unwrap_or(name))
+    }
+}
+
+impl Tool {
+    /// The tool that a function is, or why it is none.
+    pub fn new(
+        name: ToolName,
+        function: &ComponentFunc,
+        export: ComponentExportIndex,
+    ) -> Result<Tool, String> {
+        if function.async_() {
+            return Err("it is an async function, which WASI 0.2 does not have".to_owned());
+        }
+        let mut budget = Budget::default();
+        let params: Vec<Param> = function
+            .params()
+            .map(|(name, ty)| Ok(Param::new(name, Shape::of(&ty, &mut budget)?)))
+            .collect::<Result<_, String>>()?;
+        let answer = match function.results().next() {
+            None => Answer::Nothing,
+            Some(ty) => match Shape::of(&ty, &mut budget)? {
+                Shape::Result(cases) => {
+                    let [ok, err] = *cases;
+                    Answer::Fallible { ok: ok.payload, err: err.payload }
+                }
+                shape => Answer::Value(shape),
+            },
+        };
+        Ok(Tool { name, params, answer, description: None, export })
+    }
+
+    /// JSON Schema of the arguments object.
+    pub fn input_schema(&self) -> Value {
+        let mut properties = Map::new();
+        for param in &self.params {
+            properties.insert(param.json.clone(), schema(&param.shape));
+        }
+        let required: Vec<&str> = self
+            .params
+            .iter()
+            .filter(|param| !param.optional())
+            .map(|param| param.json.as_str())
+            .collect();
+        json!({
+            "type": "object",
+            "properties": properties,
+            "required": required,
+            "additionalProperties": false,
+        })
+    }
+
+    /// JSON Schema of the value of a call that is `ok`.
+    pub fn output_schema(&self) -> Value {
+        match &self.answer {
+            Answer::Nothing | Answer::Fallible { ok: None, .. } => json!({ "type": "null" }),
+            Answer::Value(shape) | Answer::Fallible { ok: Some(shape), .. } => schema(shape),
+        }
+    }
+
+    /// JSON Schema of the error value, for a tool that can fail with one.
+    pub fn error_schema(&self) -> Option<Value> {
+        match &self.answer {
+            Answer::Fallible { err: Some(shape), .. } => Some(schema(shape)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! WHAT IS ALLOWED: the user's policy as pure data.
+//!
+//! Reads no environment and opens nothing but the one config file it is told to: what grants mean for
+//! real directories is `files/`, what limits mean for a store is `sandbox/`.
+
+mod config;
+mod grants;
+mod limits;
+
+pub use config::{Config, ConfigError, PluginConfig};
+pub use grants::{EnvGrant, GrantError, Grants, PathGrant};
+pub use limits::{LimitError, Limits, LimitsConfig, parse_bytes, parse_duration};

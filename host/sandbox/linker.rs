@@ -1,0 +1,45 @@
+//! The imports that a guest finds: WASI 0.2 without the network's use, and files by preopens of ours.
+
+use wasmtime::component::Linker;
+use wasmtime_wasi::WasiView as _;
+use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
+use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::{LinkOptions, cli, clocks, filesystem, random, sockets};
+use wasmtime_wasi::random::WasiRandom;
+use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
+
+use super::state::State;
+
+/// One linker per host. Sockets are linked, since standard libraries import them, and closed.
+pub fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    let l = &mut linker;
+    wasmtime_wasi_io::add_to_linker_async(l)?;
+    crate::files::add_to_linker(l, State::preopens)?;
+    filesystem::types::add_to_linker::<_, WasiFilesystem>(l, State::filesystem)?;
+    clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
+    random::random::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    random::insecure::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;
+    cli::exit::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::environment::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::stdin::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_input::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_output::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_stdin::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_stdout::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    cli::terminal_stderr::add_to_linker::<_, WasiCli>(l, State::cli)?;
+    let options = LinkOptions::default();
+    sockets::network::add_to_linker::<_, WasiSockets>(l, &(&options).into(), State::sockets)?;
+    sockets::instance_network::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
+    sockets::ip_name_lookup::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
+    sockets::tcp::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
+    sockets::tcp_create_socket::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
+    sockets::udp::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
+    sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
+    Ok(linker)
+}

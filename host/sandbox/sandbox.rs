@@ -1,0 +1,79 @@
+//! A plugin made ready to run: linked once, with its grants opened and its limits set.
+
+use std::sync::Arc;
+
+use wasmtime::component::InstancePre;
+
+use crate::files::Preopens;
+use crate::plugin::Plugin;
+use crate::policy::Limits;
+
+use super::engine::{Engine, MEMORIES};
+use super::linker::linker;
+use super::state::State;
+
+pub struct Sandbox {
+    pub(super) pre: InstancePre<State>,
+    pub(super) plugin: Arc<Plugin>,
+    pub(super) preopens: Arc<Preopens>,
+    pub(super) env: Vec<(String, String)>,
+    pub(super) limits: Limits,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error(
+        "it imports {import}, which this host does not offer; it offers WASI 0.2: wasi:cli, \
+         wasi:clocks, wasi:filesystem, wasi:io, wasi:random and (closed) wasi:sockets"
+    )]
+    UnknownImport { import: String },
+    #[error("its imports do not fit: {0}")]
+    Mismatch(String),
+    #[error("it has {0} linear memories; at most {MEMORIES} are supported")]
+    Memories(u32),
+}
+
+impl Sandbox {
+    /// Links `plugin`.
+    ///
+    /// # Errors
+    /// An import that the host does not offer, or a component that could never be instantiated.
+    pub fn new(
+        engine: &Engine,
+        plugin: Arc<Plugin>,
+        preopens: Arc<Preopens>,
+        env: Vec<(String, String)>,
+        limits: Limits,
+    ) -> Result<Sandbox, LinkError> {
+        let mismatch = |error: wasmtime::Error| LinkError::Mismatch(format!("{error:#}"));
+        let linker = linker(&engine.wasmtime).map_err(mismatch)?;
+        if let Some(import) = plugin.imports.iter().find(|import| !offered(import)) {
+            return Err(LinkError::UnknownImport { import: import.clone() });
+        }
+        let pre = linker.instantiate_pre(&plugin.component).map_err(mismatch)?;
+        if let Some(needs) = plugin.component.resources_required()
+            && needs.num_memories > MEMORIES
+        {
+            return Err(LinkError::Memories(needs.num_memories));
+        }
+        Ok(Sandbox { pre, plugin, preopens, env, limits })
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether a call could change files that another one sees.
+    pub fn writes(&self) -> bool {
+        self.preopens.writes()
+    }
+}
+
+/// Whether an import is of a WASI 0.2 package that the linker holds.
+fn offered(import: &str) -> bool {
+    const PACKAGES: [&str; 6] =
+        ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
+    let Some((package, interface)) = import.split_once('/') else { return false };
+    let version = interface.split_once('@').map_or("0.2", |(_, version)| version);
+    PACKAGES.contains(&package) && version.starts_with("0.2")
+}

@@ -1,0 +1,62 @@
+//! What one store holds: its own WASI context, handles, limiter and captured output.
+//!
+//! Defaults are closed: no arguments, empty standard input, no variables, no addresses or names, no
+//! directories. Clocks and random numbers are given.
+
+use std::sync::Arc;
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use crate::files::{PreopenHost, Preopens};
+use crate::policy::Limits;
+
+use super::capture::Capture;
+use super::limiter::Limiter;
+
+/// The most bytes of one random request.
+const RANDOM: u64 = 64 << 10;
+
+pub struct State {
+    pub limiter: Limiter,
+    pub stdout: Capture,
+    pub stderr: Capture,
+    wasi: WasiCtx,
+    table: ResourceTable,
+    preopens: Arc<Preopens>,
+}
+
+impl State {
+    pub fn new(limits: &Limits, env: &[(String, String)], preopens: Arc<Preopens>) -> State {
+        let (stdout, stderr) = (Capture::new(limits.output), Capture::new(limits.output));
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(stdout.clone())
+            .stderr(stderr.clone())
+            .envs(env)
+            .max_random_size(RANDOM)
+            .allow_tcp(false)
+            .allow_udp(false)
+            .allow_ip_name_lookup(false)
+            .allow_blocking_current_thread(true);
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(limits.handles as usize);
+        let limiter = Limiter::new(limits.memory);
+        State { limiter, stdout, stderr, wasi: wasi.build(), table, preopens }
+    }
+
+    pub fn preopens(&mut self) -> PreopenHost<'_> {
+        PreopenHost { table: &mut self.table, preopens: &self.preopens }
+    }
+}
+
+impl wasmtime_wasi_io::IoView for State {
+    fn table(&mut self) -> &mut ResourceTable {
+        &mut self.table
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
