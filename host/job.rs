@@ -134,6 +134,7 @@ impl Job for BatchJob {
     async fn run(&self, index: usize) -> Verdict {
         let call = &self.plan.calls[index];
         let now = *self.started[index].get_or_init(Instant::now);
+        tracing::debug!(call = %call.id, tool = %call.tool, "call starts");
         self.tell(Progress::Started(index));
         let (tool, args) = match &call.step {
             Step::Run { tool, args } => (*tool, self.filled(call, *tool, args)),

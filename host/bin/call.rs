@@ -53,8 +53,8 @@ pub fn main(args: Args) -> anyhow::Result<Ending> {
             Ok(value) => writeln!(stdout, "{}", serde_json::to_string_pretty(value)?)?,
             Err(_) => waterfall::print_error(outcome),
         }
-        for text in [&outcome.stdout, &outcome.stderr] {
-            anstream::eprint!("{}", print::plain(text));
+        for text in [&outcome.stdout, &outcome.stderr].into_iter().filter(|text| !text.is_empty()) {
+            print::say(print::plain(text).trim_end_matches('\n'));
         }
     }
     Ok(if report.all_ok() { Ending::AllOk } else { Ending::CallFailed })

@@ -57,7 +57,11 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let host = error.downcast_ref::<inorder::Error>().is_some_and(|it| it.is_host_fault());
-            anstream::eprintln!("{}: {}", print::bad("error"), print::plain(&format!("{error:#}")));
+            print::say(format_args!(
+                "{}: {}",
+                print::bad("error"),
+                print::plain(&format!("{error:#}"))
+            ));
             ExitCode::from(if host { 3 } else { 2 })
         }
     }

@@ -3,7 +3,7 @@
 //! `anstream` drops colours where the output is no terminal or `NO_COLOR` is set.
 
 use std::fmt::{self, Display};
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
@@ -67,6 +67,11 @@ pub fn plain(text: &str) -> String {
         }
     }
     plain
+}
+
+/// A line on standard error. If nobody listens there any more, that is no failure of ours.
+pub fn say(text: impl Display) {
+    let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
 /// `text` for standard output: exact where a program reads it, harmless where a person does.

@@ -83,7 +83,7 @@ async fn interrupted(cancel: &CancellationToken) {
         return std::future::pending().await;
     }
     cancel.cancel();
-    anstream::eprintln!("{}", print::dim("stopping the running calls; Ctrl-C again ends at once"));
+    print::say(print::dim("stopping the running calls; Ctrl-C again ends at once"));
     // SIGINT by default ends a process, but tokio has taken it over for good.
     std::thread::spawn(|| {
         let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build();

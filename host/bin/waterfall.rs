@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use inorder::{Outcome, Report, Status};
 use serde_json::Value;
 
-use crate::print::{bad, bold, by_status, dim, line, mark, plain, time};
+use crate::print::{bad, bold, by_status, dim, line, mark, plain, say, time};
 
 /// Rows of the waterfall, and results in full, before the rest is only counted.
 const MOST_CALLS: usize = 60;
@@ -139,9 +139,9 @@ fn block(out: &mut impl Write, text: &str) -> io::Result<()> {
 /// Why a single call failed, for standard error.
 pub fn print_error(outcome: &Outcome) {
     if let Err(error) = &outcome.result {
-        anstream::eprintln!("{}: {}", bad(error.kind.as_str()), plain(&error.message));
+        say(format_args!("{}: {}", bad(error.kind.as_str()), plain(&error.message)));
         if let Some(value @ (Value::Object(_) | Value::Array(_))) = &error.value {
-            anstream::eprintln!("{}", plain(&value.to_string()));
+            say(plain(&value.to_string()));
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Reads the structure alone. Whether the code in it is valid is the compiler's to say.
 
-use wasmparser::{Encoding, Parser, Payload};
+use wasmparser::{BinaryReader, Encoding, Parser, Payload};
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BinaryError {
@@ -46,16 +46,13 @@ pub fn check_binary(bytes: &[u8]) -> Result<(), BinaryError> {
             return Err(BinaryError::NotWasm { text: matches!(start, Some(b'(' | b';')) });
         }
     }
+    if cut_off(bytes) {
+        return Err(BinaryError::Truncated { size: bytes.len() });
+    }
+    let damaged = |error: wasmparser::BinaryReaderError| BinaryError::Damaged(error.to_string());
     let mut encoding = None;
     for payload in Parser::new(0).parse_all(bytes) {
-        let payload = payload.map_err(|error| {
-            // Magic and version alone are eight bytes: less is a cut, whatever the parser calls it.
-            if bytes.len() < 8 || error.message().contains("unexpected end") {
-                BinaryError::Truncated { size: bytes.len() }
-            } else {
-                BinaryError::Damaged(error.to_string())
-            }
-        })?;
+        let payload = payload.map_err(damaged)?;
         match payload {
             Payload::Version { encoding: found, .. } => {
                 // The first header is the file's; a component's modules have their own.
@@ -63,7 +60,7 @@ pub fn check_binary(bytes: &[u8]) -> Result<(), BinaryError> {
             }
             Payload::ImportSection(imports) if encoding == Some(Encoding::Module) => {
                 for import in imports.into_imports() {
-                    let import = import.map_err(|error| BinaryError::Damaged(error.to_string()))?;
+                    let import = import.map_err(damaged)?;
                     if matches!(import.module, "wasi_snapshot_preview1" | "wasi_unstable") {
                         let import = format!("{}.{}", import.module, import.name);
                         return Err(BinaryError::Preview1 { import });
@@ -78,6 +75,23 @@ pub fn check_binary(bytes: &[u8]) -> Result<(), BinaryError> {
         Some(Encoding::Module) => Err(BinaryError::CoreModule),
         None => Err(BinaryError::Truncated { size: bytes.len() }),
     }
+}
+
+/// Whether the last section, or the header, goes on past the end of the file.
+fn cut_off(bytes: &[u8]) -> bool {
+    const HEADER: usize = 8;
+    let Some(mut rest) = bytes.get(HEADER..) else { return true };
+    while !rest.is_empty() {
+        // An id of one byte, the size as a LEB128 number, the content.
+        let mut section = BinaryReader::new(&rest[1..], 0);
+        let Ok(size) = section.read_var_u32() else { return true };
+        let start = 1 + section.current_position();
+        match rest.get(start + size as usize..) {
+            Some(next) => rest = next,
+            None => return true,
+        }
+    }
+    false
 }
 
 #[cfg(test)]

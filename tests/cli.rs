@@ -1,0 +1,231 @@
+//! The binary as a user meets it: output, exit codes, errors, signals.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{built_guest, inorder, repository};
+
+struct Dir(tempfile::TempDir);
+
+impl Dir {
+    fn new(files: &[(&str, &str)]) -> Dir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(dir.path().join(name), text).unwrap();
+        }
+        Dir(dir)
+    }
+
+    /// Runs the binary here.
+    fn run(&self, args: &[&str]) -> Output {
+        inorder().current_dir(self.0.path()).args(args).output().unwrap()
+    }
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+const READ: &str =
+    r#"{"calls": [{"id": "r", "tool": "read_text_file", "args": {"path": "a.txt"}}]}"#;
+
+#[test]
+fn json_is_one_document_on_stdout_and_nothing_else() {
+    let dir = Dir::new(&[("a.txt", "hello"), ("b.json", READ)]);
+    let output = dir.run(&["run", "b.json", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(report["results"][0]["id"], "r");
+    assert_eq!(report["results"][0]["tool"], "read_text_file");
+    assert_eq!(report["results"][0]["status"], "ok");
+    assert_eq!(report["results"][0]["value"], "hello");
+    assert!(report["results"][0]["usage"]["run_ms"].as_f64().unwrap() > 0.0);
+    assert!(report["results"][0]["usage"]["peak_memory"].as_u64().unwrap() > 0);
+    assert!(report["elapsed_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn a_batch_comes_from_standard_input_too() {
+    let dir = Dir::new(&[("a.txt", "hello")]);
+    let mut child = inorder()
+        .current_dir(dir.0.path())
+        .args(["run", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(READ.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = stdout(&output);
+    assert!(text.contains("1 call in") && text.contains("  hello"), "{text}");
+    assert!(!text.contains('\x1b'), "colours where there is no terminal: {text:?}");
+}
+
+#[test]
+fn exit_codes_tell_what_failed() {
+    let dir = Dir::new(&[
+        ("a.txt", "hello"),
+        ("b.json", READ),
+        ("bad.json", "{"),
+        ("wrong.toml", "rots = []"),
+    ]);
+    let missing = r#"{"calls": [{"tool": "read_text_file", "args": {"path": "b.txt"}}]}"#;
+    std::fs::write(dir.0.path().join("missing.json"), missing).unwrap();
+    for (args, code, says) in [
+        (&["run", "b.json"][..], 0, ""),
+        (&["run", "missing.json"], 1, ""),
+        (&["run", "bad.json"], 2, "not JSON"),
+        (&["run", "none.json"], 2, "none.json"),
+        (&["run", "b.json", "--config", "wrong.toml"], 2, "rots"),
+        (&["run", "b.json", "--root", "none"], 2, "none"),
+        (&["run", "b.json", "--plugin", "a.txt"], 2, "not WebAssembly"),
+        (&["run", "b.json", "--allow-read", "*.txt"], 2, "cannot be enforced"),
+        (&["run", "b.json", "--timeout", "30"], 2, "is not a time"),
+        (&["run", "b.json", "--memory", "0"], 2, "zero"),
+        (&["run", "b.json", "--jobs", "0"], 2, "0"),
+        (&["run"], 2, "Usage"),
+        (&["call", "nothing_like_it"], 1, "no tool is named"),
+    ] {
+        let output = dir.run(args);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains(says), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn call_takes_pairs_or_json_and_prints_the_value() {
+    let dir = Dir::new(&[("a.txt", "one\ntwo\n"), ("12", "a number for a name")]);
+    assert_eq!(stdout(&dir.run(&["call", "read_text_file", "path=a.txt", "head=1"])), "one\n");
+    assert_eq!(stdout(&dir.run(&["call", "read_text_file", r#"{"path": "a.txt"}"#])), "one\ntwo\n");
+    assert_eq!(stdout(&dir.run(&["call", "read_text_file", "path=12"])), "a number for a name\n");
+    let listed: Value =
+        serde_json::from_str(&stdout(&dir.run(&["call", "list_directory", "path=."]))).unwrap();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    let twice = dir.run(&["call", "read_text_file", "path=a", "path=b"]);
+    assert!(stderr(&twice).contains("given twice"));
+    let failed = dir.run(&["call", "read_text_file", "path=none"]);
+    assert_eq!((failed.status.code(), stdout(&failed)), (Some(1), String::new()));
+    assert!(stderr(&failed).contains("none"));
+}
+
+#[test]
+fn writing_needs_a_grant() {
+    let dir = Dir::new(&[]);
+    let write = ["call", "write_file", "path=n.txt", "content=x"];
+    let refused = dir.run(&write);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("not permitted"), "{}", stderr(&refused));
+    assert!(!dir.0.path().join("n.txt").exists());
+    let granted = dir.run(&[&write[..], &["--allow-write", "**"]].concat());
+    assert_eq!(granted.status.code(), Some(0), "{}", stderr(&granted));
+    assert_eq!(std::fs::read_to_string(dir.0.path().join("n.txt")).unwrap(), "x");
+}
+
+#[test]
+fn explicit_read_grants_replace_the_default() {
+    let dir = Dir::new(&[("a.txt", "a")]);
+    std::fs::create_dir(dir.0.path().join("sub")).unwrap();
+    let read = dir.run(&["call", "read_text_file", "path=a.txt", "--allow-read", "sub/**"]);
+    assert_eq!(read.status.code(), Some(1), "{}", stdout(&read));
+}
+
+#[test]
+fn a_config_is_found_and_obeyed() {
+    let config = "[plugins.filesystem]\nprefix = \"fs_\"\nread = [\"**\"]\n";
+    let dir = Dir::new(&[("a.txt", "a"), ("inorder.toml", config)]);
+    assert_eq!(stdout(&dir.run(&["call", "fs_read_text_file", "path=a.txt"])), "a\n");
+    std::fs::write(dir.0.path().join("inorder.toml"), "roots = [\"/\"]").unwrap();
+    let reaching = dir.run(&["tools"]);
+    assert_eq!(reaching.status.code(), Some(2));
+    assert!(stderr(&reaching).contains("--config"), "{}", stderr(&reaching));
+}
+
+#[test]
+fn tools_and_inspect_print_schemas() {
+    let dir = Dir::new(&[]);
+    let tools: Value = serde_json::from_str(&stdout(&dir.run(&["tools", "--json"]))).unwrap();
+    let read = tools["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|it| it["name"] == "read_text_file")
+        .unwrap();
+    assert_eq!(read["input_schema"]["required"], json!(["path"]));
+    let file = repository().join("plugins/dist/filesystem.wasm");
+    let inspected = dir.run(&["inspect", file.to_str().unwrap(), "--json"]);
+    let plugin: Value = serde_json::from_str(&stdout(&inspected)).unwrap();
+    assert!(plugin["asks_for"].as_array().unwrap().contains(&json!("files")));
+    assert!(
+        plugin["imports"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|it| it.as_str().unwrap().starts_with("wasi:filesystem/"))
+    );
+    let people = stdout(&dir.run(&["inspect", file.to_str().unwrap()]));
+    assert!(
+        people.contains("asks for: files") && people.contains("read_text_file(path, head?, tail?)"),
+        "{people}"
+    );
+    for command in ["run", "call", "tools", "inspect"] {
+        let help = stdout(&dir.run(&[command, "--help"]));
+        assert!(help.contains("Examples:"), "{help}");
+    }
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_error() {
+    let dir = Dir::new(&[]);
+    let mut child = inorder()
+        .current_dir(dir.0.path())
+        .args(["tools", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(stderr(&output), "");
+}
+
+#[test]
+fn ctrl_c_stops_guests_and_prints_what_finished() {
+    let Some(probe) = built_guest("probe") else { return };
+    let batch = r#"{"calls": [{"tool": "add", "args": {"a": 1, "b": 2}}, {"tool": "spin"}]}"#;
+    let dir = Dir::new(&[("b.json", batch)]);
+    let mut child = inorder()
+        .env("INORDER_LOG", "inorder=debug")
+        .current_dir(dir.0.path())
+        .args(["run", "b.json", "--json", "--plugin", probe.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The log tells when the endless call runs.
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("spin") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0, "it ended without running");
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    let sent = std::process::Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(report["results"][0]["value"], 3);
+    assert_eq!(report["results"][1]["error"]["kind"], "cancelled");
+}
