@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::files::{Preopens, Roots};
 use crate::host::Host;
-use crate::plugin::{Docs, Plugin, Registry, builtins};
+use crate::plugin::{Cache, Docs, Plugin, Registry, builtins};
 use crate::policy::{Config, EnvGrant, Grants, Limits, LimitsConfig};
 use crate::sandbox::{Engine, Sandbox};
 
@@ -15,13 +15,15 @@ use crate::sandbox::{Engine, Sandbox};
 /// - no plugins, not even built-in ones; no roots;
 /// - a plugin reads, writes and sees nothing but what its [`Grants`] name;
 /// - [`Limits::default`] for every call;
-/// - four calls at once for each core.
+/// - four calls at once for each core;
+/// - nothing is kept on disk.
 #[derive(Clone, Debug)]
 pub struct HostBuilder {
     roots: Vec<PathBuf>,
     plugins: Vec<PluginSpec>,
     limits: Limits,
     jobs: usize,
+    cache: Option<PathBuf>,
 }
 
 /// A plugin to load.
@@ -49,7 +51,13 @@ pub enum Source {
 impl Default for HostBuilder {
     fn default() -> HostBuilder {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        HostBuilder { roots: vec![], plugins: vec![], limits: Limits::default(), jobs: 4 * cores }
+        HostBuilder {
+            roots: vec![],
+            plugins: vec![],
+            limits: Limits::default(),
+            jobs: 4 * cores,
+            cache: None,
+        }
     }
 }
 
@@ -99,6 +107,13 @@ impl HostBuilder {
         self
     }
 
+    /// A folder, closed to other users, that keeps compiled plugins between starts.
+    #[must_use]
+    pub fn cache(mut self, dir: impl Into<PathBuf>) -> HostBuilder {
+        self.cache = Some(dir.into());
+        self
+    }
+
     /// Takes over roots, plugins, limits and jobs of a config.
     #[must_use]
     pub fn config(mut self, config: &Config) -> HostBuilder {
@@ -122,8 +137,8 @@ impl HostBuilder {
         self
     }
 
-    /// Opens the roots, compiles and links the plugins. Blocks for the compilation: tens of milliseconds
-    /// for each megabyte of component.
+    /// Opens the roots, compiles and links the plugins. Blocks for the compilation: about a second per
+    /// megabyte of component and core, where no cache has it.
     ///
     /// # Errors
     /// The first root, plugin or grant that cannot be used; the message names it.
@@ -132,10 +147,11 @@ impl HostBuilder {
         let limits = |spec: &PluginSpec| spec.limits.over(&self.limits);
         let memory = self.plugins.iter().map(|spec| limits(spec).memory).max();
         let engine = Engine::new(self.jobs, memory.unwrap_or(self.limits.memory))?;
+        let cache = self.cache.as_deref().and_then(open_cache);
         let mut registry = Registry::default();
         let mut sandboxes = Vec::with_capacity(self.plugins.len());
         for spec in &self.plugins {
-            let plugin = Arc::new(load(&engine, spec)?);
+            let plugin = Arc::new(load(&engine, spec, cache.as_ref())?);
             let preopens = Preopens::open(&roots, &spec.grants)?;
             let env = variables(&spec.grants.env);
             let sandbox =
@@ -159,9 +175,16 @@ impl Source {
     }
 }
 
-fn load(engine: &Engine, spec: &PluginSpec) -> Result<Plugin, Error> {
+/// A cache that cannot be used costs time, not results.
+fn open_cache(dir: &Path) -> Option<Cache> {
+    Cache::open(dir)
+        .inspect_err(|error| tracing::warn!(%error, "compiled plugins cannot be kept"))
+        .ok()
+}
+
+fn load(engine: &Engine, spec: &PluginSpec, cache: Option<&Cache>) -> Result<Plugin, Error> {
     let compile = |bytes: &[u8]| {
-        Plugin::compile(engine.wasmtime(), &spec.name, bytes)
+        Plugin::compile(engine.wasmtime(), &spec.name, bytes, cache)
             .map_err(|source| Error::Plugin { plugin: spec.source.describe(&spec.name), source })
     };
     match &spec.source {

@@ -7,6 +7,7 @@ use inorder::{Grants, Host, Plugin, PluginSpec};
 use serde_json::{Value, json};
 
 use crate::Ending;
+use crate::load::cache_dir;
 use crate::print::{bold, dim, plain};
 use crate::tools::{describe, first_sentence, signature};
 
@@ -26,7 +27,11 @@ pub struct Args {
 
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let spec = PluginSpec::file(&args.plugin, Grants::default());
-    let host = Host::builder().jobs(1).plugin(spec).build()?;
+    let mut builder = Host::builder().jobs(1).plugin(spec);
+    if let Some(dir) = cache_dir() {
+        builder = builder.cache(dir);
+    }
+    let host = builder.build()?;
     let Some(plugin) = host.plugins().next() else { return Ok(Ending::AllOk) };
     let mut stdout = anstream::stdout().lock();
     if args.json {

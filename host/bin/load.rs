@@ -40,7 +40,11 @@ pub struct HostArgs {
 impl HostArgs {
     /// Reads the config, applies the flags on top, loads the plugins.
     pub fn host(&self) -> anyhow::Result<Host> {
-        Ok(Host::builder().config(&self.policy()?).build()?)
+        let mut builder = Host::builder().config(&self.policy()?);
+        if let Some(dir) = cache_dir() {
+            builder = builder.cache(dir);
+        }
+        Ok(builder.build()?)
     }
 
     fn policy(&self) -> anyhow::Result<Config> {
@@ -86,4 +90,11 @@ impl HostArgs {
         }
         config
     }
+}
+
+/// Where compiled plugins are kept: `inorder` in the user's cache folder, if there is one.
+pub fn cache_dir() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
+    let caches = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
+    Some(caches.join("inorder"))
 }

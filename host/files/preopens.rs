@@ -65,11 +65,10 @@ impl Preopens {
 /// How a guest may call a directory: from the first root, relatively; and always by its own path.
 fn names(roots: &Roots, root: usize, relative: &Path) -> Vec<String> {
     let text = |path: PathBuf| path.to_str().map(str::to_owned);
-    let absolute = text(roots.path(root).join(relative));
-    let short = match relative.to_str() {
-        Some("") => Some(".".to_owned()),
-        other => other.map(str::to_owned),
-    };
+    let root_path = roots.path(root);
+    let whole = relative == Path::new("");
+    let absolute = text(if whole { root_path.to_owned() } else { root_path.join(relative) });
+    let short = text(if whole { PathBuf::from(".") } else { relative.to_owned() });
     short.filter(|_| root == 0).into_iter().chain(absolute).collect()
 }
 

@@ -4,6 +4,7 @@
 
 mod binary;
 mod builtin;
+mod cache;
 mod check;
 mod decode;
 mod docs;
@@ -17,6 +18,7 @@ mod tool;
 
 pub use binary::BinaryError;
 pub use builtin::builtins;
+pub use cache::Cache;
 pub use check::{References, check};
 pub use decode::decode;
 pub use docs::Docs;

@@ -10,6 +10,7 @@ use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
 
 use super::binary::{BinaryError, check_binary};
+use super::cache::Cache;
 use super::docs::Docs;
 use super::tool::{Tool, ToolName};
 
@@ -53,14 +54,29 @@ pub enum PluginError {
 }
 
 impl Plugin {
-    /// Compiles a component (tens of milliseconds per megabyte) and finds its tools.
+    /// Compiles a component (about a second per megabyte and core), unless `cache` has it compiled
+    /// already, and finds its tools.
     ///
     /// # Errors
     /// The bytes are no component, or one that WASI 0.2 does not allow.
-    pub fn compile(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Plugin, PluginError> {
+    pub fn compile(
+        engine: &Engine,
+        name: &str,
+        bytes: &[u8],
+        cache: Option<&Cache>,
+    ) -> Result<Plugin, PluginError> {
         check_binary(bytes)?;
-        let component = Component::from_binary(engine, bytes)
-            .map_err(|error| PluginError::Compile(format!("{error:#}")))?;
+        let component = match cache.and_then(|cache| cache.load(engine, bytes)) {
+            Some(component) => component,
+            None => {
+                let component = Component::from_binary(engine, bytes)
+                    .map_err(|error| PluginError::Compile(format!("{error:#}")))?;
+                if let Some(cache) = cache {
+                    cache.store(engine, bytes, &component);
+                }
+                component
+            }
+        };
         let mut found = Found { component: &component, tools: Vec::new(), not_tools: Vec::new() };
         let ty = component.component_type();
         for (name, item) in ty.exports(engine) {

@@ -130,7 +130,10 @@ pub fn matches(value: &Value, pattern: &Value) -> bool {
 /// The binary under test.
 pub fn inorder() -> std::process::Command {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_inorder"));
+    // A cache of the tests' own: theirs to fill, and nothing left in the user's.
+    let caches = repository().join("target/test-cache");
     command
+        .env("XDG_CACHE_HOME", caches)
         .env_remove("INORDER_CONFIG")
         .env_remove("RUST_BACKTRACE")
         .stdin(std::process::Stdio::null());

@@ -1,0 +1,177 @@
+//! Compiled components kept on disk, so that a plugin is compiled once and not at every start.
+//!
+//! What is loaded from here runs as native code, so the folder is trusted as the binary itself is: it must
+//! belong to this user, and be closed to all others. A file is named by the component's digest and by all
+//! that the compiled form depends on (compiler version, settings, processor), and begins with a digest of
+//! its own: what is damaged or was made by another version is compiled again, never loaded.
+
+use std::fs::{self, DirBuilder, File};
+use std::hash::{Hash, Hasher};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sha2::{Digest as _, Sha256};
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// The most files that are kept; beyond it the longest unused go.
+const MOST_FILES: usize = 100;
+const DIGEST: usize = 32;
+
+/// A folder of compiled components.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    dir: PathBuf,
+}
+
+impl Cache {
+    /// Opens `dir`, which is made if it does not exist.
+    ///
+    /// # Errors
+    /// It cannot be made, or others than this user may write in it.
+    pub fn open(dir: &Path) -> io::Result<Cache> {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let found = fs::metadata(dir)?;
+        // A file that we make belongs to us: the plain way to learn who we are.
+        let probe = tempfile::tempfile_in(dir)?;
+        let ours = probe.metadata()?.uid() == found.uid();
+        if !ours || found.mode() & 0o077 != 0 {
+            let message = format!("{} must belong to you alone (mode 0700)", dir.display());
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+        }
+        Ok(Cache { dir: dir.to_owned() })
+    }
+
+    /// The compiled form of a component, if a sound one is kept.
+    pub fn load(&self, engine: &Engine, component: &[u8]) -> Option<Component> {
+        let path = self.path(engine, component);
+        let mut file = File::open(&path).ok()?;
+        let mut digest = [0; DIGEST];
+        file.read_exact(&mut digest).ok()?;
+        let mut code = Vec::new();
+        file.read_to_end(&mut code).ok()?;
+        if Sha256::digest(&code)[..] != digest {
+            tracing::warn!(path = %path.display(), "a compiled plugin is damaged, and compiled again");
+            return None;
+        }
+        // When it was last used decides what goes first; that this cannot be noted is no loss.
+        let _ = file.set_modified(SystemTime::now());
+        #[expect(
+            unsafe_code,
+            reason = "our own output: whole, of this very engine, in a folder that is ours"
+        )]
+        let loaded = unsafe { Component::deserialize(engine, &code) };
+        loaded
+            .inspect_err(|error| tracing::warn!(%error, "a compiled plugin cannot be loaded"))
+            .ok()
+    }
+
+    /// Keeps the compiled form of a component. A cache that cannot be written only costs time later.
+    pub fn store(&self, engine: &Engine, component: &[u8], compiled: &Component) {
+        let stored = (|| -> io::Result<()> {
+            let code = compiled.serialize().map_err(io::Error::other)?;
+            let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+            file.write_all(&Sha256::digest(&code))?;
+            file.write_all(&code)?;
+            file.persist(self.path(engine, component))?;
+            self.tidy()
+        })();
+        if let Err(error) = stored {
+            tracing::warn!(dir = %self.dir.display(), %error, "a compiled plugin cannot be kept");
+        }
+    }
+
+    fn path(&self, engine: &Engine, component: &[u8]) -> PathBuf {
+        let mut name = Digest(Sha256::new_with_prefix(Sha256::digest(component)));
+        engine.precompile_compatibility_hash().hash(&mut name);
+        let name: String = name.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.dir.join(format!("{name}.compiled"))
+    }
+
+    fn tidy(&self) -> io::Result<()> {
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let entry = entry?;
+            files.push((entry.metadata()?.modified()?, entry.path()));
+        }
+        files.sort();
+        for (_, path) in &files[..files.len().saturating_sub(MOST_FILES)] {
+            fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+}
+
+/// Feeds what is `Hash` to a digest, which unlike the standard hashers is the same in every process and
+/// has no collisions to fear.
+struct Digest(Sha256);
+
+impl Hasher for Digest {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    const WAT: &str = r#"(component (core module $m (func (export "f"))) (core instance $i (instantiate $m))
+        (func (export "f") (canon lift (core func $i "f"))))"#;
+
+    fn kept(dir: &Path) -> PathBuf {
+        let files: Vec<_> = fs::read_dir(dir).unwrap().map(|it| it.unwrap().path()).collect();
+        assert_eq!(files.len(), 1);
+        files[0].clone()
+    }
+
+    #[test]
+    fn what_was_stored_is_loaded_until_it_is_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(&dir.path().join("made")).unwrap();
+        let engine = Engine::default();
+        let bytes = wat::parse_str(WAT).unwrap();
+        assert!(cache.load(&engine, &bytes).is_none());
+        cache.store(&engine, &bytes, &Component::new(&engine, &bytes).unwrap());
+        assert!(cache.load(&engine, &bytes).is_some());
+        let file = kept(&cache.dir);
+        let whole = fs::read(&file).unwrap();
+        for damage in [0, DIGEST, whole.len() / 2, whole.len() - 1] {
+            let mut damaged = whole.clone();
+            damaged[damage] ^= 1;
+            fs::write(&file, &damaged).unwrap();
+            assert!(cache.load(&engine, &bytes).is_none(), "a flipped bit at {damage}");
+            fs::write(&file, &whole[..damage]).unwrap();
+            assert!(cache.load(&engine, &bytes).is_none(), "cut at {damage}");
+        }
+        fs::write(&file, &whole).unwrap();
+        assert!(cache.load(&engine, &bytes).is_some());
+    }
+
+    #[test]
+    fn another_engine_or_component_has_another_file() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let cache = Cache::open(dir.path()).unwrap();
+        let bytes = wat::parse_str(WAT).unwrap();
+        let engine = Engine::default();
+        cache.store(&engine, &bytes, &Component::new(&engine, &bytes).unwrap());
+        let other = Engine::new(wasmtime::Config::new().epoch_interruption(true)).unwrap();
+        assert!(cache.load(&other, &bytes).is_none());
+        assert!(cache.load(&engine, &wat::parse_str("(component)").unwrap()).is_none());
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o770)).unwrap();
+        assert!(Cache::open(dir.path()).unwrap_err().to_string().contains("0700"));
+    }
+}
