@@ -2,6 +2,13 @@
 //!
 //! `cases` are data: a batch in, the report expected. The others are grouped by what they distrust.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod batches;
 mod cases;
 mod cli;

@@ -93,7 +93,7 @@ pub struct CallError {
     pub message: String,
     /// The error value that the tool itself returned ([`ErrorKind::Tool`] alone).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<Value>,
+    pub value: Option<Box<Value>>,
     /// The id of the call whose failure caused this one ([`ErrorKind::Skipped`] alone).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,

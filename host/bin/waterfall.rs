@@ -98,7 +98,7 @@ fn result(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         Err(error) => {
             let kind = error.kind.as_str();
             block(out, &format!("{kind}: {}", error.message))?;
-            match &error.value {
+            match error.value.as_deref() {
                 None | Some(Value::String(_) | Value::Null) => {}
                 Some(value) => block(out, &text(value))?,
             }
@@ -140,7 +140,7 @@ fn block(out: &mut impl Write, text: &str) -> io::Result<()> {
 pub fn print_error(outcome: &Outcome) {
     if let Err(error) = &outcome.result {
         say(format_args!("{}: {}", bad(error.kind.as_str()), plain(&error.message)));
-        if let Some(value @ (Value::Object(_) | Value::Array(_))) = &error.value {
+        if let Some(value @ (Value::Object(_) | Value::Array(_))) = error.value.as_deref() {
             say(plain(&value.to_string()));
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::check::similar;
-use super::plugin::Plugin;
+use super::component::Plugin;
 use super::tool::Tool;
 
 /// The loaded plugins and an index of their tools.

@@ -60,7 +60,7 @@ pub fn schema(shape: &Shape) -> Value {
             "uniqueItems": true,
         }),
         Shape::Option(some) if some.nullable() => json!({ "anyOf": [
-            tagged("some", schema(some)),
+            tagged("some", &schema(some)),
             { "type": "null" },
         ] }),
         Shape::Option(some) => json!({ "anyOf": [schema(some), { "type": "null" }] }),
@@ -76,14 +76,14 @@ fn one_of(cases: &[Case]) -> Value {
     let cases: Vec<Value> = cases
         .iter()
         .map(|case| match &case.payload {
-            Some(payload) => tagged(&case.json, schema(payload)),
+            Some(payload) => tagged(&case.json, &schema(payload)),
             None => json!({ "const": case.json }),
         })
         .collect();
     json!({ "oneOf": cases })
 }
 
-fn tagged(case: &str, payload: Value) -> Value {
+fn tagged(case: &str, payload: &Value) -> Value {
     json!({
         "type": "object",
         "properties": { case: payload },

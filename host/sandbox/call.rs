@@ -10,8 +10,8 @@ use crate::batch::{CallError, ErrorKind, describe};
 use crate::plugin::{Answer, Tool, decode, encode};
 
 use super::engine::Engine;
+use super::linked::Sandbox;
 use super::message::{guest_failed, result_too_large, timed_out};
-use super::sandbox::Sandbox;
 use super::state::State;
 
 /// How a call ended, and what it left outside its result.
@@ -74,7 +74,7 @@ async fn invoke(
         function.call_async(&mut *store, &params, &mut results).await
     };
     match called.await {
-        Ok(()) => answer(&tool.answer, results.pop()),
+        Ok(()) => answer(&tool.answer, results.first()),
         Err(error) if exited_well(&error, &tool.answer) => Ok(Value::Null),
         Err(error) => Err(guest_failed(&error, store.data(), &sandbox.limits)),
     }
@@ -87,13 +87,13 @@ fn exited_well(error: &wasmtime::Error, answer: &Answer) -> bool {
     gives_nothing && exit.is_some_and(|exit| exit.0 == 0)
 }
 
-fn answer(answer: &Answer, result: Option<Val>) -> Result<Value, CallError> {
+fn answer(answer: &Answer, result: Option<&Val>) -> Result<Value, CallError> {
     let json = |shape: &Option<_>, value: &Option<Box<Val>>| match (shape, value) {
         (None, None) => Some(Value::Null),
         (Some(shape), Some(value)) => encode(shape, value),
         _ => None,
     };
-    let value = match (answer, &result) {
+    let value = match (answer, result) {
         (Answer::Nothing, None) => Some(Value::Null),
         (Answer::Value(shape), Some(value)) => encode(shape, value),
         (Answer::Fallible { ok, .. }, Some(Val::Result(Ok(value)))) => json(ok, value),
@@ -118,7 +118,7 @@ fn tool_failed(value: Value) -> CallError {
         },
         _ => format!("the tool failed with {}", describe(&value)),
     };
-    CallError { value: Some(value), ..CallError::new(ErrorKind::Tool, message) }
+    CallError { value: Some(Box::new(value)), ..CallError::new(ErrorKind::Tool, message) }
 }
 
 /// `value` if its JSON text is within `limit` bytes.

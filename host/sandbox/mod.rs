@@ -1,18 +1,18 @@
 //! WHERE a call runs: a store of its own, with what its plugin was granted and within its limits.
 //!
-//! `engine` is what all calls share, `state` what one store holds, `sandbox` a plugin made ready to run,
+//! `engine` is what all calls share, `state` what one store holds, `linked` a plugin made ready to run,
 //! `call` one call from arguments to its end.
 
 mod call;
 mod capture;
 mod engine;
 mod limiter;
+mod linked;
 mod linker;
 mod message;
-mod sandbox;
 mod state;
 mod ticker;
 
 pub use call::{Ended, run};
 pub use engine::{Engine, EngineError};
-pub use sandbox::{LinkError, Sandbox};
+pub use linked::{LinkError, Sandbox};
