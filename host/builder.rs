@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::files::{Preopens, Roots};
 use crate::host::Host;
-use crate::plugin::{Cache, Docs, Plugin, Registry, builtins};
+use crate::plugin::{Cache, Docs, Plugin, Registry, builtins, check_binary};
 use crate::policy::{Config, EnvGrant, Grants, Limits, LimitsConfig};
-use crate::sandbox::{Engine, Sandbox};
+use crate::sandbox::{Engine, Flavor, Sandbox};
 
 /// Settings of a [`Host`]. Defaults are closed:
 ///
@@ -151,13 +151,12 @@ impl HostBuilder {
         let mut registry = Registry::default();
         let mut sandboxes = Vec::with_capacity(self.plugins.len());
         for spec in &self.plugins {
-            let plugin = Arc::new(load(&engine, spec, cache.as_ref())?);
+            let (plugin, flavor) = load(&engine, spec, cache.as_ref())?;
+            let plugin = Arc::new(plugin);
             let preopens = Preopens::open(&roots, &spec.grants)?;
             let env = variables(&spec.grants.env);
-            let sandbox =
-                Sandbox::new(&engine, plugin.clone(), preopens, env, limits(spec)).map_err(
-                    |source| Error::Link { plugin: spec.source.describe(&spec.name), source },
-                )?;
+            let sandbox = Sandbox::new(plugin.clone(), flavor, preopens, env, limits(spec))
+                .map_err(|error| Error::Link { plugin: spec.source.describe(&spec.name), error })?;
             registry.add(plugin, &spec.prefix)?;
             sandboxes.push(sandbox);
         }
@@ -182,24 +181,23 @@ fn open_cache(dir: &Path) -> Option<Cache> {
         .ok()
 }
 
-fn load(engine: &Engine, spec: &PluginSpec, cache: Option<&Cache>) -> Result<Plugin, Error> {
-    let compile = |bytes: &[u8]| {
-        Plugin::compile(engine.wasmtime(), &spec.name, bytes, cache)
-            .map_err(|source| Error::Plugin { plugin: spec.source.describe(&spec.name), source })
-    };
+/// A loaded plugin and the engine that it needs.
+fn load(
+    engine: &Engine,
+    spec: &PluginSpec,
+    cache: Option<&Cache>,
+) -> Result<(Plugin, Flavor), Error> {
     match &spec.source {
-        Source::Bytes(bytes) => compile(bytes),
+        Source::Bytes(bytes) => compile(engine, spec, bytes, cache),
         Source::File(path) => {
-            let read = |path: &Path| std::fs::read(path);
-            let failed = |source| Error::Read { path: path.clone(), source };
-            let mut plugin = compile(&read(path).map_err(failed)?)?;
+            let failed = |error| Error::Read { path: path.clone(), error };
+            let bytes = std::fs::read(path).map_err(failed)?;
+            let (mut plugin, flavor) = compile(engine, spec, &bytes, cache)?;
             let wit = path.with_extension("wit");
             if let Ok(text) = std::fs::read_to_string(&wit) {
-                let docs = Docs::parse(&wit, &text)
-                    .map_err(|message| Error::Wit { path: wit.clone(), message })?;
-                plugin.describe(&docs);
+                describe(&mut plugin, &wit, &text)?;
             }
-            Ok(plugin)
+            Ok((plugin, flavor))
         }
         Source::Builtin => {
             let Some(builtin) = builtins().iter().find(|builtin| builtin.name == spec.name) else {
@@ -207,14 +205,36 @@ fn load(engine: &Engine, spec: &PluginSpec, cache: Option<&Cache>) -> Result<Plu
                 let (name, known) = (spec.name.clone(), known.join(", "));
                 return Err(Error::UnknownBuiltin { name, known });
             };
-            let mut plugin = compile(builtin.component)?;
-            let path = PathBuf::from(format!("wit/{}.wit", builtin.name));
-            let docs = Docs::parse(&path, builtin.wit)
-                .map_err(|message| Error::Wit { path: path.clone(), message })?;
-            plugin.describe(&docs);
-            Ok(plugin)
+            let (mut plugin, flavor) = compile(engine, spec, builtin.component, cache)?;
+            let wit = PathBuf::from(format!("wit/{}.wit", builtin.name));
+            describe(&mut plugin, &wit, builtin.wit)?;
+            Ok((plugin, flavor))
         }
     }
+}
+
+/// Compiles for the plain engine, or for the other one what only that can run.
+fn compile(
+    engine: &Engine,
+    spec: &PluginSpec,
+    bytes: &[u8],
+    cache: Option<&Cache>,
+) -> Result<(Plugin, Flavor), Error> {
+    let failed = |error| Error::Plugin { plugin: spec.source.describe(&spec.name), error };
+    check_binary(bytes).map_err(|error| failed(error.into()))?;
+    let compile = |flavor| -> Result<_, Error> {
+        let engine = engine.flavor(flavor)?;
+        Plugin::compile(engine, &spec.name, bytes, cache)
+            .map(|plugin| (plugin, flavor))
+            .map_err(failed)
+    };
+    compile(Flavor::Plain).or_else(|error| compile(Flavor::Concurrent).map_err(|_| error))
+}
+
+fn describe(plugin: &mut Plugin, wit: &Path, text: &str) -> Result<(), Error> {
+    let failed = |message| Error::Wit { path: wit.to_owned(), message };
+    plugin.describe(&Docs::parse(wit, text).map_err(failed)?);
+    Ok(())
 }
 
 /// The variables of a plugin. One to pass on that the host does not have stays unset.

@@ -23,13 +23,13 @@ pub enum Error {
     Files(#[from] FilesError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
-    #[error("cannot read {}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot read {}: {error}", path.display())]
+    Read { path: PathBuf, error: std::io::Error },
     /// `plugin` is the file, or the name of a built-in.
-    #[error("cannot load {plugin}: {source}")]
-    Plugin { plugin: String, source: PluginError },
-    #[error("cannot load {plugin}: {source}")]
-    Link { plugin: String, source: LinkError },
+    #[error("cannot load {plugin}: {error}")]
+    Plugin { plugin: String, error: PluginError },
+    #[error("cannot load {plugin}: {error}")]
+    Link { plugin: String, error: LinkError },
     #[error("no built-in plugin is named {name:?} (there is {known}); for a file, give its `path`")]
     UnknownBuiltin { name: String, known: String },
     #[error("the WIT beside a plugin, {}, cannot be read: {message}", path.display())]

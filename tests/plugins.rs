@@ -72,6 +72,62 @@ fn an_import_of_the_wrong_type_is_an_error_of_its_own() {
 }
 
 #[test]
+fn a_component_composed_of_parts_with_memories_of_their_own_runs() {
+    let composed = text_plugin(
+        "composed",
+        r#"(component
+          (component $inner
+            (core module $m
+              (memory (export "memory") 1)
+              (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 64))
+              (func (export "length") (param i32 i32) (result i32) (local.get 1)))
+            (core instance $i (instantiate $m))
+            (func (export "length") (param "text" string) (result u32)
+              (canon lift (core func $i "length") (memory $i "memory") (realloc (func $i "realloc")))))
+          (instance $inner (instantiate $inner))
+          (core module $libc
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 128)))
+          (core instance $libc (instantiate $libc))
+          (core func $length (canon lower (func $inner "length") (memory $libc "memory")))
+          (core module $outer
+            (import "inner" "length" (func $length (param i32 i32) (result i32)))
+            (func (export "twice") (param i32 i32) (result i32)
+              (i32.mul (i32.const 2) (call $length (local.get 0) (local.get 1)))))
+          (core instance $outer (instantiate $outer
+            (with "inner" (instance (export "length" (func $length))))))
+          (func (export "twice") (param "text" string) (result u32)
+            (canon lift (core func $outer "twice")
+              (memory $libc "memory") (realloc (func $libc "realloc")))))"#,
+    );
+    let host = Host::builder().plugin(composed).build().unwrap();
+    assert_eq!(call(&host, "twice", json!({"text": "abc"}))["value"], 6);
+}
+
+#[test]
+fn a_component_with_the_built_ins_of_concurrency_runs_on_an_engine_of_its_own() {
+    let concurrent = text_plugin(
+        "concurrent",
+        r#"(component
+          (core func $cancel (canon task.cancel))
+          (core module $m
+            (import "async" "cancel" (func $cancel))
+            (func (export "add") (param i32 i32) (result i32) (i32.add (local.get 0) (local.get 1)))
+            (func (export "spin") (loop $again (br $again))))
+          (core instance $i (instantiate $m (with "async" (instance (export "cancel" (func $cancel))))))
+          (func (export "add-too") (param "a" u32) (param "b" u32) (result u32)
+            (canon lift (core func $i "add")))
+          (func (export "spin-too") (canon lift (core func $i "spin"))))"#,
+    );
+    let limits =
+        inorder::Limits { timeout: std::time::Duration::from_millis(200), ..Default::default() };
+    let host = Host::builder().limits(limits).plugin(concurrent).plugin(calc()).build().unwrap();
+    assert_eq!(call(&host, "add_too", json!({"a": 1, "b": 2}))["value"], 3);
+    assert_eq!(call(&host, "spin_too", json!({}))["error"]["kind"], "timeout");
+    assert_eq!(call(&host, "add", json!({"a": 1, "b": 2}))["value"], 3);
+}
+
+#[test]
 fn two_plugins_with_one_tool_name_need_a_prefix() {
     let mut other = calc();
     other.name = "other".to_owned();

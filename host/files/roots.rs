@@ -21,18 +21,18 @@ pub(super) struct Root {
 
 #[derive(Debug, thiserror::Error)]
 pub enum FilesError {
-    #[error("the root {} cannot be opened: {source}", path.display())]
-    Root { path: PathBuf, source: std::io::Error },
+    #[error("the root {} cannot be opened: {error}", path.display())]
+    Root { path: PathBuf, error: std::io::Error },
     #[error("the root {} is not UTF-8, so that guests could not name it", path.display())]
     NotUtf8 { path: PathBuf },
     #[error("the grant {pattern:?} is in none of the roots ({roots})")]
     Outside { pattern: String, roots: String },
     #[error(
-        "the grant {pattern:?} cannot be opened in {}: {source}{}",
+        "the grant {pattern:?} cannot be opened in {}: {error}{}",
         root.display(),
-        if source.kind() == std::io::ErrorKind::NotFound { "; make the directory first" } else { "" }
+        if error.kind() == std::io::ErrorKind::NotFound { "; make the directory first" } else { "" }
     )]
-    Grant { pattern: String, root: PathBuf, source: std::io::Error },
+    Grant { pattern: String, root: PathBuf, error: std::io::Error },
 }
 
 impl Roots {
@@ -43,7 +43,7 @@ impl Roots {
     #[expect(clippy::disallowed_methods, reason = "the one place where a path becomes authority")]
     pub fn open(paths: &[PathBuf]) -> Result<Roots, FilesError> {
         let open = |path: &PathBuf| {
-            let failed = |source| FilesError::Root { path: path.clone(), source };
+            let failed = |error| FilesError::Root { path: path.clone(), error };
             let absolute = path.canonicalize().map_err(failed)?;
             let dir = Dir::open_ambient_dir(&absolute, ambient_authority()).map_err(failed)?;
             match absolute.to_str() {
@@ -81,7 +81,7 @@ impl Roots {
         let here = if relative == Path::new("") { Path::new(".") } else { &relative };
         match root.dir.open_dir(here) {
             Ok(dir) => Ok((index, relative, dir)),
-            Err(source) => Err(FilesError::Grant { pattern, root: root.path.clone(), source }),
+            Err(error) => Err(FilesError::Grant { pattern, root: root.path.clone(), error }),
         }
     }
 

@@ -9,7 +9,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
 
-use super::binary::{BinaryError, check_binary};
+use super::binary::BinaryError;
 use super::cache::Cache;
 use super::docs::Docs;
 use super::tool::{Tool, ToolName};
@@ -58,19 +58,17 @@ impl Plugin {
     /// already, and finds its tools.
     ///
     /// # Errors
-    /// The bytes are no component, or one that WASI 0.2 does not allow.
+    /// The engine refuses the component. What `check_binary` refuses is not told as well here.
     pub fn compile(
         engine: &Engine,
         name: &str,
         bytes: &[u8],
         cache: Option<&Cache>,
     ) -> Result<Plugin, PluginError> {
-        check_binary(bytes)?;
         let component = match cache.and_then(|cache| cache.load(engine, bytes)) {
             Some(component) => component,
             None => {
-                let component = Component::from_binary(engine, bytes)
-                    .map_err(|error| PluginError::Compile(format!("{error:#}")))?;
+                let component = translate(engine, bytes)?;
                 if let Some(cache) = cache {
                     cache.store(engine, bytes, &component);
                 }
@@ -135,6 +133,15 @@ impl Asks {
             Asks::Random => "random numbers",
         }
     }
+}
+
+/// A stranger's bytes must not end the process, not even by a fault of the compiler's.
+fn translate(engine: &Engine, bytes: &[u8]) -> Result<Component, PluginError> {
+    // What a panic may have left behind in the engine are parts of this component, which nobody uses.
+    let compile = std::panic::AssertUnwindSafe(|| Component::from_binary(engine, bytes));
+    std::panic::catch_unwind(compile)
+        .map_err(|_| PluginError::Compile("the compiler panicked".to_owned()))?
+        .map_err(|error| PluginError::Compile(error.root_cause().to_string()))
 }
 
 struct Found<'c> {

@@ -16,7 +16,7 @@ mod schema;
 mod shape;
 mod tool;
 
-pub use binary::BinaryError;
+pub use binary::{BinaryError, check_binary};
 pub use builtin::builtins;
 pub use cache::Cache;
 pub use check::{References, check};

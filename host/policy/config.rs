@@ -38,12 +38,12 @@ pub struct PluginConfig {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    #[error("cannot read the config {}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot read the config {}: {error}", path.display())]
+    Read { path: PathBuf, error: std::io::Error },
     #[error("the config {} is wrong: {message}", path.display())]
     Wrong { path: PathBuf, message: String },
-    #[error("the config {}: plugin {plugin:?}: {source}", path.display())]
-    Grant { path: PathBuf, plugin: String, source: GrantError },
+    #[error("the config {}: plugin {plugin:?}: {error}", path.display())]
+    Grant { path: PathBuf, plugin: String, error: GrantError },
     #[error(
         "the config {} was found, not named, and wants {wants}, which is outside its own directory; if \
          you trust it, name it: --config {}", path.display(), path.display()
@@ -83,7 +83,7 @@ impl Config {
     /// Reads a config that the user named: it may grant anything.
     pub fn named(path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+            .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
         Config::parse(&text, path)
     }
 
@@ -108,10 +108,10 @@ impl Config {
         };
         let mut plugins = BTreeMap::new();
         for (name, table) in file.plugins {
-            let grants = table.grants().map_err(|source| ConfigError::Grant {
+            let grants = table.grants().map_err(|error| ConfigError::Grant {
                 path: path.to_owned(),
                 plugin: name.clone(),
-                source,
+                error,
             })?;
             if !table.prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
                 let prefix = &table.prefix;

@@ -31,9 +31,9 @@ pub async fn run(
     tool: usize,
     args: &Map<String, Value>,
 ) -> Ended {
-    let _ticking = engine.ticking();
+    let _ticking = engine.ticking(sandbox.flavor);
     let state = State::new(&sandbox.limits, &sandbox.env, sandbox.preopens.clone());
-    let mut store = Store::new(&engine.wasmtime, state);
+    let mut store = Store::new(sandbox.pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
     store.set_epoch_deadline(1);
     store.epoch_deadline_async_yield_and_update(1);

@@ -1,12 +1,35 @@
-//! The wasmtime engine that all calls of a host share: features, memory pool, ticker.
+//! The wasmtime engines that all calls of a host share: features, memory pool, ticker.
+//!
+//! There are two, of which most hosts only ever make the first. Supporting the component model's
+//! concurrency costs every call of an engine (measured: `tests/bench`), and WASI 0.2 needs none of it. But some
+//! languages' tools put its built-ins into every component they make (JavaScript's `jco` with QuickJS does),
+//! so that one which the first engine refuses is compiled for the second.
+
+use std::sync::OnceLock;
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::ticker::{Ticker, Ticking};
 
 pub struct Engine {
-    pub(super) wasmtime: wasmtime::Engine,
+    plain: Running,
+    concurrent: OnceLock<Running>,
+    jobs: usize,
+    memory: u64,
+}
+
+/// An engine and the thread that interrupts its guests.
+struct Running {
+    wasmtime: wasmtime::Engine,
     ticker: Ticker,
+}
+
+/// Which engine a component runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flavor {
+    Plain,
+    /// With the built-ins of component-model concurrency.
+    Concurrent,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -14,7 +37,7 @@ pub enum EngineError {
     #[error("the memory pool for {jobs} calls at once cannot be made: {message}; try fewer `jobs`")]
     Pool { jobs: usize, message: String },
     #[error("the epoch thread cannot be started: {0}")]
-    Ticker(#[source] std::io::Error),
+    Ticker(std::io::Error),
 }
 
 /// Core memories that one component may have. Components of one language have one; composed ones one
@@ -29,6 +52,42 @@ impl Engine {
     /// # Errors
     /// The system refuses so much address space, or a thread.
     pub fn new(jobs: usize, memory: u64) -> Result<Engine, EngineError> {
+        let plain = Running::start(Flavor::Plain, jobs, memory)?;
+        Ok(Engine { plain, concurrent: OnceLock::new(), jobs, memory })
+    }
+
+    /// The engine of a flavor, started if need be.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn flavor(&self, flavor: Flavor) -> Result<&wasmtime::Engine, EngineError> {
+        self.running(flavor).map(|running| &running.wasmtime)
+    }
+
+    /// Interrupts the guests of a flavor for as long as the result lives. A flavor that was never started
+    /// has none.
+    pub(super) fn ticking(&self, flavor: Flavor) -> Option<Ticking<'_>> {
+        let running = match flavor {
+            Flavor::Plain => Some(&self.plain),
+            Flavor::Concurrent => self.concurrent.get(),
+        };
+        running.map(|running| running.ticker.ticking())
+    }
+
+    fn running(&self, flavor: Flavor) -> Result<&Running, EngineError> {
+        if flavor == Flavor::Plain {
+            return Ok(&self.plain);
+        }
+        if let Some(running) = self.concurrent.get() {
+            return Ok(running);
+        }
+        let started = Running::start(Flavor::Concurrent, self.jobs, self.memory)?;
+        Ok(self.concurrent.get_or_init(|| started))
+    }
+}
+
+impl Running {
+    fn start(flavor: Flavor, jobs: usize, memory: u64) -> Result<Running, EngineError> {
         let count = u32::try_from(jobs).unwrap_or(u32::MAX);
         let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
         let mut pool = PoolingAllocationConfig::new();
@@ -48,29 +107,24 @@ impl Engine {
             .table_keep_resident(64 << 10)
             .async_stack_keep_resident(64 << 10)
             .pagemap_scan(Enabled::Auto);
+        let concurrent = flavor == Flavor::Concurrent;
         let mut config = Config::new();
         config
             .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
             .epoch_interruption(true)
-            .concurrency_support(false)
+            .concurrency_support(concurrent)
+            .wasm_component_model_async(concurrent)
             .gc_support(false)
             .wasm_gc(false)
             .wasm_function_references(false)
             .wasm_exceptions(false)
             .wasm_threads(false)
             .wasm_memory64(false)
-            .wasm_multi_memory(false);
+            // Not for guests: wasmtime's own adapters between the parts of a composed component need it.
+            .wasm_multi_memory(true);
         let wasmtime = wasmtime::Engine::new(&config)
             .map_err(|error| EngineError::Pool { jobs, message: format!("{error:#}") })?;
         let ticker = Ticker::start(wasmtime.weak()).map_err(EngineError::Ticker)?;
-        Ok(Engine { wasmtime, ticker })
-    }
-
-    pub fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.wasmtime
-    }
-
-    pub(super) fn ticking(&self) -> Ticking<'_> {
-        self.ticker.ticking()
+        Ok(Running { wasmtime, ticker })
     }
 }

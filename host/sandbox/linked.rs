@@ -8,12 +8,13 @@ use crate::files::Preopens;
 use crate::plugin::Plugin;
 use crate::policy::Limits;
 
-use super::engine::{Engine, MEMORIES};
+use super::engine::{Flavor, MEMORIES};
 use super::linker::linker;
 use super::state::State;
 
 pub struct Sandbox {
     pub(super) pre: InstancePre<State>,
+    pub(super) flavor: Flavor,
     pub(super) plugin: Arc<Plugin>,
     pub(super) preopens: Arc<Preopens>,
     pub(super) env: Vec<(String, String)>,
@@ -39,14 +40,14 @@ impl Sandbox {
     /// # Errors
     /// An import that the host does not offer, or a component that could never be instantiated.
     pub fn new(
-        engine: &Engine,
         plugin: Arc<Plugin>,
+        flavor: Flavor,
         preopens: Arc<Preopens>,
         env: Vec<(String, String)>,
         limits: Limits,
     ) -> Result<Sandbox, LinkError> {
         let mismatch = |error: wasmtime::Error| LinkError::Mismatch(format!("{error:#}"));
-        let linker = linker(&engine.wasmtime).map_err(mismatch)?;
+        let linker = linker(plugin.component.engine()).map_err(mismatch)?;
         if let Some(import) = plugin.imports.iter().find(|import| !offered(import)) {
             return Err(LinkError::UnknownImport { import: import.clone() });
         }
@@ -56,7 +57,7 @@ impl Sandbox {
         {
             return Err(LinkError::Memories(needs.num_memories));
         }
-        Ok(Sandbox { pre, plugin, preopens, env, limits })
+        Ok(Sandbox { pre, flavor, plugin, preopens, env, limits })
     }
 
     pub fn limits(&self) -> &Limits {

@@ -11,7 +11,7 @@ use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
 use super::state::State;
 
-/// One linker per host. Sockets are linked, since standard libraries import them, and closed.
+/// One linker per plugin, made when it is loaded. Sockets are linked, since standard libraries import them, and closed.
 pub fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;

@@ -14,5 +14,5 @@ mod state;
 mod ticker;
 
 pub use call::{Ended, run};
-pub use engine::{Engine, EngineError};
+pub use engine::{Engine, EngineError, Flavor};
 pub use linked::{LinkError, Sandbox};
