@@ -1,0 +1,82 @@
+//! The benchmark: what inorder costs above bare wasmtime, measured in one process on one component.
+//!
+//! Prints one table. A wanted bound stands beside its measured ratio and is never asserted: the exit code
+//! is not zero only if a case could not be run. Knows nothing of single cases; those are
+//! `scheduling.rs` and `cost.rs`.
+
+mod bare;
+mod cost;
+mod measure;
+mod scheduling;
+mod setup;
+mod table;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+
+use crate::measure::Effort;
+use crate::setup::Bench;
+use crate::table::Row;
+
+/// Measures inorder against bare wasmtime, on the component tests/guests/probe.
+///
+/// Run it with nothing else at work: the load average is printed with the table.
+#[derive(Parser)]
+#[command(bin_name = "cargo bench --bench bench --")]
+struct Args {
+    /// Runs only the cases whose name contains this.
+    filter: Option<String>,
+    /// Fewer runs: to see that it works, not to quote.
+    #[arg(long)]
+    quick: bool,
+    /// Names the cases.
+    #[arg(long)]
+    list: bool,
+    /// What cargo passes to every benchmark.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+type Case = (&'static str, fn(&Arc<Bench>) -> anyhow::Result<Vec<Row>>);
+
+/// In the order in which they always run.
+const CASES: [Case; 7] = [
+    ("timer", scheduling::timer),
+    ("five-sleeps", scheduling::five_sleeps),
+    ("chain", scheduling::chain),
+    ("diamond", scheduling::diamond),
+    ("add", cost::add),
+    ("echo", cost::echo),
+    ("batch-1000", cost::batch),
+];
+
+fn main() -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    if args.list {
+        CASES.iter().for_each(|(name, _)| println!("{name}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let filter = args.filter.unwrap_or_default();
+    let chosen: Vec<&Case> = CASES.iter().filter(|(name, _)| name.contains(&filter)).collect();
+    anyhow::ensure!(!chosen.is_empty(), "no case has {filter:?} in its name; --list names them");
+    let effort = if args.quick { Effort::Quick } else { Effort::Full };
+    let bench = Arc::new(Bench::new(effort)?);
+
+    let before = setup::load();
+    let (mut rows, mut failed) = (Vec::new(), false);
+    for (name, case) in chosen {
+        eprintln!("{name} ..");
+        match case(&bench) {
+            Ok(measured) => rows.extend(measured),
+            Err(error) => {
+                eprintln!("{name} could not be run: {error:#}");
+                failed = true;
+            }
+        }
+    }
+    println!("{}; load average {before} before, {} after\n", setup::machine(), setup::load());
+    print!("{}", table::markdown(&rows));
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
