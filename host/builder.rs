@@ -24,6 +24,7 @@ pub struct HostBuilder {
     limits: Limits,
     jobs: usize,
     cache: Option<PathBuf>,
+    config: Option<PathBuf>,
 }
 
 /// A plugin to load.
@@ -57,6 +58,7 @@ impl Default for HostBuilder {
             limits: Limits::default(),
             jobs: 4 * cores,
             cache: None,
+            config: None,
         }
     }
 }
@@ -122,6 +124,7 @@ impl HostBuilder {
             roots => roots,
         };
         self.roots.extend(roots.iter().map(|root| config.base.join(root)));
+        self.config.clone_from(&config.path);
         self.limits = config.limits.over(&self.limits);
         self.jobs = config.jobs.unwrap_or(self.jobs);
         for (name, plugin) in &config.plugins {
@@ -147,6 +150,7 @@ impl HostBuilder {
         let limits = |spec: &PluginSpec| spec.limits.over(&self.limits);
         let memory = self.plugins.iter().map(|spec| limits(spec).memory).max();
         let engine = Engine::new(self.jobs, memory.unwrap_or(self.limits.memory))?;
+        self.no_plugin_writes_the_config(&roots)?;
         let cache = self.cache.as_deref().and_then(open_cache);
         let mut registry = Registry::default();
         let mut sandboxes = Vec::with_capacity(self.plugins.len());
@@ -161,6 +165,22 @@ impl HostBuilder {
             sandboxes.push(sandbox);
         }
         Ok(Host::new(engine, registry, sandboxes, self.jobs))
+    }
+}
+
+impl HostBuilder {
+    /// A tool that could write the config could widen its own grants.
+    fn no_plugin_writes_the_config(&self, roots: &Roots) -> Result<(), Error> {
+        let Some(config) = self.config.as_ref().and_then(|path| path.canonicalize().ok()) else {
+            return Ok(());
+        };
+        for spec in &self.plugins {
+            if let Some(grant) = spec.grants.write.iter().find(|it| roots.holds(it, &config)) {
+                let (plugin, grant) = (spec.name.clone(), grant.pattern());
+                return Err(Error::WritableConfig { config, plugin, grant });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -191,10 +211,16 @@ fn load(
         Source::Bytes(bytes) => compile(engine, spec, bytes, cache),
         Source::File(path) => {
             let failed = |error| Error::Read { path: path.clone(), error };
+            // Whatever else it is, it might never end.
+            if !std::fs::metadata(path).map_err(failed)?.is_file() {
+                return Err(Error::NotAFile { path: path.clone() });
+            }
             let bytes = std::fs::read(path).map_err(failed)?;
             let (mut plugin, flavor) = compile(engine, spec, &bytes, cache)?;
             let wit = path.with_extension("wit");
-            if let Ok(text) = std::fs::read_to_string(&wit) {
+            if wit.is_file() {
+                let failed = |error| Error::Read { path: wit.clone(), error };
+                let text = std::fs::read_to_string(&wit).map_err(failed)?;
                 describe(&mut plugin, &wit, &text)?;
             }
             Ok((plugin, flavor))

@@ -25,6 +25,14 @@ pub enum Error {
     Registry(#[from] RegistryError),
     #[error("cannot read {}: {error}", path.display())]
     Read { path: PathBuf, error: std::io::Error },
+    #[error(
+        "the config {} lies in what the plugin {plugin:?} may write ({grant:?}), so that a tool could widen \
+         its own grants; keep it elsewhere, or grant less",
+        config.display()
+    )]
+    WritableConfig { config: PathBuf, plugin: String, grant: String },
+    #[error("cannot load {}: it is not a regular file", path.display())]
+    NotAFile { path: PathBuf },
     /// `plugin` is the file, or the name of a built-in.
     #[error("cannot load {plugin}: {error}")]
     Plugin { plugin: String, error: PluginError },

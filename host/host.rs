@@ -73,10 +73,14 @@ impl Host {
     }
 
     /// Runs a plan that this host made. Dropping the future stops all of its calls.
+    ///
+    /// Batches that run at the same time are not ordered against each other: where they write the same
+    /// files, run them one after the other.
     pub async fn execute(&self, plan: Plan<ToolRef>, options: RunOptions) -> Report {
         let needs = self.needs(&plan);
-        let job = Arc::new(BatchJob::new(self.shared.clone(), plan, options.progress));
-        schedule::run(job.clone(), &needs, self.shared.room.clone(), options.cancel).await;
+        let cancel = options.cancel.clone();
+        let job = Arc::new(BatchJob::new(self.shared.clone(), plan, options));
+        schedule::run(job.clone(), &needs, self.shared.room.clone(), cancel).await;
         job.report()
     }
 
@@ -102,7 +106,7 @@ impl Host {
             let mut needs = Needs { inputs, after: call.after.clone() };
             needs.after.extend(writer);
             if let Step::Run { tool, .. } = call.step {
-                if self.shared.sandboxes[tool.plugin].writes() {
+                if self.shared.sandboxes.get(tool.plugin).is_some_and(Sandbox::writes) {
                     needs.after.append(&mut since_writer);
                     writer = Some(index);
                 } else {

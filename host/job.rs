@@ -8,14 +8,15 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::batch::{
     CallError, ErrorKind, Link, Outcome, Plan, Planned, Report, Status, Step, Usage,
-    argument_error, too_large,
+    argument_error, length, too_large_arguments,
 };
-use crate::host::Shared;
+use crate::host::{RunOptions, Shared};
 use crate::plugin::{References, ToolRef, check};
-use crate::sandbox::{self, Ended};
+use crate::sandbox::{self, Ended, cancelled_call};
 use crate::schedule::{Job, NotRun, Verdict};
 
 /// What happens while a batch runs. Calls are named by their index in the batch.
@@ -32,15 +33,12 @@ pub(crate) struct BatchJob {
     began: Instant,
     started: Vec<OnceLock<Instant>>,
     outcomes: Vec<OnceLock<Outcome>>,
+    cancel: CancellationToken,
     progress: Option<mpsc::UnboundedSender<Progress>>,
 }
 
 impl BatchJob {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        plan: Plan<ToolRef>,
-        progress: Option<mpsc::UnboundedSender<Progress>>,
-    ) -> BatchJob {
+    pub(crate) fn new(shared: Arc<Shared>, plan: Plan<ToolRef>, options: RunOptions) -> BatchJob {
         let calls = plan.calls.len();
         BatchJob {
             shared,
@@ -48,7 +46,8 @@ impl BatchJob {
             began: Instant::now(),
             started: (0..calls).map(|_| OnceLock::new()).collect(),
             outcomes: (0..calls).map(|_| OnceLock::new()).collect(),
-            progress,
+            cancel: options.cancel,
+            progress: options.progress,
         }
     }
 
@@ -98,6 +97,15 @@ impl BatchJob {
         if call.links.is_empty() {
             return Ok(Cow::Borrowed(args));
         }
+        let limit = self.shared.sandboxes[tool.plugin].limits().args;
+        // Before anything is copied: a few bytes of references can name a result many times.
+        let mut left = limit;
+        for link in &call.links {
+            match length(self.value(link)?, left) {
+                Some(length) => left -= length,
+                None => return Err(too_large_arguments(limit)),
+            }
+        }
         let mut filled = Value::Object(args.clone());
         for link in &call.links {
             let value = self.value(link)?;
@@ -106,9 +114,8 @@ impl BatchJob {
             }
         }
         let Value::Object(filled) = filled else { return Ok(Cow::Borrowed(args)) };
-        let limit = self.shared.sandboxes[tool.plugin].limits().args;
-        if let Some(error) = too_large(&filled, limit) {
-            return Err(error);
+        if length(&filled, limit).is_none() {
+            return Err(too_large_arguments(limit));
         }
         let params = &self.shared.registry.tool(tool).params;
         match argument_error(&check(params, &filled, References::Gone)) {
@@ -146,7 +153,7 @@ impl Job for BatchJob {
         let ended = match args {
             Ok(args) => {
                 let sandbox = &self.shared.sandboxes[tool.plugin];
-                sandbox::run(&self.shared.engine, sandbox, tool.tool, &args).await
+                sandbox::run(&self.shared.engine, sandbox, tool.tool, &args, &self.cancel).await
             }
             Err(error) => Ended {
                 result: Err(error),
@@ -167,10 +174,7 @@ impl Job for BatchJob {
         let call = &self.plan.calls[index];
         let error = match why {
             NotRun::Input(input) => CallError::skipped(&self.plan.calls[input].id),
-            NotRun::Cancelled => CallError::new(
-                ErrorKind::Cancelled,
-                "the batch was cancelled before this call ended",
-            ),
+            NotRun::Cancelled => cancelled_call(),
             NotRun::Panicked(message) => {
                 tracing::error!(call = %call.id, tool = %call.tool, %message, "the host panicked");
                 CallError::new(ErrorKind::Host, format!("the host panicked: {message}"))

@@ -1,9 +1,9 @@
 //! Batches as hostile or careless callers send them. What the calls answer is `cases`.
 
-use inorder::{Batch, Host};
+use inorder::{Batch, Host, PluginSpec};
 use serde_json::json;
 
-use crate::support::{block_on, calc_host, report};
+use crate::support::{block_on, calc_host, grants, report, scratch};
 
 fn parse(text: &str) -> String {
     Batch::from_json(text.as_bytes()).expect_err(text).to_string()
@@ -70,6 +70,31 @@ fn an_argument_of_ten_mebibytes_fails_its_call_alone() {
     let message = report["results"][0]["error"]["message"].as_str().unwrap();
     assert!(message.contains("larger than 4.0 MiB"), "{message}");
     assert_eq!(report["results"][1]["value"], 2);
+}
+
+#[test]
+fn references_cannot_multiply_a_result_past_the_limit() {
+    let filesystem = PluginSpec::builtin("filesystem", grants(&["**"], &[]));
+    let (_root, builder) = scratch(&[("big.txt", &"x".repeat(3 << 20))]);
+    let host = builder.plugin(filesystem).build().unwrap();
+    let paths = vec![json!({"$from": 1}); 50_000];
+    let batch = json!({"calls": [
+        {"tool": "read_text_file", "args": {"path": "big.txt"}},
+        {"tool": "read_multiple_files", "args": {"paths": paths}},
+    ]});
+    let began = std::time::Instant::now();
+    let report = report(&host, &batch);
+    assert_eq!(report["results"][1]["error"]["kind"], "arguments", "{}", report["results"][1]);
+    // Copying first would take 150 GB.
+    assert!(began.elapsed() < std::time::Duration::from_secs(20));
+}
+
+#[test]
+fn a_name_of_many_megabytes_costs_no_time() {
+    let host = calc_host();
+    let report = report(&host, &json!({"calls": [{"tool": "x".repeat(20 << 20)}]}));
+    let message = report["results"][0]["error"]["message"].as_str().unwrap();
+    assert!(message.len() < 300);
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn call_takes_pairs_or_json_and_prints_the_value() {
     let dir = Dir::new(&[("a.txt", "one\ntwo\n"), ("12", "a number for a name")]);
     assert_eq!(stdout(&dir.run(&["call", "read_text_file", "path=a.txt", "head=1"])), "one\n");
     assert_eq!(stdout(&dir.run(&["call", "read_text_file", r#"{"path": "a.txt"}"#])), "one\ntwo\n");
-    assert_eq!(stdout(&dir.run(&["call", "read_text_file", "path=12"])), "a number for a name\n");
+    assert_eq!(stdout(&dir.run(&["call", "read_text_file", "path=12"])), "a number for a name");
     let listed: Value =
         serde_json::from_str(&stdout(&dir.run(&["call", "list_directory", "path=."]))).unwrap();
     assert_eq!(listed.as_array().unwrap().len(), 2);
@@ -139,14 +139,71 @@ fn explicit_read_grants_replace_the_default() {
 }
 
 #[test]
-fn a_config_is_found_and_obeyed() {
-    let config = "[plugins.filesystem]\nprefix = \"fs_\"\nread = [\"**\"]\n";
-    let dir = Dir::new(&[("a.txt", "a"), ("inorder.toml", config)]);
-    assert_eq!(stdout(&dir.run(&["call", "fs_read_text_file", "path=a.txt"])), "a\n");
-    std::fs::write(dir.0.path().join("inorder.toml"), "roots = [\"/\"]").unwrap();
-    let reaching = dir.run(&["tools"]);
-    assert_eq!(reaching.status.code(), Some(2));
-    assert!(stderr(&reaching).contains("--config"), "{}", stderr(&reaching));
+fn a_config_is_obeyed_when_it_is_named_and_mentioned_when_it_is_not() {
+    let config = "roots = [\"data\"]\n[plugins.filesystem]\nprefix = \"fs_\"\nread = [\"**\"]\n";
+    let dir = Dir::new(&[("inorder.toml", config)]);
+    std::fs::create_dir(dir.0.path().join("data")).unwrap();
+    std::fs::write(dir.0.path().join("data/a.txt"), "a").unwrap();
+    let named = dir.run(&["call", "fs_read_text_file", "path=a.txt", "--config", "inorder.toml"]);
+    assert_eq!(stdout(&named), "a", "{}", stderr(&named));
+    let unnamed = dir.run(&["call", "read_text_file", "path=data/a.txt"]);
+    assert_eq!(stdout(&unnamed), "a");
+    assert!(stderr(&unnamed).contains("--config inorder.toml"), "{}", stderr(&unnamed));
+}
+
+#[test]
+fn a_config_that_a_plugin_could_write_is_refused() {
+    let config = "[plugins.filesystem]\nread = [\"**\"]\nwrite = [\"out/**\"]\n";
+    let dir = Dir::new(&[("inorder.toml", config)]);
+    std::fs::create_dir(dir.0.path().join("out")).unwrap();
+    let fine = dir.run(&["tools", "--config", "inorder.toml"]);
+    assert_eq!(fine.status.code(), Some(0), "{}", stderr(&fine));
+    let wide = dir.run(&["tools", "--config", "inorder.toml", "--allow-write", "**"]);
+    assert_eq!(wide.status.code(), Some(2));
+    assert!(stderr(&wide).contains("widen its own grants"), "{}", stderr(&wide));
+}
+
+#[test]
+fn two_plugins_of_one_file_are_told_apart_by_name() {
+    let Some(probe) = built_guest("probe") else { return };
+    let dir = Dir::new(&[]);
+    let (file, named) = (probe.display().to_string(), format!("other={}", probe.display()));
+    let both = ["call", "other_add", "a=1", "b=2", "--plugin", &file, "--plugin", &named];
+    assert_eq!(stdout(&dir.run(&both)), "3\n");
+    let twice = ["call", "add", "a=1", "b=2", "--plugin", &file, "--plugin", &file];
+    assert_eq!(stdout(&dir.run(&twice)), "3\n");
+}
+
+#[test]
+fn output_for_programs_is_exact() {
+    let text = "\u{1b}[31mred\u{1b}[0m\r\nno newline at the end";
+    let dir = Dir::new(&[("a.txt", text)]);
+    assert_eq!(stdout(&dir.run(&["call", "read_text_file", "path=a.txt"])), text);
+    let full = inorder()
+        .current_dir(dir.0.path())
+        .args(["tools"])
+        .stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(full.status.code(), Some(3), "{}", stderr(&full));
+}
+
+#[test]
+fn a_fifo_holds_nobody_up() {
+    let dir = Dir::new(&[("a.txt", "a")]);
+    let made =
+        std::process::Command::new("mkfifo").arg(dir.0.path().join("pipe")).status().unwrap();
+    assert!(made.success());
+    let read = dir.run(&["call", "read_text_file", "path=pipe", "--timeout", "5s"]);
+    assert_eq!(read.status.code(), Some(1));
+    assert!(!stderr(&read).contains("timeout"), "{}", stderr(&read));
+    let write =
+        ["call", "write_file", "path=pipe", "content=x", "--allow-write", "**", "--timeout", "5s"];
+    let write = dir.run(&write);
+    assert_eq!(write.status.code(), Some(1));
+    assert!(!stderr(&write).contains("timeout"), "{}", stderr(&write));
+    let plugin = dir.run(&["inspect", "pipe"]);
+    assert!(stderr(&plugin).contains("not a regular file"), "{}", stderr(&plugin));
 }
 
 #[test]

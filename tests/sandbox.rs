@@ -77,6 +77,29 @@ fn a_result_larger_than_its_limit_is_an_output_error() {
 }
 
 #[test]
+fn an_error_value_is_bounded_like_a_result() {
+    let Some(spec) = guest("probe") else { return };
+    let limits = Limits { result: 10_000, ..Limits::default() };
+    let host = Host::builder().plugin(spec).limits(limits).build().unwrap();
+    let long = call(&host, "fail", json!({"message": "x".repeat(9_000)}));
+    assert_eq!(long["error"]["kind"], "tool");
+    assert!(long["error"]["message"].as_str().unwrap().len() < 2_100);
+    let larger = call(&host, "fail", json!({"message": "x".repeat(11_000)}));
+    assert_eq!(larger["error"]["kind"], "output", "{larger}");
+}
+
+#[test]
+fn timeouts_are_prompt_while_every_core_computes() {
+    let host = limited(Limits { timeout: Duration::from_millis(200), ..Limits::default() });
+    let report = run(&host, &json!({"calls": vec![json!({"tool": "spin"}); 64]})).unwrap();
+    for outcome in &report.results {
+        assert_eq!(outcome.result.as_ref().unwrap_err().kind, ErrorKind::Timeout);
+        // A runtime whose threads all compute sees its timers up to 600 ms late; an epoch tick does not.
+        assert!(outcome.usage.run < Duration::from_millis(500), "{:?}", outcome.usage.run);
+    }
+}
+
+#[test]
 fn limits_of_a_plugin_win_over_those_of_the_host() {
     let mut spec = calc();
     spec.limits = LimitsConfig { result: Some(10), ..LimitsConfig::default() };
@@ -197,6 +220,25 @@ fn symlinks_do_not_lead_out() {
     let write = call(&host, "write", json!({"path": "in/up/b.txt", "content": "x"}));
     assert_eq!(write["status"], "error");
     assert_eq!(std::fs::read_to_string(root.path().join("out/b.txt")).unwrap(), "b");
+}
+
+#[test]
+fn what_a_call_wrote_is_there_when_it_has_ended() {
+    let (_root, builder) = scratch(&[]);
+    let mut writer = text_plugin("writer", include_str!("support/late-write.wat"));
+    writer.grants = grants(&[], &["**"]);
+    let reader = PluginSpec::builtin("filesystem", grants(&["**"], &[]));
+    let host = builder.plugin(writer).plugin(reader).build().unwrap();
+    let calls = (b'a'..=b'z').flat_map(|byte| {
+        let read = json!({"tool": "read_text_file", "args": {"path": "f.txt"}});
+        [json!({"tool": "write_and_go", "args": {"byte": byte}}), read]
+    });
+    let report = report(&host, &json!({ "calls": calls.collect::<Vec<_>>() }));
+    for (n, byte) in (b'a'..=b'z').enumerate() {
+        let read = &report["results"][2 * n + 1];
+        let expected = char::from(byte).to_string().repeat(60_000);
+        assert!(read["value"] == json!(expected), "{byte}: {}", read["status"]);
+    }
 }
 
 #[test]

@@ -8,9 +8,11 @@ mod report;
 mod request;
 mod size;
 
-pub use plan::{Link, Plan, PlanError, Planned, Problem, Step, Tools, argument_error, too_large};
+pub use plan::{
+    Link, Plan, PlanError, Planned, Problem, Step, Tools, argument_error, too_large_arguments,
+};
 pub(crate) use references::describe;
 pub use references::{CallRef, Pointer, Reference};
 pub use report::{CallError, ErrorKind, Outcome, Report, Status, Usage};
 pub use request::{Batch, Call, RequestError};
-pub(crate) use size::longer_than;
+pub(crate) use size::{length, longer_than};

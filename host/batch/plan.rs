@@ -274,18 +274,26 @@ fn reaches(edges: &[Vec<Edge>], from: usize, to: usize) -> bool {
     false
 }
 
+/// A name as a message quotes it: whatever a caller sent, not more than a line of it.
+fn quoted(name: &str) -> String {
+    match name.char_indices().nth(80) {
+        Some((end, _)) => format!("{:?}..", &name[..end]),
+        None => format!("{name:?}"),
+    }
+}
+
 fn step<T: Copy>(tools: &impl Tools<Tool = T>, name: &str, args: Map<String, Value>) -> Step<T> {
     let Some(tool) = tools.find(name) else {
         let hint = match tools.similar(name) {
             Some(similar) => format!("; did you mean {similar:?}?"),
             None => "; `inorder tools` lists what is loaded".to_owned(),
         };
-        let message = format!("no tool is named {name:?}{hint}");
+        let message = format!("no tool is named {}{hint}", quoted(name));
         return Step::Refused(CallError::new(ErrorKind::UnknownTool, message));
     };
     let limit = tools.max_args(tool);
-    if let Some(error) = too_large(&args, limit) {
-        return Step::Refused(error);
+    if longer_than(&args, limit) {
+        return Step::Refused(too_large_arguments(limit));
     }
     let problems = tools.check(tool, &args);
     match argument_error(&problems) {
@@ -311,14 +319,11 @@ pub fn argument_error(problems: &[Problem]) -> Option<CallError> {
     (!lines.is_empty()).then(|| CallError::new(ErrorKind::Arguments, lines.join("; ")))
 }
 
-/// The error for arguments that take more than `limit` bytes as JSON.
-pub fn too_large(args: &Map<String, Value>, limit: u64) -> Option<CallError> {
-    longer_than(args, limit).then(|| {
-        let limit = bytesize::ByteSize(limit);
-        let message = format!(
-            "the arguments are larger than {limit}; pass a path instead of its contents, or raise \
-             `args` in the limits"
-        );
-        CallError::new(ErrorKind::Arguments, message)
-    })
+pub fn too_large_arguments(limit: u64) -> CallError {
+    let limit = bytesize::ByteSize(limit);
+    let message = format!(
+        "the arguments are larger than {limit}; pass a path instead of its contents, or raise `args` in \
+         the limits"
+    );
+    CallError::new(ErrorKind::Arguments, message)
 }

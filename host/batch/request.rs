@@ -53,6 +53,8 @@ impl Batch {
     /// The text is not JSON (with line and column), or not of that shape (with the path to the
     /// offending field). Unknown fields are errors, so that a misspelt one is not ignored.
     pub fn from_json(text: &[u8]) -> Result<Batch, RequestError> {
+        // Some editors begin a file with a byte order mark, which JSON does not know.
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let mut json = serde_json::Deserializer::from_slice(text);
         let batch: Batch = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let at = error.path().to_string();

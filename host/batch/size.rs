@@ -4,9 +4,16 @@ use std::io;
 
 use serde::Serialize;
 
-/// Whether `value` takes more than `limit` bytes. Stops counting there.
+/// Whether `value` takes more than `limit` bytes.
 pub fn longer_than(value: &impl Serialize, limit: u64) -> bool {
-    serde_json::to_writer(Count { left: limit }, value).is_err()
+    length(value, limit).is_none()
+}
+
+/// How many bytes `value` takes; `None` if more than `limit`. Stops counting there.
+pub fn length(value: &impl Serialize, limit: u64) -> Option<u64> {
+    let mut count = Count { left: limit };
+    serde_json::to_writer(&mut count, value).ok()?;
+    Some(limit - count.left)
 }
 
 struct Count {

@@ -1,7 +1,5 @@
 //! `inorder call`: one tool, its arguments from the command line, its value to standard output.
 
-use std::io::Write as _;
-
 use anyhow::{Context as _, bail};
 use inorder::{Batch, Call, Shape, Tool};
 use serde_json::{Map, Value};
@@ -44,13 +42,10 @@ pub fn main(args: Args) -> anyhow::Result<Ending> {
     if args.json {
         run::print_json(&report)?;
     } else if let Some(outcome) = report.results.first() {
-        let mut stdout = anstream::stdout().lock();
         match &outcome.result {
-            Ok(Value::String(text)) => {
-                writeln!(stdout, "{}", print::for_stdout(text).trim_end_matches('\n'))?
-            }
+            Ok(Value::String(text)) => print::out(text)?,
             Ok(Value::Null) => {}
-            Ok(value) => writeln!(stdout, "{}", serde_json::to_string_pretty(value)?)?,
+            Ok(value) => print::out(&(serde_json::to_string_pretty(value)? + "\n"))?,
             Err(_) => waterfall::print_error(outcome),
         }
         for text in [&outcome.stdout, &outcome.stderr].into_iter().filter(|text| !text.is_empty()) {

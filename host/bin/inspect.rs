@@ -1,14 +1,14 @@
 //! `inorder inspect`: what a component file would bring, before it is trusted with anything.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use inorder::{Grants, Host, Plugin, PluginSpec};
+use inorder::{Asks, Grants, Host, Plugin, PluginSpec};
 use serde_json::{Value, json};
 
 use crate::Ending;
 use crate::load::cache_dir;
-use crate::print::{bold, dim, plain};
+use crate::print::{bold, dim, out, out_styled, plain};
 use crate::tools::{describe, first_sentence, signature};
 
 /// Show what a plugin offers and asks for, without running it
@@ -33,44 +33,50 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     }
     let host = builder.build()?;
     let Some(plugin) = host.plugins().next() else { return Ok(Ending::AllOk) };
-    let mut stdout = anstream::stdout().lock();
     if args.json {
-        writeln!(stdout, "{}", serde_json::to_string_pretty(&document(plugin))?)?;
+        out(&(serde_json::to_string_pretty(&document(plugin))? + "\n"))?;
         return Ok(Ending::AllOk);
     }
-    writeln!(stdout, "{} {}", bold(plain(&plugin.name)), dim(format!("sha256:{}", plugin.digest)))?;
-    let asks: Vec<&str> = plugin.asks().into_iter().map(|ask| ask.as_str()).collect();
+    let mut text = String::new();
+    describe_to(&mut text, plugin)?;
+    out_styled(&text)?;
+    Ok(Ending::AllOk)
+}
+
+fn describe_to(text: &mut String, plugin: &Plugin) -> std::fmt::Result {
+    writeln!(text, "{} {}", bold(plain(&plugin.name)), dim(format!("sha256:{}", plugin.digest)))?;
+    let asks: Vec<&str> = plugin.asks().into_iter().map(Asks::as_str).collect();
     let asks = if asks.is_empty() { "nothing".to_owned() } else { asks.join(", ") };
-    writeln!(stdout, "\nasks for: {asks} {}", dim("(and gets what is granted)"))?;
-    writeln!(stdout, "\nimports:")?;
+    writeln!(text, "\nasks for: {asks} {}", dim("(and gets what is granted)"))?;
+    writeln!(text, "\nimports:")?;
     for import in &plugin.imports {
-        writeln!(stdout, "  {}", plain(import))?;
+        writeln!(text, "  {}", plain(import))?;
     }
     if plugin.imports.is_empty() {
-        writeln!(stdout, "  none")?;
+        writeln!(text, "  none")?;
     }
-    writeln!(stdout, "\ntools:")?;
+    writeln!(text, "\ntools:")?;
     for tool in &plugin.tools {
-        writeln!(stdout, "  {}({})", bold(&tool.name.call), signature(tool))?;
-        if let Some(text) = &tool.description {
-            writeln!(stdout, "      {}", first_sentence(text))?;
+        writeln!(text, "  {}({})", bold(&tool.name.call), signature(tool))?;
+        if let Some(description) = &tool.description {
+            writeln!(text, "      {}", first_sentence(description))?;
         }
-        writeln!(stdout, "      {} {}", dim("takes"), tool.input_schema())?;
-        writeln!(stdout, "      {} {}", dim("gives"), tool.output_schema())?;
+        writeln!(text, "      {} {}", dim("takes"), plain(&tool.input_schema().to_string()))?;
+        writeln!(text, "      {} {}", dim("gives"), plain(&tool.output_schema().to_string()))?;
         if let Some(schema) = tool.error_schema() {
-            writeln!(stdout, "      {} {schema}", dim("or fails with"))?;
+            writeln!(text, "      {} {}", dim("or fails with"), plain(&schema.to_string()))?;
         }
     }
     if plugin.tools.is_empty() {
-        writeln!(stdout, "  none")?;
+        writeln!(text, "  none")?;
     }
     if !plugin.not_tools.is_empty() {
-        writeln!(stdout, "\nnot tools:")?;
+        writeln!(text, "\nnot tools:")?;
     }
     for function in &plugin.not_tools {
-        writeln!(stdout, "  {} because {}", plain(&function.function), function.because)?;
+        writeln!(text, "  {} because {}", plain(&function.function), function.because)?;
     }
-    Ok(Ending::AllOk)
+    Ok(())
 }
 
 fn document(plugin: &Plugin) -> Value {
@@ -81,7 +87,7 @@ fn document(plugin: &Plugin) -> Value {
     json!({
         "name": plugin.name,
         "digest": format!("sha256:{}", plugin.digest),
-        "asks_for": plugin.asks().into_iter().map(|ask| ask.as_str()).collect::<Vec<_>>(),
+        "asks_for": plugin.asks().into_iter().map(Asks::as_str).collect::<Vec<_>>(),
         "imports": plugin.imports,
         "tools": plugin.tools.iter().map(|it| describe(&it.name.call, it)).collect::<Vec<_>>(),
         "not_tools": not_tools.collect::<Vec<_>>(),

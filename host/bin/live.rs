@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use inorder::{Plan, Progress, ToolRef};
+use inorder::{Plan, Progress, Status, ToolRef};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -85,7 +85,13 @@ impl Lines {
                     bar.set_style(style("{msg}"));
                     let (id, tool) = (bar.prefix(), bar.message());
                     let text = format!("{} {id} {tool}", print::mark(status));
-                    bar.finish_with_message(print::by_status(status, text).to_string());
+                    let text = console::style(text).for_stderr();
+                    let text = match status {
+                        Status::Ok => text.green(),
+                        Status::Error => text.red().bold(),
+                        Status::Skipped => text.dim(),
+                    };
+                    bar.finish_with_message(text.to_string());
                 }
             }
             (Lines::One(bar), Progress::Ended(..)) => bar.inc(1),

@@ -3,22 +3,23 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
-use inorder::{Config, Host, PathGrant, PluginConfig, builtins, parse_bytes, parse_duration};
+use crate::print::{dim, say};
+use anyhow::{Context as _, bail};
+use inorder::{Config, Host, PathGrant, PluginConfig, builtins, parse_duration, parse_memory};
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "What calls may do")]
 pub struct HostArgs {
-    /// A config file. Without it, `inorder.toml` in the current directory is used if there is one, and
-    /// may grant what lies beneath that directory
+    /// A config file; see the README. With it, only the plugins that it names are loaded
     #[arg(long, value_name = "FILE", env = "INORDER_CONFIG")]
     config: Option<PathBuf>,
     /// A directory that calls see [default: the current one]. The first is `.` to them
     #[arg(long, value_name = "DIR")]
     root: Vec<PathBuf>,
-    /// A WASI component to load. It may do nothing that is not granted below
-    #[arg(long, value_name = "FILE")]
-    plugin: Vec<PathBuf>,
+    /// A WASI component to load. With a name, `db=FILE`, its tools are called `db_..`. It may do nothing
+    /// that is not granted below
+    #[arg(long, value_name = "[NAME=]FILE", value_parser = PluginFlag::parse)]
+    plugin: Vec<PluginFlag>,
     /// What plugins may read: `**` (the whole root) or `dir/**`. Without it and without a config,
     /// built-in plugins may read the root
     #[arg(long, value_name = "GLOB", value_parser = PathGrant::parse)]
@@ -33,8 +34,32 @@ pub struct HostArgs {
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
     /// Memory of one call, as in 64MiB [default: 256MiB]
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<u64>,
+}
+
+/// `FILE`, named like it; or `NAME=FILE`, with the name before those of its tools.
+#[derive(Clone)]
+struct PluginFlag {
+    name: String,
+    prefix: String,
+    path: PathBuf,
+}
+
+impl PluginFlag {
+    fn parse(text: &str) -> Result<PluginFlag, std::convert::Infallible> {
+        let word = |name: &str| name.bytes().all(|it| it.is_ascii_alphanumeric() || it == b'_');
+        Ok(match text.split_once('=') {
+            Some((name, path)) if !name.is_empty() && word(name) => {
+                PluginFlag { name: name.to_owned(), prefix: format!("{name}_"), path: path.into() }
+            }
+            _ => {
+                let path = PathBuf::from(text);
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                PluginFlag { name, prefix: String::new(), path }
+            }
+        })
+    }
 }
 
 impl HostArgs {
@@ -50,21 +75,33 @@ impl HostArgs {
     fn policy(&self) -> anyhow::Result<Config> {
         let here = std::env::current_dir().context("the current directory cannot be found")?;
         let mut config = match &self.config {
-            Some(path) => Config::named(path).map_err(inorder::Error::from)?,
-            None => match Config::found(&here).map_err(inorder::Error::from)? {
-                Some(config) => config,
-                None => self.default_policy(&here),
-            },
+            Some(path) => Config::read(path).map_err(inorder::Error::from)?,
+            None => {
+                // It may have come with a stranger's repository: using it is the user's to say.
+                if here.join("inorder.toml").exists() {
+                    say(dim("note: inorder.toml is not used unless named: --config inorder.toml"));
+                }
+                self.default_policy(&here)
+            }
         };
         if !self.root.is_empty() {
             config.roots = self.root.iter().map(|root| here.join(root)).collect();
         }
-        for path in &self.plugin {
-            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let taken = config.plugins.contains_key(&name);
-            let name = if taken { path.display().to_string() } else { name };
-            let plugin = PluginConfig { path: Some(here.join(path)), ..Default::default() };
-            config.plugins.insert(name, plugin);
+        for PluginFlag { name, prefix, path } in &self.plugin {
+            let path = Some(here.join(path));
+            let plugin = PluginConfig { path, prefix: prefix.clone(), ..Default::default() };
+            let same = |other: &PluginConfig| {
+                (&other.path, &other.prefix) == (&plugin.path, &plugin.prefix)
+            };
+            match config.plugins.get(name) {
+                Some(other) if same(other) => {}
+                Some(_) => bail!(
+                    "two plugins are named {name:?}; give one of them another name, which is also put \
+                     before its tools' names: --plugin other={}",
+                    plugin.path.unwrap_or_default().display()
+                ),
+                None => drop(config.plugins.insert(name.clone(), plugin)),
+            }
         }
         for plugin in config.plugins.values_mut() {
             plugin.grants.read.extend(self.allow_read.iter().cloned());

@@ -41,11 +41,23 @@ enum Ending {
     CallFailed,
 }
 
+/// Nothing that we were given is wrong, and still we cannot go on.
+#[derive(Debug)]
+struct HostFault(String);
+
+impl std::fmt::Display for HostFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for HostFault {}
+
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("INORDER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let ended = match Cli::parse().command {
-        Command::Run(args) => run::main(args),
+        Command::Run(args) => run::main(&args),
         Command::Call(args) => call::main(args),
         Command::Tools(args) => tools::main(&args),
         Command::Inspect(args) => inspect::main(&args),
@@ -53,10 +65,11 @@ fn main() -> ExitCode {
     match ended {
         Ok(Ending::AllOk) => ExitCode::SUCCESS,
         Ok(Ending::CallFailed) => ExitCode::from(1),
-        // Whoever reads our output has seen enough: `inorder run .. | head`.
-        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let host = error.downcast_ref::<inorder::Error>().is_some_and(|it| it.is_host_fault());
+            let host = error.is::<HostFault>()
+                || error
+                    .downcast_ref::<inorder::Error>()
+                    .is_some_and(inorder::Error::is_host_fault);
             print::say(format_args!(
                 "{}: {}",
                 print::bad("error"),
@@ -65,9 +78,4 @@ fn main() -> ExitCode {
             ExitCode::from(if host { 3 } else { 2 })
         }
     }
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let io = error.downcast_ref::<std::io::Error>();
-    io.is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }

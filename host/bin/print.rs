@@ -3,11 +3,13 @@
 //! `anstream` drops colours where the output is no terminal or `NO_COLOR` is set.
 
 use std::fmt::{self, Display};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use inorder::Status;
+
+use crate::HostFault;
 
 /// Text in a style.
 pub struct Styled<T>(Style, T);
@@ -74,9 +76,28 @@ pub fn say(text: impl Display) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-/// `text` for standard output: exact where a program reads it, harmless where a person does.
-pub fn for_stdout(text: &str) -> std::borrow::Cow<'_, str> {
-    if std::io::stdout().is_terminal() { plain(text).into() } else { text.into() }
+/// Other people's text on standard output: harmless where a person reads it, exact where a program does.
+pub fn out(text: &str) -> anyhow::Result<()> {
+    if !io::stdout().is_terminal() {
+        return written(io::stdout().lock().write_all(text.as_bytes()));
+    }
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    written(write!(io::stdout().lock(), "{}{end}", plain(text)))
+}
+
+/// Our own text on standard output, with colours where they can be seen.
+pub fn out_styled(text: &str) -> anyhow::Result<()> {
+    written(anstream::stdout().lock().write_all(text.as_bytes()))
+}
+
+/// Whoever reads our output may have seen enough (`inorder run .. | head`); any other failure is the host's.
+fn written(result: io::Result<()>) -> anyhow::Result<()> {
+    match result.and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(HostFault(format!("cannot write to standard output: {error}")).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// One line of `text`, at most `width` characters.

@@ -1,14 +1,16 @@
 //! `inorder run`: a batch from a file or standard input, its report to standard output.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use inorder::{Batch, CancellationToken, Host, Plan, Report, RunOptions, ToolRef};
 
-use crate::Ending;
 use crate::live::Live;
 use crate::load::HostArgs;
+use crate::{Ending, HostFault};
 use crate::{print, waterfall};
 
 /// Run a batch of tool calls
@@ -38,7 +40,7 @@ pub struct Args {
     json: bool,
 }
 
-pub fn main(args: Args) -> anyhow::Result<Ending> {
+pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let batch = Batch::from_json(&read(&args.batch)?).map_err(inorder::Error::from)?;
     let host = args.host.host()?;
     let plan = host.plan(batch)?;
@@ -57,50 +59,59 @@ pub fn execute(host: &Host, plan: Plan<ToolRef>, live: bool) -> anyhow::Result<R
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("the async runtime cannot be started")?;
-    Ok(runtime.block_on(async {
-        let cancel = CancellationToken::new();
+        .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
+    let cancel = CancellationToken::new();
+    let interrupts = Interrupts::watch(cancel.clone());
+    let report = runtime.block_on(async {
         let live = live.then(|| Live::start(&plan));
         let progress = live.as_ref().map(Live::sender);
-        let options = RunOptions { cancel: cancel.clone(), progress };
-        let running = host.execute(plan, options);
-        tokio::pin!(running);
-        let report = tokio::select! {
-            report = &mut running => report,
-            () = interrupted(&cancel) => running.await,
-        };
+        let report = host.execute(plan, RunOptions { cancel, progress }).await;
         if let Some(live) = live {
             live.clear().await;
         }
         report
-    }))
+    });
+    interrupts.end_at_once();
+    Ok(report)
 }
 
-/// Returns after the first Ctrl-C, which cancels; the next one ends the process.
-async fn interrupted(cancel: &CancellationToken) {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // No signal can come: leave the batch to end by itself.
-        return std::future::pending().await;
+/// Ctrl-C: the first cancels the batch; the next one, or any when the batch has ended, ends the process.
+///
+/// On a thread of its own, since guests may keep the runtime's threads busy; it lives as long as the
+/// process, which tokio has taken the signal from for good.
+struct Interrupts {
+    ended: Arc<AtomicBool>,
+}
+
+impl Interrupts {
+    fn watch(cancel: CancellationToken) -> Interrupts {
+        let ended = Arc::new(AtomicBool::new(false));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        std::thread::spawn({
+            let ended = ended.clone();
+            move || {
+                // Without a runtime the signal keeps its default: it ends the process.
+                let Ok(runtime) = runtime else { return };
+                while runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+                    if cancel.is_cancelled() || ended.load(Ordering::SeqCst) {
+                        std::process::exit(130);
+                    }
+                    cancel.cancel();
+                    print::say(print::dim("stopping; Ctrl-C again ends at once"));
+                }
+            }
+        });
+        Interrupts { ended }
     }
-    cancel.cancel();
-    print::say(print::dim("stopping the running calls; Ctrl-C again ends at once"));
-    // SIGINT by default ends a process, but tokio has taken it over for good.
-    std::thread::spawn(|| {
-        let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        if let Ok(runtime) = waiting
-            && runtime.block_on(tokio::signal::ctrl_c()).is_ok()
-        {
-            std::process::exit(130);
-        }
-    });
+
+    fn end_at_once(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+    }
 }
 
 pub fn print_json(report: &Report) -> anyhow::Result<()> {
-    let mut stdout = std::io::BufWriter::new(std::io::stdout().lock());
-    serde_json::to_writer(&mut stdout, report).map_err(std::io::Error::from)?;
-    stdout.write_all(b"\n")?;
-    stdout.flush()?;
-    Ok(())
+    let text = serde_json::to_string(report)?;
+    print::out(&(text + "\n"))
 }
 
 fn read(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {

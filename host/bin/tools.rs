@@ -1,13 +1,13 @@
 //! `inorder tools`: what is loaded, and how to call it.
 
-use std::io::Write as _;
+use std::fmt::Write as _;
 
 use inorder::Tool;
 use serde_json::{Value, json};
 
 use crate::Ending;
 use crate::load::HostArgs;
-use crate::print::{bold, dim, line, plain};
+use crate::print::{bold, dim, line, out, out_styled, plain};
 
 /// List the tools that calls can name
 #[derive(clap::Args)]
@@ -26,7 +26,6 @@ pub struct Args {
 
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let host = args.host.host()?;
-    let mut stdout = anstream::stdout().lock();
     if args.json {
         let tools: Vec<Value> = host
             .tools()
@@ -36,15 +35,17 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
                 json
             })
             .collect();
-        writeln!(stdout, "{}", serde_json::to_string_pretty(&json!({ "tools": tools }))?)?;
+        out(&(serde_json::to_string_pretty(&json!({ "tools": tools }))? + "\n"))?;
         return Ok(Ending::AllOk);
     }
+    let mut text = String::new();
     for (name, plugin, tool) in host.tools() {
-        writeln!(stdout, "{}({}) {}", bold(name), signature(tool), dim(line(&plugin.name, 24)))?;
-        if let Some(text) = &tool.description {
-            writeln!(stdout, "    {}", first_sentence(text))?;
+        writeln!(text, "{}({}) {}", bold(name), signature(tool), dim(line(&plugin.name, 24)))?;
+        if let Some(description) = &tool.description {
+            writeln!(text, "    {}", first_sentence(description))?;
         }
     }
+    out_styled(&text)?;
     Ok(Ending::AllOk)
 }
 

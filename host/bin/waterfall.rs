@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use inorder::{Outcome, Report, Status};
 use serde_json::Value;
 
-use crate::print::{bad, bold, by_status, dim, line, mark, plain, say, time};
+use crate::print::{bad, bold, by_status, dim, line, mark, out_styled, plain, say, time};
 
 /// Rows of the waterfall, and results in full, before the rest is only counted.
 const MOST_CALLS: usize = 60;
@@ -22,10 +22,7 @@ pub fn print(report: &Report) -> anyhow::Result<()> {
     if let Some(more) = report.results.len().checked_sub(MOST_CALLS).filter(|more| *more > 0) {
         writeln!(out, "\n{}", dim(format!("and {more} more results; --json prints all of them")))?;
     }
-    let mut stdout = anstream::stdout().lock();
-    stdout.write_all(&out)?;
-    stdout.flush()?;
-    Ok(())
+    out_styled(&String::from_utf8_lossy(&out))
 }
 
 fn waterfall(out: &mut impl Write, report: &Report) -> io::Result<()> {

@@ -85,6 +85,13 @@ impl Roots {
         }
     }
 
+    /// Whether `file`, an absolute path without symlinks, lies in the directory that a grant means.
+    pub fn holds(&self, grant: &PathGrant, file: &Path) -> bool {
+        let Ok((root, relative, _)) = self.find(grant) else { return false };
+        let dir = self.0[root].path.join(relative);
+        dir.canonicalize().is_ok_and(|dir| file.starts_with(dir))
+    }
+
     pub(super) fn path(&self, index: usize) -> &Path {
         &self.0[index].path
     }

@@ -126,6 +126,9 @@ impl Walk {
 
     fn flags(&mut self, cases: &[Case], values: &[Value], at: &Pointer) {
         for (index, value) in values.iter().enumerate() {
+            if self.references == References::Fit && Reference::is_reference(value) {
+                continue;
+            }
             let named = value.as_str().filter(|name| cases.iter().any(|case| case.json == *name));
             if named.is_none() {
                 self.mismatch(&Shape::Enum(cases.to_vec()), value, &at.child(index));
@@ -169,11 +172,12 @@ pub fn integer(shape: &Shape, value: &Value) -> Option<i128> {
             let signed = number.as_i64().map(i128::from);
             signed.or_else(|| number.as_u64().map(i128::from)).or_else(|| {
                 // `5.0` and `1e3` are integers in JSON Schema; beyond 2^53 they are not exact.
-                whole().filter(|float| float.abs() <= MAX_SAFE as f64).map(|float| float as i128)
+                whole().filter(|float| float.abs() < MAX_SAFE as f64).map(|float| float as i128)
             })?
         }
         Value::String(text) if matches!(shape, Shape::S64 | Shape::U64) => {
-            let digits = text.strip_prefix('-').unwrap_or(text);
+            let signed = matches!(shape, Shape::S64);
+            let digits = text.strip_prefix('-').filter(|_| signed).unwrap_or(text);
             let decimal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
             text.parse().ok().filter(|_| decimal)?
         }
@@ -278,6 +282,10 @@ pub fn expected(shape: &Shape) -> String {
 
 /// The name that `key` is probably meant to be, if one is near.
 pub fn similar<'n>(key: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    // Nobody mistypes at such length, and comparing takes the square of it.
+    if key.len() > 64 {
+        return None;
+    }
     let plain = |name: &str| name.replace(['_', '-'], "").to_ascii_lowercase();
     let key = plain(key);
     let near = names.map(|name| (strsim::normalized_damerau_levenshtein(&plain(name), &key), name));

@@ -12,6 +12,7 @@ use wasmtime::component::{Component, ComponentExportIndex};
 use super::binary::BinaryError;
 use super::cache::Cache;
 use super::docs::Docs;
+use super::shape::Budget;
 use super::tool::{Tool, ToolName};
 
 /// One loaded component.
@@ -75,7 +76,12 @@ impl Plugin {
                 component
             }
         };
-        let mut found = Found { component: &component, tools: Vec::new(), not_tools: Vec::new() };
+        let mut found = Found {
+            component: &component,
+            budget: Budget::default(),
+            tools: Vec::new(),
+            not_tools: Vec::new(),
+        };
         let ty = component.component_type();
         for (name, item) in ty.exports(engine) {
             match item.ty {
@@ -146,6 +152,7 @@ fn translate(engine: &Engine, bytes: &[u8]) -> Result<Component, PluginError> {
 
 struct Found<'c> {
     component: &'c Component,
+    budget: Budget,
     tools: Vec<Tool>,
     not_tools: Vec<NotATool>,
 }
@@ -159,8 +166,15 @@ impl Found<'_> {
     ) {
         let component = self.component;
         for (function, item) in instance.exports(component.engine()) {
-            if let ComponentItem::ComponentFunc(ty) = item.ty {
-                self.function(Some((name, index)), function, &ty);
+            match item.ty {
+                ComponentItem::ComponentFunc(ty) => {
+                    self.function(Some((name, index)), function, &ty);
+                }
+                ComponentItem::ComponentInstance(_) => self.not_tools.push(NotATool {
+                    function: format!("{name}#{function}"),
+                    because: "it is an interface inside another one".to_owned(),
+                }),
+                _ => {}
             }
         }
     }
@@ -178,7 +192,9 @@ impl Found<'_> {
             _ if function.starts_with('[') => {
                 Err("it belongs to a resource, which cannot outlive a call".to_owned())
             }
-            Some((_, export)) => Tool::new(ToolName::new(instance, function), ty, export),
+            Some((_, export)) => {
+                Tool::new(ToolName::new(instance, function), ty, export, &mut self.budget)
+            }
             None => Err("it cannot be found in the component".to_owned()),
         };
         match tool {

@@ -19,8 +19,10 @@ impl Docs {
     /// # Errors
     /// Where and why the text is not WIT.
     pub fn parse(path: &Path, text: &str) -> Result<Docs, String> {
-        let group =
-            UnresolvedPackageGroup::parse(path, text).map_err(|error| format!("{error:?}"))?;
+        let group = UnresolvedPackageGroup::parse(path, text).map_err(|(sources, error)| {
+            // It quotes the line it stumbled over, which can be the whole file.
+            error.render(&sources).chars().take(600).collect::<String>()
+        })?;
         let mut functions = HashMap::new();
         for package in std::iter::once(&group.main).chain(&group.nested) {
             for (_, interface) in package.interfaces.iter() {

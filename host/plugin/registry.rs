@@ -26,8 +26,8 @@ pub struct ToolRef {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
     #[error(
-        "the plugins {first:?} and {second:?} both have a tool named {tool:?}; give one of them a prefix \
-         in the config: `[plugins.{second}]` with `prefix = \"{second}_\"`"
+        "the plugins {first:?} and {second:?} both have a tool named {tool:?}; give one of them a prefix: \
+         `--plugin other=FILE`, or `prefix` in the config"
     )]
     SameTool { tool: String, first: String, second: String },
     #[error("two plugins are named {0:?}; name them apart in the config")]

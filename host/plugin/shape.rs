@@ -51,14 +51,33 @@ pub struct Case {
     pub payload: Option<Shape>,
 }
 
-/// How many nodes the shapes of one function may have. WIT types share their parts, so that a few
-/// hundred bytes can spell a type whose tree is larger than any memory.
-pub const MAX_NODES: usize = 10_000;
+/// How large the shapes of one function may be, and those of a whole plugin: about as many bytes. WIT types
+/// share their parts, so that a few hundred bytes can spell a type whose tree is larger than any memory.
+const MOST_OF_A_FUNCTION: usize = 1 << 20;
+const MOST_OF_A_PLUGIN: usize = 16 << 20;
+/// A node without its names.
+const NODE: usize = 100;
 
-/// Counts the nodes of one function's shapes.
+/// Counts what the shapes of a plugin take.
 #[derive(Debug, Default)]
 pub struct Budget {
-    nodes: usize,
+    function: usize,
+    plugin: usize,
+}
+
+impl Budget {
+    pub fn next_function(&mut self) {
+        self.function = 0;
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<(), String> {
+        self.function += bytes;
+        self.plugin += bytes;
+        if self.function > MOST_OF_A_FUNCTION || self.plugin > MOST_OF_A_PLUGIN {
+            return Err("its types are too large when written out".to_owned());
+        }
+        Ok(())
+    }
 }
 
 impl Field {
@@ -81,10 +100,7 @@ impl Case {
 impl Shape {
     /// The shape of a component's type, or what about it has no JSON form.
     pub fn of(ty: &Type, budget: &mut Budget) -> Result<Shape, String> {
-        budget.nodes += 1;
-        if budget.nodes > MAX_NODES {
-            return Err(format!("its types have more than {MAX_NODES} parts"));
-        }
+        budget.spend(NODE)?;
         let payload =
             |ty: Option<Type>, budget: &mut Budget| ty.map(|ty| Shape::of(&ty, budget)).transpose();
         Ok(match ty {
@@ -111,21 +127,23 @@ impl Shape {
             Type::Record(record) => Shape::Record(
                 record
                     .fields()
-                    .map(|field| Ok(Field::new(field.name, Shape::of(&field.ty, budget)?)))
+                    .map(|field| {
+                        budget.spend(2 * field.name.len())?;
+                        Ok(Field::new(field.name, Shape::of(&field.ty, budget)?))
+                    })
                     .collect::<Result<_, String>>()?,
             ),
             Type::Variant(variant) => Shape::Variant(
                 variant
                     .cases()
-                    .map(|case| Ok(Case::new(case.name, payload(case.ty, budget)?)))
+                    .map(|case| {
+                        budget.spend(2 * case.name.len())?;
+                        Ok(Case::new(case.name, payload(case.ty, budget)?))
+                    })
                     .collect::<Result<_, String>>()?,
             ),
-            Type::Enum(cases) => {
-                Shape::Enum(cases.names().map(|name| Case::new(name, None)).collect())
-            }
-            Type::Flags(flags) => {
-                Shape::Flags(flags.names().map(|name| Case::new(name, None)).collect())
-            }
+            Type::Enum(cases) => Shape::Enum(plain_cases(cases.names(), budget)?),
+            Type::Flags(flags) => Shape::Flags(plain_cases(flags.names(), budget)?),
             Type::Option(option) => Shape::Option(Box::new(Shape::of(&option.ty(), budget)?)),
             Type::Result(result) => Shape::Result(Box::new([
                 Case::new("ok", payload(result.ok(), budget)?),
@@ -163,4 +181,15 @@ impl Shape {
             _ => return None,
         })
     }
+}
+
+fn plain_cases<'n>(
+    names: impl Iterator<Item = &'n str>,
+    budget: &mut Budget,
+) -> Result<Vec<Case>, String> {
+    let case = |name: &str| {
+        budget.spend(NODE + 2 * name.len())?;
+        Ok(Case::new(name, None))
+    };
+    names.map(case).collect()
 }

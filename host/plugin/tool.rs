@@ -68,18 +68,19 @@ impl Tool {
         name: ToolName,
         function: &ComponentFunc,
         export: ComponentExportIndex,
+        budget: &mut Budget,
     ) -> Result<Tool, String> {
         if function.async_() {
             return Err("it is an async function, which WASI 0.2 does not have".to_owned());
         }
-        let mut budget = Budget::default();
+        budget.next_function();
         let params: Vec<Param> = function
             .params()
-            .map(|(name, ty)| Ok(Param::new(name, Shape::of(&ty, &mut budget)?)))
+            .map(|(name, ty)| Ok(Param::new(name, Shape::of(&ty, budget)?)))
             .collect::<Result<_, String>>()?;
         let answer = match function.results().next() {
             None => Answer::Nothing,
-            Some(ty) => match Shape::of(&ty, &mut budget)? {
+            Some(ty) => match Shape::of(&ty, budget)? {
                 Shape::Result(cases) => {
                     let [ok, err] = *cases;
                     Answer::Fallible { ok: ok.payload, err: err.payload }

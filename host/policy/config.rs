@@ -2,9 +2,8 @@
 //!
 //! An unknown field, a wrong type or a grant that cannot be enforced is an error that names the place.
 //!
-//! A config that was merely *found* in the working directory may have come with a stranger's
-//! repository. It can grant what lies beneath its own directory and nothing else; for more it must be
-//! named on the command line, by the user.
+//! A config is used only when it is named. One that merely lies in the working directory may have come
+//! with a stranger's repository, and a policy is the user's to give.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +16,8 @@ use super::limits::LimitsConfig;
 /// A checked config. Paths in it are relative to `base`, the directory that the file is in.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
+    /// Where it was read from, if it was: no plugin may write there.
+    pub path: Option<PathBuf>,
     pub base: PathBuf,
     /// Host directories that calls see; the first is the guests' `.`. Empty: `base` alone.
     pub roots: Vec<PathBuf>,
@@ -44,11 +45,6 @@ pub enum ConfigError {
     Wrong { path: PathBuf, message: String },
     #[error("the config {}: plugin {plugin:?}: {error}", path.display())]
     Grant { path: PathBuf, plugin: String, error: GrantError },
-    #[error(
-        "the config {} was found, not named, and wants {wants}, which is outside its own directory; if \
-         you trust it, name it: --config {}", path.display(), path.display()
-    )]
-    Reaches { path: PathBuf, wants: String },
 }
 
 #[derive(Deserialize)]
@@ -80,22 +76,14 @@ struct PluginTable {
 }
 
 impl Config {
-    /// Reads a config that the user named: it may grant anything.
-    pub fn named(path: &Path) -> Result<Config, ConfigError> {
+    /// Reads the config that the user named.
+    ///
+    /// # Errors
+    /// It cannot be read, or something in it is wrong.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
         Config::parse(&text, path)
-    }
-
-    /// Reads `inorder.toml` in `dir`, if there is one: it may grant what lies beneath `dir`.
-    pub fn found(dir: &Path) -> Result<Option<Config>, ConfigError> {
-        let path = dir.join("inorder.toml");
-        if !path.is_file() {
-            return Ok(None);
-        }
-        let config = Config::named(&path)?;
-        config.stays_inside(&path)?;
-        Ok(Some(config))
     }
 
     /// Checks `text`; `path` is where it came from, for messages and relative paths.
@@ -123,31 +111,8 @@ impl Config {
             plugins.insert(name, PluginConfig { path, prefix, grants, limits });
         }
         let jobs = file.jobs.map(usize::from);
-        Ok(Config { base, roots: file.roots, jobs, limits: file.limits, plugins })
-    }
-
-    fn stays_inside(&self, path: &Path) -> Result<(), ConfigError> {
-        let reaches = |wants: String| ConfigError::Reaches { path: path.to_owned(), wants };
-        // Symlinks count: a repository can carry one that points anywhere.
-        let inside = |target: &Path| {
-            let (base, target) = (self.base.canonicalize(), self.base.join(target).canonicalize());
-            // What does not exist grants nothing, and is reported where it is opened.
-            target.is_err() || base.is_ok_and(|base| target.is_ok_and(|it| it.starts_with(base)))
-        };
-        if let Some(root) = self.roots.iter().find(|root| !inside(root)) {
-            return Err(reaches(format!("the root {}", root.display())));
-        }
-        for (name, plugin) in &self.plugins {
-            if let Some(file) = plugin.path.iter().find(|file| !inside(file)) {
-                return Err(reaches(format!("plugin {name:?} to be {}", file.display())));
-            }
-            for grant in &plugin.grants.env {
-                if let EnvGrant::Pass(variable) = grant {
-                    return Err(reaches(format!("the variable {variable} for plugin {name:?}")));
-                }
-            }
-        }
-        Ok(())
+        let path = Some(path.to_owned());
+        Ok(Config { path, base, roots: file.roots, jobs, limits: file.limits, plugins })
     }
 }
 
@@ -212,30 +177,6 @@ mod tests {
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(names), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_config_that_was_only_found_reaches_nothing_outside_its_directory() {
-        let dir = tempfile::tempdir().unwrap();
-        let found = |text: &str| {
-            std::fs::write(dir.path().join("inorder.toml"), text).unwrap();
-            Config::found(dir.path()).map(|_| ()).map_err(|error| error.to_string())
-        };
-        std::fs::create_dir(dir.path().join("inside")).unwrap();
-        std::os::unix::fs::symlink("/", dir.path().join("link")).unwrap();
-        assert_eq!(found("roots = [\".\", \"inside\"]"), Ok(()));
-        assert_eq!(found("[plugins.a]\nenv = [\"A=b\"]"), Ok(()));
-        for outside in [
-            "roots = [\"/\"]",
-            "roots = [\"..\"]",
-            "roots = [\"link\"]",
-            "[plugins.a]\npath = \"/bin/sh\"",
-            "[plugins.a]\nenv = [\"HOME\"]",
-        ] {
-            let error = found(outside).unwrap_err();
-            assert!(error.contains("was found, not named"), "{outside}: {error}");
-            assert!(Config::named(&dir.path().join("inorder.toml")).is_ok(), "{outside}");
         }
     }
 }

@@ -40,7 +40,7 @@ impl Default for Limits {
 pub struct LimitsConfig {
     #[serde(default, deserialize_with = "duration")]
     pub timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "bytes")]
+    #[serde(default, deserialize_with = "memory")]
     pub memory: Option<u64>,
     #[serde(default, deserialize_with = "bytes")]
     pub args: Option<u64>,
@@ -73,6 +73,8 @@ pub enum LimitError {
     Bytes(String),
     #[error("{0:?} is zero, which would refuse every call")]
     Zero(String),
+    #[error("{0:?} is more than a 32-bit guest can have: at most 4GiB")]
+    Memory(String),
 }
 
 /// `"500ms"`, `"30s"`, `"2m"`, `"1h 30m"`. Not zero.
@@ -93,23 +95,38 @@ pub fn parse_bytes(text: &str) -> Result<u64, LimitError> {
     }
 }
 
+/// [`parse_bytes`] for `memory`: at most 4 GiB.
+pub fn parse_memory(text: &str) -> Result<u64, LimitError> {
+    match parse_bytes(text)? {
+        bytes if bytes > 4 << 30 => Err(LimitError::Memory(text.to_owned())),
+        bytes => Ok(bytes),
+    }
+}
+
 fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
     parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
 }
 
 fn bytes<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    parse_bytes(&size(from)?).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn memory<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    parse_memory(&size(from)?).map(Some).map_err(serde::de::Error::custom)
+}
+
+fn size<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "expected a size: \"256MiB\" or a number of bytes")]
     enum Size {
         Number(u64),
         Text(String),
     }
-    let text = match Size::deserialize(from)? {
+    Ok(match Size::deserialize(from)? {
         Size::Number(bytes) => bytes.to_string(),
         Size::Text(text) => text,
-    };
-    parse_bytes(&text).map(Some).map_err(serde::de::Error::custom)
+    })
 }
 
 #[cfg(test)]
@@ -124,6 +141,7 @@ mod tests {
         assert_eq!(parse_bytes("256MiB"), Ok(256 << 20));
         assert_eq!(parse_bytes("4096"), Ok(4096));
         assert_eq!(parse_bytes("0"), Err(LimitError::Zero("0".to_owned())));
+        assert_eq!(parse_memory("5GiB"), Err(LimitError::Memory("5GiB".to_owned())));
         assert_eq!(parse_bytes("much"), Err(LimitError::Bytes("much".to_owned())));
     }
 }

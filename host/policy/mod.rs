@@ -9,4 +9,4 @@ mod limits;
 
 pub use config::{Config, ConfigError, PluginConfig};
 pub use grants::{EnvGrant, GrantError, Grants, PathGrant};
-pub use limits::{LimitError, Limits, LimitsConfig, parse_bytes, parse_duration};
+pub use limits::{LimitError, Limits, LimitsConfig, parse_bytes, parse_duration, parse_memory};

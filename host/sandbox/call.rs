@@ -2,16 +2,19 @@
 //!
 //! Knows one call at a time. When it starts, and what its outcome means to others, is `schedule/`.
 
-use serde_json::{Map, Value};
-use wasmtime::Store;
-use wasmtime::component::Val;
+use std::time::Instant;
 
-use crate::batch::{CallError, ErrorKind, describe};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::Val;
+use wasmtime::{Store, UpdateDeadline};
+
+use crate::batch::{CallError, ErrorKind, describe, longer_than};
 use crate::plugin::{Answer, Tool, decode, encode};
 
 use super::engine::Engine;
 use super::linked::Sandbox;
-use super::message::{guest_failed, result_too_large, timed_out};
+use super::message::{cancelled_call, guest_failed, result_too_large, timed_out};
 use super::state::State;
 
 /// How a call ended, and what it left outside its result.
@@ -22,7 +25,18 @@ pub struct Ended {
     pub stderr: String,
 }
 
-/// Runs one tool of `sandbox`. Dropping the future stops the guest at its next epoch tick.
+/// Why the host stopped a guest that computes. A busy runtime may see its timers and tasks late; a guest
+/// sees its epoch ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Stopped {
+    #[error("the time is up")]
+    TimedOut,
+    #[error("the batch was cancelled")]
+    Cancelled,
+}
+
+/// Runs one tool of `sandbox`. A guest is stopped at the first epoch tick after its time is up or
+/// `cancel` is; dropping the future stops it too.
 ///
 /// `args` have been checked; ones that do not fit are a failed call all the same.
 pub async fn run(
@@ -30,23 +44,43 @@ pub async fn run(
     sandbox: &Sandbox,
     tool: usize,
     args: &Map<String, Value>,
+    cancel: &CancellationToken,
 ) -> Ended {
     let _ticking = engine.ticking(sandbox.flavor);
     let state = State::new(&sandbox.limits, &sandbox.env, sandbox.preopens.clone());
     let mut store = Store::new(sandbox.pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
     store.set_epoch_deadline(1);
-    store.epoch_deadline_async_yield_and_update(1);
+    let limit = sandbox.limits.timeout;
+    let deadline = Instant::now().checked_add(limit);
+    let cancelled = cancel.clone();
+    store.epoch_deadline_callback(move |_| {
+        if cancelled.is_cancelled() {
+            Err(Stopped::Cancelled.into())
+        } else if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            Err(Stopped::TimedOut.into())
+        } else {
+            Ok(UpdateDeadline::Yield(1))
+        }
+    });
 
     let tool = &sandbox.plugin.tools[tool];
-    let limit = sandbox.limits.timeout;
-    let result = match tokio::time::timeout(limit, invoke(&mut store, sandbox, tool, args)).await {
-        Ok(result) => result,
-        Err(_) => Err(timed_out(limit)),
+    let called = tokio::select! {
+        biased;
+        result = invoke(&mut store, sandbox, tool, args) => result,
+        () = tokio::time::sleep(limit) => Err(Stopped::TimedOut.into()),
+        () = cancel.cancelled() => Err(Stopped::Cancelled.into()),
     };
     let state = store.data();
+    let result = called.unwrap_or_else(|error| {
+        Err(match error.downcast_ref() {
+            Some(Stopped::TimedOut) => timed_out(limit),
+            Some(Stopped::Cancelled) => cancelled_call(),
+            None => guest_failed(&error, state, &sandbox.limits),
+        })
+    });
     Ended {
-        result: result.and_then(|value| fits(value, sandbox.limits.result)),
+        result: within(result, sandbox.limits.result),
         peak_memory: state.limiter.peak(),
         stdout: state.stdout.text(),
         stderr: state.stderr.text(),
@@ -58,10 +92,11 @@ async fn invoke(
     sandbox: &Sandbox,
     tool: &Tool,
     args: &Map<String, Value>,
-) -> Result<Value, CallError> {
-    let params = decode(&tool.params, args).ok_or_else(|| {
-        CallError::new(ErrorKind::Arguments, "the arguments do not fit the tool's parameters")
-    })?;
+) -> wasmtime::Result<Result<Value, CallError>> {
+    let Some(params) = decode(&tool.params, args) else {
+        let message = "the arguments do not fit the tool's parameters";
+        return Ok(Err(CallError::new(ErrorKind::Arguments, message)));
+    };
     let mut results = match tool.answer {
         Answer::Nothing => vec![],
         Answer::Value(_) | Answer::Fallible { .. } => vec![Val::Bool(false)],
@@ -74,9 +109,9 @@ async fn invoke(
         function.call_async(&mut *store, &params, &mut results).await
     };
     match called.await {
-        Ok(()) => answer(&tool.answer, results.first()),
-        Err(error) if exited_well(&error, &tool.answer) => Ok(Value::Null),
-        Err(error) => Err(guest_failed(&error, store.data(), &sandbox.limits)),
+        Ok(()) => Ok(answer(&tool.answer, results.first())),
+        Err(error) if exited_well(&error, &tool.answer) => Ok(Ok(Value::Null)),
+        Err(error) => Err(error),
     }
 }
 
@@ -107,13 +142,13 @@ fn answer(answer: &Answer, result: Option<&Val>) -> Result<Value, CallError> {
     value.ok_or_else(mismatch)
 }
 
-/// The tool's own error, with its value told in words.
+/// The tool's own error. Its message tells the value in words, and not more of it than a reader takes in.
 fn tool_failed(value: Value) -> CallError {
     let message = match &value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => short(text),
         Value::Null => "the tool failed, without saying why".to_owned(),
         Value::Object(fields) if fields.len() == 1 => match fields.iter().next() {
-            Some((case, Value::String(text))) => format!("{case}: {text}"),
+            Some((case, Value::String(text))) => format!("{case}: {}", short(text)),
             _ => format!("the tool failed with {}", describe(&value)),
         },
         _ => format!("the tool failed with {}", describe(&value)),
@@ -121,7 +156,22 @@ fn tool_failed(value: Value) -> CallError {
     CallError { value: Some(Box::new(value)), ..CallError::new(ErrorKind::Tool, message) }
 }
 
-/// `value` if its JSON text is within `limit` bytes.
-fn fits(value: Value, limit: u64) -> Result<Value, CallError> {
-    if crate::batch::longer_than(&value, limit) { Err(result_too_large(limit)) } else { Ok(value) }
+fn short(text: &str) -> String {
+    const MOST: usize = 2000;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}..", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The result, if its JSON text is within `limit` bytes; an error value counts like any other.
+fn within(result: Result<Value, CallError>, limit: u64) -> Result<Value, CallError> {
+    let value = match &result {
+        Ok(value) => Some(value),
+        Err(error) => error.value.as_deref(),
+    };
+    match value {
+        Some(value) if longer_than(value, limit) => Err(result_too_large(limit)),
+        _ => result,
+    }
 }

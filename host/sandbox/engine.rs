@@ -34,8 +34,8 @@ pub enum Flavor {
 
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    #[error("the memory pool for {jobs} calls at once cannot be made: {message}; try fewer `jobs`")]
-    Pool { jobs: usize, message: String },
+    #[error("the engine cannot be started: {0}")]
+    Wasmtime(String),
     #[error("the epoch thread cannot be started: {0}")]
     Ticker(std::io::Error),
 }
@@ -88,43 +88,58 @@ impl Engine {
 
 impl Running {
     fn start(flavor: Flavor, jobs: usize, memory: u64) -> Result<Running, EngineError> {
-        let count = u32::try_from(jobs).unwrap_or(u32::MAX);
-        let bytes = usize::try_from(memory).unwrap_or(usize::MAX);
-        let mut pool = PoolingAllocationConfig::new();
-        pool.total_component_instances(count)
-            .total_core_instances(count.saturating_mul(CORE_INSTANCES))
-            .total_memories(count.saturating_mul(MEMORIES))
-            .total_tables(count.saturating_mul(TABLES))
-            .total_stacks(count)
-            .max_core_instances_per_component(CORE_INSTANCES)
-            .max_memories_per_component(MEMORIES)
-            .max_tables_per_component(TABLES)
-            .max_component_instance_size(16 << 20)
-            .max_core_instance_size(16 << 20)
-            .table_elements(100_000)
-            .max_memory_size(bytes)
-            .linear_memory_keep_resident(2 << 20)
-            .table_keep_resident(64 << 10)
-            .async_stack_keep_resident(64 << 10)
-            .pagemap_scan(Enabled::Auto);
-        let concurrent = flavor == Flavor::Concurrent;
-        let mut config = Config::new();
-        config
-            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-            .epoch_interruption(true)
-            .concurrency_support(concurrent)
-            .wasm_component_model_async(concurrent)
-            .gc_support(false)
-            .wasm_gc(false)
-            .wasm_function_references(false)
-            .wasm_exceptions(false)
-            .wasm_threads(false)
-            .wasm_memory64(false)
-            // Not for guests: wasmtime's own adapters between the parts of a composed component need it.
-            .wasm_multi_memory(true);
-        let wasmtime = wasmtime::Engine::new(&config)
-            .map_err(|error| EngineError::Pool { jobs, message: format!("{error:#}") })?;
+        let pooled = wasmtime::Engine::new(config(flavor).allocation_strategy(pool(jobs, memory)));
+        let wasmtime = pooled.or_else(|error| {
+            // Under a limit on address space, say. Slower, and just as safe.
+            tracing::warn!(%error, jobs, "no memory pool for so many calls at once; going without");
+            wasmtime::Engine::new(&config(flavor))
+        });
+        let wasmtime = wasmtime.map_err(|error| EngineError::Wasmtime(format!("{error:#}")))?;
         let ticker = Ticker::start(wasmtime.weak()).map_err(EngineError::Ticker)?;
         Ok(Running { wasmtime, ticker })
     }
+}
+
+fn config(flavor: Flavor) -> Config {
+    let concurrent = flavor == Flavor::Concurrent;
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .concurrency_support(concurrent)
+        .wasm_component_model_async(concurrent)
+        .gc_support(false)
+        .wasm_gc(false)
+        .wasm_function_references(false)
+        .wasm_exceptions(false)
+        .wasm_threads(false)
+        .wasm_memory64(false)
+        // Not for guests: wasmtime's own adapters between the parts of a composed component need it.
+        .wasm_multi_memory(true);
+    config
+}
+
+/// Room for `jobs` stores. `MEMORIES` and the like are per component, so that no mix of components
+/// runs out of any.
+fn pool(jobs: usize, memory: u64) -> InstanceAllocationStrategy {
+    let count = u32::try_from(jobs).unwrap_or(u32::MAX);
+    // A plugin whose first memory is over the limit is to fail by the limit, which says so.
+    let bytes = usize::try_from(memory.max(256 << 20)).unwrap_or(usize::MAX);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(count)
+        .total_core_instances(count.saturating_mul(CORE_INSTANCES))
+        .total_memories(count.saturating_mul(MEMORIES))
+        .total_tables(count.saturating_mul(TABLES))
+        .total_stacks(count)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_component_instance_size(16 << 20)
+        .max_core_instance_size(16 << 20)
+        .table_elements(100_000)
+        .max_memory_size(bytes)
+        .linear_memory_keep_resident(2 << 20)
+        .table_keep_resident(64 << 10)
+        .async_stack_keep_resident(64 << 10)
+        .pagemap_scan(Enabled::Auto);
+    InstanceAllocationStrategy::Pooling(pool)
 }

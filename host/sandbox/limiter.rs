@@ -46,9 +46,11 @@ impl ResourceLimiter for Limiter {
         &mut self,
         current: usize,
         desired: usize,
-        _maximum: Option<usize>,
+        maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(self.grow(desired.saturating_sub(current) as u64))
+        // Past its own maximum it is refused without us, and no limit of ours would help.
+        let own = maximum.is_none_or(|maximum| desired <= maximum);
+        Ok(own && self.grow(desired.saturating_sub(current) as u64))
     }
 
     fn table_growing(

@@ -1,11 +1,10 @@
-//! The imports that a guest finds: WASI 0.2 without the network's use, and files by preopens of ours.
+//! The imports that a guest finds: WASI 0.2 without the network's use, and files by a face of our own.
 
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView as _};
-use wasmtime_wasi::p2::bindings::{LinkOptions, cli, clocks, filesystem, random, sockets};
+use wasmtime_wasi::p2::bindings::{LinkOptions, cli, clocks, random, sockets};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
@@ -16,8 +15,8 @@ pub fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
     wasmtime_wasi_io::add_to_linker_async(l)?;
-    crate::files::add_to_linker(l, State::preopens)?;
-    filesystem::types::add_to_linker::<_, WasiFilesystem>(l, State::filesystem)?;
+    crate::files::add_preopens_to_linker(l, State::preopens)?;
+    crate::files::add_types_to_linker(l, State::files)?;
     clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
     clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
     random::random::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;

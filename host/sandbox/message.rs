@@ -18,8 +18,9 @@ pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
         let message = format!("stopped: the plugin wrote {limit}; raise `output` in the limits");
         return CallError::new(ErrorKind::Output, message);
     }
-    // The trap that follows a refused growth is only how the guest puts it.
-    if state.limiter.refused() {
+    // A guest that was refused memory mostly gives up; any other trap has a cause of its own.
+    let gave_up = matches!(error.downcast_ref(), None | Some(Trap::UnreachableCodeReached));
+    if state.limiter.refused() && gave_up {
         let limit = bytesize::ByteSize(limits.memory);
         let message = format!(
             "out of memory: the plugin needed more than {limit}; raise it with --memory or `memory` in \
@@ -30,6 +31,9 @@ pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
     if error.is::<PoolConcurrencyLimitError>() {
         return CallError::new(ErrorKind::Host, format!("no room for one more sandbox: {error:#}"));
     }
+    if error.chain().any(<dyn std::error::Error>::is::<std::io::Error>) {
+        return CallError::new(ErrorKind::Host, format!("the host failed: {error:#}"));
+    }
     let cause = if let Some(I32Exit(code)) = error.downcast_ref() {
         format!("the plugin exited with code {code} instead of answering")
     } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
@@ -38,13 +42,17 @@ pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         format!("the plugin trapped: {}", describe(*trap))
     } else {
-        format!("the plugin broke the component ABI: {}", error.root_cause())
+        format!("the call ended without an answer: {}", error.root_cause())
     };
     let message = match last_words(&state.stderr.text()) {
         Some(words) => format!("{cause}; its last words: {words}"),
         None => cause,
     };
     CallError::new(ErrorKind::Trap, message)
+}
+
+pub fn cancelled_call() -> CallError {
+    CallError::new(ErrorKind::Cancelled, "the batch was cancelled before this call ended")
 }
 
 pub fn timed_out(limit: Duration) -> CallError {

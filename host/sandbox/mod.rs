@@ -16,3 +16,4 @@ mod ticker;
 pub use call::{Ended, run};
 pub use engine::{Engine, EngineError, Flavor};
 pub use linked::{LinkError, Sandbox};
+pub(crate) use message::cancelled_call;

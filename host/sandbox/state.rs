@@ -6,9 +6,10 @@
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::files::{PreopenHost, Preopens};
+use crate::files::{Face, PreopenHost, Preopens};
 use crate::policy::Limits;
 
 use super::capture::Capture;
@@ -42,6 +43,10 @@ impl State {
         table.set_max_capacity(limits.handles as usize);
         let limiter = Limiter::new(limits.memory);
         State { limiter, stdout, stderr, wasi: wasi.build(), table, preopens }
+    }
+
+    pub fn files(&mut self) -> Face<'_> {
+        Face(self.filesystem())
     }
 
     pub fn preopens(&mut self) -> PreopenHost<'_> {

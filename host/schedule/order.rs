@@ -1,14 +1,17 @@
 //! The state of every call of a batch, and the transitions between states. Pure; no clock, no tasks.
 //!
 //! ```text
-//! Waiting --last need met--> Ready --start--> Running --end--> Ended
-//!    |                         |                                 ^
-//!    +----- an input failed, or the batch is cancelled ----------+
+//! Waiting --last need ended, all inputs ok--> Ready --start--> Running --end--> Ended
+//!    |                                          |                               ^
+//!    +-- last need ended, an input failed;      +-- the batch is cancelled -----+
+//!        or the batch is cancelled -------------------------------------------- +
 //! ```
 //!
 //! Invariants:
 //! - needs point to earlier calls, so some call that has not ended is always ready or running;
 //! - a call is `Ready` or `Running` only when all that it needs has ended, its inputs with [`Verdict::Ok`];
+//! - unless the batch is cancelled, a call ends only when all that it needs has ended, run or not: whoever
+//!   waits for it waits for those too;
 //! - a call ends once; `Ended` is final.
 
 use std::cmp::Reverse;
@@ -32,7 +35,11 @@ pub enum Verdict {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Waiting { needs: usize },
+    /// `doomed` by the first input that failed, it ends without running.
+    Waiting {
+        needs: usize,
+        doomed: Option<usize>,
+    },
     Ready,
     Running,
     Ended,
@@ -68,7 +75,10 @@ impl Order {
                 needed_by[need].push((call, how));
                 count += 1;
             }
-            states.push(if count == 0 { State::Ready } else { State::Waiting { needs: count } });
+            states.push(match count {
+                0 => State::Ready,
+                needs => State::Waiting { needs, doomed: None },
+            });
             if count == 0 {
                 ready.push(Reverse(call));
             }
@@ -101,8 +111,8 @@ impl Order {
         Some(call)
     }
 
-    /// A running call has ended. Gives the calls that can no longer run, each with the input that
-    /// failed it; they have ended too.
+    /// A running call has ended. Gives the calls that end with it without having run, each with the
+    /// input that failed it.
     #[must_use]
     pub fn end(&mut self, call: usize, verdict: Verdict) -> Vec<(usize, usize)> {
         debug_assert_eq!(self.states[call], State::Running);
@@ -111,15 +121,22 @@ impl Order {
         self.finish(call);
         while let Some((call, verdict)) = ended.pop() {
             for (later, need) in std::mem::take(&mut self.needed_by[call]) {
-                let State::Waiting { needs } = &mut self.states[later] else { continue };
+                let State::Waiting { needs, doomed } = &mut self.states[later] else { continue };
                 *needs -= 1;
                 if need == Need::Input && verdict == Verdict::Failed {
-                    self.finish(later);
-                    skipped.push((later, call));
-                    ended.push((later, Verdict::Failed));
-                } else if *needs == 0 {
-                    self.states[later] = State::Ready;
-                    self.ready.push(Reverse(later));
+                    doomed.get_or_insert(call);
+                }
+                match (*needs, *doomed) {
+                    (0, Some(input)) => {
+                        self.finish(later);
+                        skipped.push((later, input));
+                        ended.push((later, Verdict::Failed));
+                    }
+                    (0, None) => {
+                        self.states[later] = State::Ready;
+                        self.ready.push(Reverse(later));
+                    }
+                    _ => {}
                 }
             }
         }
@@ -196,6 +213,9 @@ mod tests {
                 let verdict = if batch[call].1 { Verdict::Ok } else { Verdict::Failed };
                 prop_assert_eq!(ended[call].replace(verdict), None);
                 for (skipped, because) in order.end(call, verdict) {
+                    for &need in needs[skipped].inputs.iter().chain(&needs[skipped].after) {
+                        prop_assert!(ended[need].is_some(), "{skipped} ended before {need}");
+                    }
                     prop_assert!(needs[skipped].inputs.contains(&because));
                     prop_assert_eq!(ended[because], Some(Verdict::Failed));
                     prop_assert_eq!(ended[skipped].replace(Verdict::Failed), None);
@@ -223,6 +243,22 @@ mod tests {
         assert_eq!(order.start(), Some(0));
         assert_eq!(order.end(0, Verdict::Failed), [(1, 0)]);
         assert_eq!(order.start(), Some(2));
+    }
+
+    #[test]
+    fn a_call_that_will_be_skipped_still_holds_back_those_that_wait_for_it() {
+        let needs = [
+            Needs::default(),
+            Needs::default(),
+            Needs { inputs: vec![1], after: vec![0] },
+            Needs { inputs: vec![], after: vec![2] },
+        ];
+        let mut order = Order::new(&needs);
+        assert_eq!([order.start(), order.start()], [Some(0), Some(1)]);
+        assert_eq!(order.end(1, Verdict::Failed), []);
+        assert_eq!(order.start(), None);
+        assert_eq!(order.end(0, Verdict::Ok), [(2, 1)]);
+        assert_eq!(order.start(), Some(3));
     }
 
     #[test]
