@@ -47,7 +47,8 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> Ended {
     let _ticking = engine.ticking(sandbox.flavor);
-    let state = State::new(&sandbox.limits, &sandbox.env, sandbox.preopens.clone());
+    let state =
+        State::new(&sandbox.limits, &sandbox.env, sandbox.preopens.clone(), engine.alarms());
     let mut store = Store::new(sandbox.pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
     store.set_epoch_deadline(1);

@@ -5,15 +5,17 @@
 //! languages' tools put its built-ins into every component they make (JavaScript's `jco` with QuickJS does),
 //! so that one which the first engine refuses is compiled for the second.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use super::clock::Alarms;
 use super::ticker::{Ticker, Ticking};
 
 pub struct Engine {
     plain: Running,
     concurrent: OnceLock<Running>,
+    alarms: Arc<Alarms>,
     jobs: usize,
     memory: u64,
 }
@@ -53,7 +55,7 @@ impl Engine {
     /// The system refuses so much address space, or a thread.
     pub fn new(jobs: usize, memory: u64) -> Result<Engine, EngineError> {
         let plain = Running::start(Flavor::Plain, jobs, memory)?;
-        Ok(Engine { plain, concurrent: OnceLock::new(), jobs, memory })
+        Ok(Engine { plain, concurrent: OnceLock::new(), alarms: Arc::default(), jobs, memory })
     }
 
     /// The engine of a flavor, started if need be.
@@ -72,6 +74,11 @@ impl Engine {
             Flavor::Concurrent => self.concurrent.get(),
         };
         running.map(|running| running.ticker.ticking())
+    }
+
+    /// What guests sleep by.
+    pub(super) fn alarms(&self) -> Arc<Alarms> {
+        self.alarms.clone()
     }
 
     fn running(&self, flavor: Flavor) -> Result<&Running, EngineError> {

@@ -18,7 +18,7 @@ pub fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     crate::files::add_preopens_to_linker(l, State::preopens)?;
     crate::files::add_types_to_linker(l, State::files)?;
     clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
+    super::clock::add_to_linker(l, State::clock)?;
     random::random::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;
     random::insecure::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;
     random::insecure_seed::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;

@@ -5,6 +5,7 @@
 
 mod call;
 mod capture;
+mod clock;
 mod engine;
 mod limiter;
 mod linked;

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
+use wasmtime_wasi::clocks::WasiClocksCtxView;
 use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -13,6 +14,7 @@ use crate::files::{Face, PreopenHost, Preopens};
 use crate::policy::Limits;
 
 use super::capture::Capture;
+use super::clock::{Alarms, Clock};
 use super::limiter::Limiter;
 
 /// The most bytes of one random request.
@@ -25,10 +27,16 @@ pub struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     preopens: Arc<Preopens>,
+    alarms: Arc<Alarms>,
 }
 
 impl State {
-    pub fn new(limits: &Limits, env: &[(String, String)], preopens: Arc<Preopens>) -> State {
+    pub fn new(
+        limits: &Limits,
+        env: &[(String, String)],
+        preopens: Arc<Preopens>,
+        alarms: Arc<Alarms>,
+    ) -> State {
         let (stdout, stderr) = (Capture::new(limits.output), Capture::new(limits.output));
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdout.clone())
@@ -42,7 +50,12 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         let limiter = Limiter::new(limits.memory);
-        State { limiter, stdout, stderr, wasi: wasi.build(), table, preopens }
+        State { limiter, stdout, stderr, wasi: wasi.build(), table, preopens, alarms }
+    }
+
+    pub fn clock(&mut self) -> Clock<'_> {
+        let stock = WasiClocksCtxView { ctx: self.wasi.clocks(), table: &mut self.table };
+        Clock { stock, alarms: &self.alarms }
     }
 
     pub fn files(&mut self) -> Face<'_> {
