@@ -235,6 +235,10 @@ fn every_built_in_tool_is_described() {
         let tool = tools.iter().find(|(tool, ..)| *tool == name);
         let (.., tool) = tool.unwrap_or_else(|| panic!("{name} is missing"));
         assert!(tool.description.as_ref().is_some_and(|text| text.len() > 20), "{name}");
+        let schema = tool.input_schema();
+        for (param, schema) in schema["properties"].as_object().unwrap() {
+            assert!(schema["description"].is_string(), "{name}: {param}");
+        }
     }
 }
 

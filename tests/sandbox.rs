@@ -100,6 +100,25 @@ fn timeouts_are_prompt_while_every_core_computes() {
 }
 
 #[test]
+fn a_result_too_large_to_be_copied_is_an_output_error_too() {
+    // A list that says it is 200 million long, of which the memory holds as many bytes.
+    let long = text_plugin(
+        "long",
+        r#"(component
+            (core module $m (memory (export "memory") 3200)
+              (func (export "list") (result i32)
+                (i32.store (i32.const 4) (i32.const 200000000)) (i32.const 0)))
+            (core instance $i (instantiate $m))
+            (func (export "list") (result (list bool))
+              (canon lift (core func $i "list") (memory $i "memory"))))"#,
+    );
+    let host = Host::builder().plugin(long).build().unwrap();
+    let result = call(&host, "list", json!({}));
+    assert_eq!(result["error"]["kind"], "output", "{result}");
+    assert!(result["error"]["message"].as_str().unwrap().contains("`result`"), "{result}");
+}
+
+#[test]
 fn limits_of_a_plugin_win_over_those_of_the_host() {
     let mut spec = calc();
     spec.limits = LimitsConfig { result: Some(10), ..LimitsConfig::default() };

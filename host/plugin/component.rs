@@ -105,8 +105,15 @@ impl Plugin {
     /// Takes over descriptions for the tools that `docs` knows.
     pub fn describe(&mut self, docs: &Docs) {
         for tool in &mut self.tools {
-            let text = docs.of(tool.name.short_interface(), &tool.name.function);
-            tool.description = text.map(str::to_owned);
+            let Some(docs) = docs.of(tool.name.short_interface(), &tool.name.function) else {
+                continue;
+            };
+            tool.description = Some(docs.description.clone());
+            for (name, text) in &docs.params {
+                if let Some(index) = tool.params.iter().position(|param| param.wit == *name) {
+                    tool.param_docs[index] = Some(text.clone());
+                }
+            }
         }
     }
 

@@ -18,6 +18,8 @@ pub struct Tool {
     pub answer: Answer,
     /// From the WIT documentation, where it is known.
     pub description: Option<String>,
+    /// Likewise, for each of `params`.
+    pub param_docs: Vec<Option<String>>,
     /// Where the function is in its component: found once, so that a call looks nothing up.
     pub export: ComponentExportIndex,
 }
@@ -88,14 +90,19 @@ impl Tool {
                 shape => Answer::Value(shape),
             },
         };
-        Ok(Tool { name, params, answer, description: None, export })
+        let param_docs = vec![None; params.len()];
+        Ok(Tool { name, params, answer, description: None, param_docs, export })
     }
 
     /// JSON Schema of the arguments object.
     pub fn input_schema(&self) -> Value {
         let mut properties = Map::new();
-        for param in &self.params {
-            properties.insert(param.json.clone(), schema(&param.shape));
+        for (param, text) in self.params.iter().zip(&self.param_docs) {
+            let mut schema = schema(&param.shape);
+            if let Some(text) = text {
+                schema["description"] = json!(text);
+            }
+            properties.insert(param.json.clone(), schema);
         }
         let required: Vec<&str> = self
             .params

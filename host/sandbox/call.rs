@@ -51,6 +51,7 @@ pub async fn run(
         State::new(&sandbox.limits, &sandbox.env, sandbox.preopens.clone(), engine.alarms());
     let mut store = Store::new(sandbox.pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(copies(sandbox.limits.result));
     store.set_epoch_deadline(1);
     let limit = sandbox.limits.timeout;
     let deadline = Instant::now().checked_add(limit);
@@ -86,6 +87,12 @@ pub async fn run(
         stdout: state.stdout.text(),
         stderr: state.stderr.text(),
     }
+}
+
+/// How many bytes a guest may have the host copy in one go, as wasmtime counts them: 32 for each item of a
+/// list, so that a `list<u8>` whose base64 just fits the limit of results takes 24 for each byte of it.
+fn copies(result: u64) -> usize {
+    usize::try_from(result.saturating_mul(32)).unwrap_or(usize::MAX).max(16 << 20)
 }
 
 async fn invoke(

@@ -18,6 +18,10 @@ pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
         let message = format!("stopped: the plugin wrote {limit}; raise `output` in the limits");
         return CallError::new(ErrorKind::Output, message);
     }
+    // The error has a type of wasmtime's own, which only its text tells (a test sees to that).
+    if error.root_cause().to_string().starts_with("too much data is being copied") {
+        return result_too_large(limits.result);
+    }
     // A guest that was refused memory mostly gives up; any other trap has a cause of its own.
     let gave_up = matches!(error.downcast_ref(), None | Some(Trap::UnreachableCodeReached));
     if state.limiter.refused() && gave_up {
