@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::shape::{Case, Shape};
+use super::shape::{Case, Field, Shape};
 
 pub fn schema(shape: &Shape) -> Value {
     match shape {
@@ -34,23 +34,7 @@ pub fn schema(shape: &Shape) -> Value {
             "items": false,
             "minItems": items.len(),
         }),
-        Shape::Record(fields) => {
-            let mut properties = Map::new();
-            for field in fields {
-                properties.insert(field.json.clone(), schema(&field.shape));
-            }
-            let required: Vec<&str> = fields
-                .iter()
-                .filter(|field| !field.optional())
-                .map(|field| field.json.as_str())
-                .collect();
-            json!({
-                "type": "object",
-                "properties": properties,
-                "required": required,
-                "additionalProperties": false,
-            })
-        }
+        Shape::Record(fields) => object(fields),
         Shape::Variant(cases) => one_of(cases),
         Shape::Result(cases) => one_of(&**cases),
         Shape::Enum(cases) => json!({ "type": "string", "enum": names(cases) }),
@@ -65,6 +49,20 @@ pub fn schema(shape: &Shape) -> Value {
         ] }),
         Shape::Option(some) => json!({ "anyOf": [schema(some), { "type": "null" }] }),
     }
+}
+
+/// An object of `fields`, of which options may be absent.
+pub fn object(fields: &[Field]) -> Value {
+    let properties: Map<String, Value> =
+        fields.iter().map(|field| (field.json.clone(), schema(&field.shape))).collect();
+    let required: Vec<&str> =
+        fields.iter().filter(|field| !field.optional()).map(|field| field.json.as_str()).collect();
+    json!({
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": false,
+    })
 }
 
 fn bounds(shape: &Shape) -> (i64, i64) {

@@ -1,11 +1,11 @@
 //! A tool: one exported function, with the shapes of what it takes and gives.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use wasmtime::component::ComponentExportIndex;
 use wasmtime::component::types::ComponentFunc;
 
 use super::names::snake_case;
-use super::schema::schema;
+use super::schema::{object, schema};
 use super::shape::{Budget, Field, Shape};
 
 /// A parameter is a field of the arguments object.
@@ -96,26 +96,13 @@ impl Tool {
 
     /// JSON Schema of the arguments object.
     pub fn input_schema(&self) -> Value {
-        let mut properties = Map::new();
+        let mut schema = object(&self.params);
         for (param, text) in self.params.iter().zip(&self.param_docs) {
-            let mut schema = schema(&param.shape);
             if let Some(text) = text {
-                schema["description"] = json!(text);
+                schema["properties"][&param.json]["description"] = json!(text);
             }
-            properties.insert(param.json.clone(), schema);
         }
-        let required: Vec<&str> = self
-            .params
-            .iter()
-            .filter(|param| !param.optional())
-            .map(|param| param.json.as_str())
-            .collect();
-        json!({
-            "type": "object",
-            "properties": properties,
-            "required": required,
-            "additionalProperties": false,
-        })
+        schema
     }
 
     /// JSON Schema of the value of a call that is `ok`.
