@@ -1,9 +1,9 @@
 //! The wasmtime engines that all calls of a host share: features, memory pool, ticker.
 //!
-//! There are two, of which most hosts only ever make the first. Supporting the component model's
-//! concurrency costs every call of an engine (measured: `tests/bench`), and WASI 0.2 needs none of it. But some
-//! languages' tools put its built-ins into every component they make (JavaScript's `jco` with QuickJS does),
-//! so that one which the first engine refuses is compiled for the second.
+//! There are two, of which most hosts only ever make the first. With the component model's concurrency, wasmtime
+//! puts every call through machinery for tasks that WASI 0.2 does not need. But some languages' tools put its
+//! built-ins into every component they make (JavaScript's `jco` with QuickJS does), so that one which the first
+//! engine refuses is compiled for the second.
 
 use std::sync::{Arc, OnceLock};
 
