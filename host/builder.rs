@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::files::{Preopens, Roots};
 use crate::host::Host;
 use crate::plugin::{Cache, Docs, Plugin, Registry, builtins, check_binary};
-use crate::policy::{Config, EnvGrant, Grants, Limits, LimitsConfig};
+use crate::policy::{Config, EnvGrant, Grants, Limits, LimitsConfig, PathGrant};
 use crate::sandbox::{Engine, Flavor, Sandbox};
 
 /// Settings of a [`Host`]. Defaults are closed:
@@ -174,14 +174,35 @@ impl HostBuilder {
         let Some(config) = self.config.as_ref().and_then(|path| path.canonicalize().ok()) else {
             return Ok(());
         };
+        let roots: Vec<&Path> = roots.paths().collect();
         for spec in &self.plugins {
-            if let Some(grant) = spec.grants.write.iter().find(|it| roots.holds(it, &config)) {
+            let mut write = spec.grants.write.iter();
+            if let Some(grant) = write.find(|it| could_replace(it, &roots, &config)) {
                 let (plugin, grant) = (spec.name.clone(), grant.pattern());
                 return Err(Error::WritableConfig { config, plugin, grant });
             }
         }
         Ok(())
     }
+}
+
+/// Whether a grant to write matches `file`, an absolute path without symlinks, or a directory above it:
+/// what may be written may be moved away, and something else put in its place.
+fn could_replace(grant: &PathGrant, roots: &[&Path], file: &Path) -> bool {
+    // Relative grants are in the first root.
+    let roots = if grant.is_absolute() { roots } else { &roots[..roots.len().min(1)] };
+    roots.iter().any(|root| {
+        let Some(pattern) = grant.beneath(root) else { return false };
+        let matches = |path: &Path| path.to_str().is_some_and(|path| pattern.matches(path));
+        let base = root.join(pattern.base());
+        let above = |path: &Path| path.ancestors().any(matches);
+        file.strip_prefix(root).is_ok_and(above)
+            // The base may be reached by a symlink.
+            || base.canonicalize().is_ok_and(|real| {
+                let inside = file.strip_prefix(real).map(|it| Path::new(pattern.base()).join(it));
+                inside.is_ok_and(|path| above(&path))
+            })
+    })
 }
 
 impl Source {

@@ -46,7 +46,7 @@ pub use plugin::{
 };
 pub use policy::{
     Config, ConfigError, EnvGrant, GrantError, Grants, LimitError, Limits, LimitsConfig, PathGrant,
-    PluginConfig, parse_bytes, parse_duration, parse_memory,
+    PathPattern, PluginConfig, parse_bytes, parse_duration, parse_memory,
 };
 pub use sandbox::{EngineError, LinkError};
 pub use tokio_util::sync::CancellationToken;

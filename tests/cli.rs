@@ -88,7 +88,8 @@ fn exit_codes_tell_what_failed() {
         (&["run", "b.json", "--config", "wrong.toml"], 2, "rots"),
         (&["run", "b.json", "--root", "none"], 2, "none"),
         (&["run", "b.json", "--plugin", "a.txt"], 2, "not WebAssembly"),
-        (&["run", "b.json", "--allow-read", "*.txt"], 2, "cannot be enforced"),
+        (&["run", "b.json", "--allow-read", "a/**.txt"], 2, "cannot be enforced"),
+        (&["run", "b.json", "--allow-read", "../**"], 2, "leads out of its root"),
         (&["run", "b.json", "--timeout", "30"], 2, "is not a time"),
         (&["run", "b.json", "--memory", "0"], 2, "zero"),
         (&["run", "b.json", "--jobs", "0"], 2, "0"),
@@ -161,6 +162,15 @@ fn a_config_that_a_plugin_could_write_is_refused() {
     let wide = dir.run(&["tools", "--config", "inorder.toml", "--allow-write", "**"]);
     assert_eq!(wide.status.code(), Some(2));
     assert!(stderr(&wide).contains("widen its own grants"), "{}", stderr(&wide));
+    for (grant, refused) in
+        [("*.toml", true), ("inorder.toml", true), ("out/inorder.toml", false), ("*.md", false)]
+    {
+        let config = format!("[plugins.filesystem]\nwrite = [{grant:?}]\n");
+        std::fs::write(dir.0.path().join("inorder.toml"), config).unwrap();
+        let output = dir.run(&["tools", "--config", "inorder.toml"]);
+        let said = stderr(&output).contains("widen its own grants");
+        assert_eq!(said, refused, "{grant}: {}", stderr(&output));
+    }
 }
 
 #[test]

@@ -20,11 +20,11 @@ pub struct HostArgs {
     /// that is not granted below
     #[arg(long, value_name = "[NAME=]FILE", value_parser = PluginFlag::parse)]
     plugin: Vec<PluginFlag>,
-    /// What plugins may read: `**` (the whole root) or `dir/**`. Without it and without a config,
-    /// built-in plugins may read the root
+    /// What plugins may read: `**` (all of the root), `dir/**` (what is in it), `*.md`, `src/**/*.rs`, or one
+    /// path. Without it and without a config, built-in plugins may read the root
     #[arg(long, value_name = "GLOB", value_parser = PathGrant::parse)]
     allow_read: Vec<PathGrant>,
-    /// What plugins may write (and read): `**` or `dir/**`
+    /// What plugins may write (and read), written likewise
     #[arg(long, value_name = "GLOB", value_parser = PathGrant::parse)]
     allow_write: Vec<PathGrant>,
     /// Calls at once [default: four for each core]

@@ -25,6 +25,8 @@ pub enum FilesError {
     Root { path: PathBuf, error: std::io::Error },
     #[error("the root {} is not UTF-8, so that guests could not name it", path.display())]
     NotUtf8 { path: PathBuf },
+    #[error("the grant {pattern:?} cannot be opened: only `**` and `some/directory/**` can")]
+    NotADirectory { pattern: String },
     #[error("the grant {pattern:?} is in none of the roots ({roots})")]
     Outside { pattern: String, roots: String },
     #[error(
@@ -63,15 +65,18 @@ impl Roots {
     /// on it, reached without leaving the root.
     pub(super) fn find(&self, grant: &PathGrant) -> Result<(usize, PathBuf, Dir), FilesError> {
         let pattern = grant.pattern();
-        let inside = |(index, root): (usize, &Root)| {
-            Some((index, grant.dir().strip_prefix(&root.path).ok()?.to_owned()))
+        let Some(dir) = directory(&pattern) else {
+            return Err(FilesError::NotADirectory { pattern });
         };
-        let found = if grant.dir().is_absolute() {
+        let inside = |(index, root): (usize, &Root)| {
+            Some((index, dir.strip_prefix(&root.path).ok()?.to_owned()))
+        };
+        let found = if dir.is_absolute() {
             // The innermost, where one root lies in another.
             let length = |(index, _): &(usize, PathBuf)| self.0[*index].path.as_os_str().len();
             self.0.iter().enumerate().filter_map(inside).max_by_key(length)
         } else {
-            self.0.first().map(|_| (0, grant.dir().to_owned()))
+            self.0.first().map(|_| (0, dir.clone()))
         };
         let Some((index, relative)) = found else {
             let roots: Vec<_> = self.paths().map(|path| path.display().to_string()).collect();
@@ -85,14 +90,13 @@ impl Roots {
         }
     }
 
-    /// Whether `file`, an absolute path without symlinks, lies in the directory that a grant means.
-    pub fn holds(&self, grant: &PathGrant, file: &Path) -> bool {
-        let Ok((root, relative, _)) = self.find(grant) else { return false };
-        let dir = self.0[root].path.join(relative);
-        dir.canonicalize().is_ok_and(|dir| file.starts_with(dir))
-    }
-
     pub(super) fn path(&self, index: usize) -> &Path {
         &self.0[index].path
     }
+}
+
+/// The directory of a pattern that is one, `dir/**`.
+fn directory(pattern: &str) -> Option<PathBuf> {
+    let dir = pattern.strip_suffix("**")?;
+    (!dir.contains(['*', '?', '[', ']', '{', '}', '\\'])).then(|| PathBuf::from(dir))
 }

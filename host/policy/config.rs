@@ -157,7 +157,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.base, Path::new("dir"));
-        assert_eq!(config.plugins["filesystem"].grants.write[0].dir(), Path::new("docs"));
+        assert_eq!(config.plugins["filesystem"].grants.write[0].pattern(), "docs/**");
         assert_eq!(config.plugins["mine"].limits.memory, Some(64 << 20));
         assert_eq!(config.plugins["mine"].grants.env.len(), 2);
     }
@@ -171,7 +171,8 @@ mod tests {
             ("[limits]\nmemory = \"0\"", "is zero"),
             ("jobs = 0", "nonzero"),
             ("[plugins.a]\nwirte = []", "wirte"),
-            ("[plugins.a]\nread = [\"src/*.rs\"]", "src/*.rs"),
+            ("[plugins.a]\nread = [\"src/**.rs\"]", "src/**.rs"),
+            ("[plugins.a]\nwrite = [\"../x\"]", "../x"),
             ("[plugins.a]\nprefix = \"a-\"", "a-"),
             ("[plugins.a]\nlimits = { fuel = 1 }", "fuel"),
         ] {

@@ -3,22 +3,31 @@
 //! Patterns are read here and compared as text; what they mean on disk is `files/`. A pattern that the
 //! sandbox cannot enforce exactly is an error, never widened or ignored.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
+
+use super::glob::Glob;
+use super::pattern::{Part, PathPattern};
 
 /// What one plugin may reach. Empty is nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Grants {
     pub read: Vec<PathGrant>,
     pub write: Vec<PathGrant>,
     pub env: Vec<EnvGrant>,
 }
 
-/// A directory and everything beneath it, written `dir/**`, or `**` for a whole root.
+/// A pattern of paths, relative to the first root or absolute.
 ///
-/// Relative to the first root, or absolute and inside one of the roots.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Its components, between `/`, are names, globs (`*`, `?`, `[a-z]`, `[!a]`, `{a,b}`; `\` before one of these
+/// takes it as it stands) or `**`, which is any number of components. `notes.txt` is that path alone, and so
+/// is `src`, even if it is a directory; `src/**` is what lies in it at any depth, `src/*.rs` are files in
+/// it, `**` is all of the root. Names that begin with a dot are like all others.
+#[derive(Clone, Debug, PartialEq)]
 pub struct PathGrant {
-    dir: PathBuf,
+    /// Without `.`, and without slashes that say nothing.
+    text: String,
+    absolute: bool,
+    parts: Vec<Part>,
 }
 
 /// A variable that the guest sees: `NAME` as the host has it, or `NAME=value`.
@@ -31,52 +40,127 @@ pub enum EnvGrant {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
     #[error(
-        "the grant {0:?} cannot be enforced: grants are whole directories for now, written `**` (the \
-         root) or `some/directory/**`"
+        "the grant {0:?} names nothing: write `**` for all that is in the root, `dir/**` for what is in \
+         a directory, or the path of one file"
     )]
-    NotADirectory(String),
+    Empty(String),
     #[error("the grant {0:?} leads out of its root: `..` cannot stand in a grant")]
     Escapes(String),
+    #[error("the grant {0:?} cannot be enforced: no path holds a NUL character")]
+    Nul(String),
+    #[error(
+        "the grant {0:?} cannot be enforced: a grant only adds, so `!` means nothing in front of it"
+    )]
+    Negated(String),
+    #[error(
+        "the grant {0:?} cannot be enforced: `/` cannot stand between `{{` and `}}`; write a grant for each"
+    )]
+    Slash(String),
+    #[error(
+        "the grant {0:?} cannot be enforced: `**` stands for whole components, as in `src/**` or \
+         `src/**/*.rs`; within a name write `*`"
+    )]
+    Deep(String),
+    #[error("the grant {pattern:?} cannot be enforced: {problem}")]
+    Glob { pattern: String, problem: &'static str },
     #[error("{0:?} is not a variable: write NAME to pass it on, or NAME=value")]
     Variable(String),
 }
 
 impl PathGrant {
+    /// # Errors
+    /// What in the pattern cannot be enforced.
     pub fn parse(pattern: &str) -> Result<PathGrant, GrantError> {
-        let cannot = || GrantError::NotADirectory(pattern.to_owned());
-        let dir = match pattern {
-            "**" | "./**" => "",
-            "/**" => "/",
-            _ => pattern.strip_suffix("/**").ok_or_else(cannot)?,
-        };
-        if dir.contains(['*', '?', '[', ']', '{', '}', '!', '\\']) {
-            return Err(cannot());
+        let error = |kind: fn(String) -> GrantError| Err(kind(pattern.to_owned()));
+        if pattern.contains('\0') {
+            return error(GrantError::Nul);
         }
-        let mut clean = PathBuf::new();
-        for part in Path::new(dir).components() {
-            match part {
-                Component::ParentDir => return Err(GrantError::Escapes(pattern.to_owned())),
-                Component::CurDir => {}
-                other => clean.push(other),
+        if pattern.starts_with('!') {
+            return error(GrantError::Negated);
+        }
+        if slash_in_braces(pattern) {
+            return error(GrantError::Slash);
+        }
+        let names = pattern.split('/').filter(|name| !matches!(*name, "" | "."));
+        let names: Vec<&str> = names.collect();
+        let mut parts = Vec::with_capacity(names.len());
+        for name in &names {
+            match *name {
+                ".." => return error(GrantError::Escapes),
+                "**" if parts.last() == Some(&Part::Deep) => {}
+                "**" => parts.push(Part::Deep),
+                _ if name.contains("**") => return error(GrantError::Deep),
+                _ => match Glob::parse(name) {
+                    Ok(glob) => parts.push(part(glob)),
+                    Err(problem) => {
+                        return Err(GrantError::Glob { pattern: pattern.to_owned(), problem });
+                    }
+                },
             }
         }
-        Ok(PathGrant { dir: clean })
+        if parts.is_empty() {
+            return error(GrantError::Empty);
+        }
+        // `\..` and the like.
+        let special =
+            |part: &Part| matches!(part, Part::Literal(it) if matches!(&**it, "." | ".."));
+        if parts.iter().any(special) {
+            return error(GrantError::Escapes);
+        }
+        let absolute = pattern.starts_with('/');
+        let text = format!("{}{}", if absolute { "/" } else { "" }, names.join("/"));
+        Ok(PathGrant { text, absolute, parts })
     }
 
-    /// The whole of the first root.
+    /// All that is in the first root.
     pub fn whole_root() -> PathGrant {
-        PathGrant { dir: PathBuf::new() }
+        PathGrant { text: "**".to_owned(), absolute: false, parts: vec![Part::Deep] }
     }
 
-    /// Empty for the first root itself; relative to it, or absolute.
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// The grant as it is written.
+    /// The grant as it is written, cleaned.
     pub fn pattern(&self) -> String {
-        self.dir.join("**").display().to_string()
+        self.text.clone()
     }
+
+    pub fn is_absolute(&self) -> bool {
+        self.absolute
+    }
+
+    /// What it matches in `root`, an absolute path: of a relative grant all, of an absolute one what is
+    /// beneath that directory, or the directory itself where the grant names it to the end. None if that
+    /// is nothing.
+    pub fn beneath(&self, root: &Path) -> Option<PathPattern> {
+        if !self.absolute {
+            return Some(PathPattern::new(&self.parts));
+        }
+        let names = root.components().filter(|part| *part != Component::RootDir);
+        let names: Option<Vec<&str>> = names.map(|part| part.as_os_str().to_str()).collect();
+        PathPattern::beneath(&self.parts, names?.into_iter())
+    }
+}
+
+fn part(glob: Glob) -> Part {
+    match glob.literal() {
+        Some(name) => Part::Literal(name.to_owned()),
+        None if glob.is_any() => Part::Any,
+        None => Part::Glob(glob),
+    }
+}
+
+fn slash_in_braces(pattern: &str) -> bool {
+    let (mut depth, mut escaped) = (0_usize, false);
+    for character in pattern.chars() {
+        match character {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            // One that is not closed at all is told as such.
+            '/' if depth > 0 => return pattern.contains('}'),
+            _ => {}
+        }
+    }
+    false
 }
 
 impl EnvGrant {
@@ -100,26 +184,77 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_grant_is_a_whole_directory() {
-        let dir = |pattern: &str| PathGrant::parse(pattern).map(|grant| grant.dir);
-        assert_eq!(dir("**"), Ok(PathBuf::new()));
-        assert_eq!(dir("src/**"), Ok(PathBuf::from("src")));
-        assert_eq!(dir("./src/./a/**"), Ok(PathBuf::from("src/a")));
-        assert_eq!(dir("/data/**"), Ok(PathBuf::from("/data")));
+    fn patterns_are_cleaned() {
+        let clean = |pattern: &str| PathGrant::parse(pattern).unwrap().pattern();
+        for (pattern, cleaned) in [
+            ("**", "**"),
+            ("./src/./a/**", "src/a/**"),
+            ("src//a/", "src/a"),
+            ("/data/**/", "/data/**"),
+            ("a\\*b/[ab]?.{rs,md}", "a\\*b/[ab]?.{rs,md}"),
+        ] {
+            assert_eq!(clean(pattern), cleaned);
+        }
+        assert_eq!(PathGrant::parse("./**").unwrap(), PathGrant::whole_root());
     }
 
     #[test]
     fn what_cannot_be_enforced_is_an_error() {
-        for pattern in ["", "src", "*.rs", "src/*.rs", "src/**/*.rs", "s?c/**", "{a,b}/**", "*/**"]
-        {
-            assert_eq!(
-                PathGrant::parse(pattern),
-                Err(GrantError::NotADirectory(pattern.to_owned())),
-                "{pattern}"
-            );
+        for (pattern, says) in [
+            ("", "names nothing"),
+            ("./", "names nothing"),
+            ("/", "names nothing"),
+            ("../x/**", "leads out"),
+            ("a/../../x/**", "leads out"),
+            ("a/\\../x", "leads out"),
+            ("a/{..,b}/\0", "NUL"),
+            ("!secret/**", "only adds"),
+            ("{a/b,c}/*", "between `{` and `}`"),
+            ("src/**.rs", "whole components"),
+            ("src/{a,b", "`{` is not closed"),
+            ("src/{a/b", "`{` is not closed"),
+            ("src/a}", "has no `{`"),
+            ("[ab", "`[` is not closed"),
+            ("[z-a]", "backward"),
+            ("[a\\]b]", "means nothing between"),
+            ("a\\", "nothing follows"),
+            (&"{a,b}".repeat(20), "too many names"),
+        ] {
+            let error = PathGrant::parse(pattern).unwrap_err().to_string();
+            assert!(error.contains(says), "{pattern:?}: {error}");
         }
-        assert!(matches!(PathGrant::parse("../x/**"), Err(GrantError::Escapes(_))));
-        assert!(matches!(PathGrant::parse("a/../../x/**"), Err(GrantError::Escapes(_))));
+    }
+
+    #[test]
+    fn absolute_patterns_reach_into_roots() {
+        let matches = |pattern: &str, path: &str| {
+            let beneath = PathGrant::parse(pattern).unwrap().beneath(Path::new("/home/me"));
+            beneath.map(|pattern| pattern.matches(path))
+        };
+        for (pattern, path, expected) in [
+            ("/**", "a", Some(true)),
+            ("/home/**", "a", Some(true)),
+            ("/home/**", "", Some(false)),
+            ("/home/me/**", "", Some(false)),
+            ("/home/me/**", "a/b", Some(true)),
+            ("/home/me", "", Some(true)),
+            ("/home/me", "a", Some(false)),
+            ("/home", "", None),
+            ("/home/you/**", "a", None),
+            ("/home/*/x/**", "x/a", Some(true)),
+            ("/home/*/x/**", "y/a", Some(false)),
+            ("/h?me/m{e,y}/*.md", "a.md", Some(true)),
+            ("/**/me/x", "x", Some(true)),
+            ("/**/me/x", "a/me/x", Some(true)),
+            ("/**/me/x", "a/x", Some(false)),
+            ("/home/**/*.md", "a/b.md", Some(true)),
+            ("/*/*/*/**", "a/b", Some(true)),
+            ("/*/*/*/**", "a", Some(false)),
+        ] {
+            assert_eq!(matches(pattern, path), expected, "{pattern} {path}");
+        }
+        let all = PathGrant::parse("/home/**").unwrap().beneath(Path::new("/home/me")).unwrap();
+        assert!(all.covers("a") && all.leads(""));
     }
 
     #[test]

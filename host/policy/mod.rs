@@ -4,9 +4,12 @@
 //! real directories is `files/`, what limits mean for a store is `sandbox/`.
 
 mod config;
+mod glob;
 mod grants;
 mod limits;
+mod pattern;
 
 pub use config::{Config, ConfigError, PluginConfig};
 pub use grants::{EnvGrant, GrantError, Grants, PathGrant};
 pub use limits::{LimitError, Limits, LimitsConfig, parse_bytes, parse_duration, parse_memory};
+pub use pattern::PathPattern;
