@@ -44,7 +44,8 @@ pub struct PluginSpec {
 pub enum Source {
     /// The built-in of the plugin's name.
     Builtin,
-    /// A file; a `.wit` of the same name beside it gives its tools their descriptions.
+    /// A file; a `.wit` of the same name beside it gives its tools their descriptions, and says what they
+    /// touch.
     File(PathBuf),
     Bytes(Vec<u8>),
 }
@@ -280,8 +281,9 @@ fn compile(
 
 fn describe(plugin: &mut Plugin, wit: &Path, text: &str) -> Result<(), Error> {
     let failed = |message| Error::Wit { path: wit.to_owned(), message };
-    plugin.describe(&Docs::parse(wit, text).map_err(failed)?);
-    Ok(())
+    let name = wit.to_string_lossy();
+    let docs = Docs::parse([(&*name, text)]).map_err(failed)?;
+    plugin.describe(&docs).map_err(failed)
 }
 
 /// The variables of a plugin. One to pass on that the host does not have stays unset.

@@ -40,7 +40,8 @@ pub enum Error {
     Link { plugin: String, error: LinkError },
     #[error("no built-in plugin is named {name:?} (there is {known}); for a file, give its `path`")]
     UnknownBuiltin { name: String, known: String },
-    #[error("the WIT beside a plugin, {}, cannot be read: {message}", path.display())]
+    /// `path` is the file that it is in: one of its own, or the component.
+    #[error("the WIT of a plugin is wrong, in {}: {message}", path.display())]
     Wit { path: PathBuf, message: String },
     #[error(transparent)]
     Engine(#[from] EngineError),

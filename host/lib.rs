@@ -42,7 +42,7 @@ pub use host::{Host, RunOptions};
 pub use job::Progress;
 pub use plugin::{
     Answer, Asks, BinaryError, Case, Field, NotATool, Plugin, PluginError, RegistryError, Shape,
-    Tool, ToolName, ToolRef, builtins,
+    Tool, ToolName, ToolRef, TouchedPaths, Touches, builtins,
 };
 pub use policy::{
     Config, ConfigError, EnvGrant, GrantError, Grants, LimitError, Limits, LimitsConfig, PathGrant,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::Ending;
 use crate::load::cache_dir;
 use crate::print::{bold, dim, out, out_styled, plain};
-use crate::tools::{describe, first_sentence, signature};
+use crate::tools::{describe, first_sentence, signature, touches};
 
 /// Show what a plugin offers and asks for, without running it
 #[derive(clap::Args)]
@@ -60,6 +60,9 @@ fn describe_to(text: &mut String, plugin: &Plugin) -> std::fmt::Result {
         writeln!(text, "  {}({})", bold(&tool.name.call), signature(tool))?;
         if let Some(description) = &tool.description {
             writeln!(text, "      {}", first_sentence(description))?;
+        }
+        if let Some(touches) = touches(tool) {
+            writeln!(text, "      {touches}")?;
         }
         writeln!(text, "      {} {}", dim("takes"), plain(&tool.input_schema().to_string()))?;
         writeln!(text, "      {} {}", dim("gives"), plain(&tool.output_schema().to_string()))?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use inorder::Tool;
+use inorder::{Tool, Touches};
 use serde_json::{Value, json};
 
 use crate::Ending;
@@ -44,6 +44,9 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
         if let Some(description) = &tool.description {
             writeln!(text, "    {}", first_sentence(description))?;
         }
+        if let Some(touches) = touches(tool) {
+            writeln!(text, "    {}", dim(touches))?;
+        }
     }
     out_styled(&text)?;
     Ok(Ending::AllOk)
@@ -56,11 +59,35 @@ pub fn describe(name: &str, tool: &Tool) -> Value {
         "description": tool.description,
         "input_schema": tool.input_schema(),
         "output_schema": tool.output_schema(),
+        "touches": declared(tool).map(|(reads, writes)| json!({ "reads": reads, "writes": writes })),
     });
     if let Some(schema) = tool.error_schema() {
         json["error_schema"] = schema;
     }
     json
+}
+
+/// The parameters whose paths it declares to read, and to write; none if it declares nothing.
+fn declared(tool: &Tool) -> Option<(Vec<&str>, Vec<&str>)> {
+    let Touches::Declared { reads, writes } = &tool.touches else { return None };
+    let names = |places: &[usize]| {
+        places.iter().filter_map(|it| Some(tool.params.get(*it)?.json.as_str())).collect()
+    };
+    Some((names(reads), names(writes)))
+}
+
+/// `reads path and writes other`, of a tool that declares what it touches.
+pub fn touches(tool: &Tool) -> Option<String> {
+    let (reads, writes) = declared(tool)?;
+    let of = |verb: &str, names: &[&str]| {
+        (!names.is_empty()).then(|| format!("{verb} {}", names.join(", ")))
+    };
+    let parts: Vec<String> =
+        [of("reads", &reads), of("writes", &writes)].into_iter().flatten().collect();
+    Some(match &*parts {
+        [] => "touches no files".to_owned(),
+        parts => format!("{} alone", parts.join(" and ")),
+    })
 }
 
 /// `path, head?, tail?`

@@ -102,19 +102,18 @@ impl Plugin {
         Ok(Plugin { name: name.to_owned(), component, tools, not_tools, imports, digest })
     }
 
-    /// Takes over descriptions for the tools that `docs` knows.
-    pub fn describe(&mut self, docs: &Docs) {
+    /// Takes over what `docs` say of the tools that they know, in place of what was known before.
+    ///
+    /// # Errors
+    /// A tag that is wrong: of which function, and why.
+    pub fn describe(&mut self, docs: &Docs) -> Result<(), String> {
         for tool in &mut self.tools {
-            let Some(docs) = docs.of(tool.name.short_interface(), &tool.name.function) else {
-                continue;
-            };
-            tool.description = Some(docs.description.clone());
-            for (name, text) in &docs.params {
-                if let Some(index) = tool.params.iter().position(|param| param.wit == *name) {
-                    tool.param_docs[index] = Some(text.clone());
-                }
+            if let Some(docs) = docs.of(&tool.name) {
+                tool.describe(docs)
+                    .map_err(|message| format!("{}: {message}", tool.name.function))?;
             }
         }
+        Ok(())
     }
 
     /// What the imports ask for. Asking is not getting: grants decide.

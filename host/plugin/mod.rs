@@ -15,6 +15,7 @@ mod registry;
 mod schema;
 mod shape;
 mod tool;
+mod touches;
 
 pub use binary::{BinaryError, check_binary};
 pub use builtin::builtins;
@@ -27,3 +28,4 @@ pub use encode::encode;
 pub use registry::{Registry, RegistryError, ToolRef};
 pub use shape::{Case, Field, Shape};
 pub use tool::{Answer, Tool, ToolName};
+pub use touches::{TouchedPaths, Touches};

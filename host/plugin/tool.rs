@@ -1,12 +1,14 @@
 //! A tool: one exported function, with the shapes of what it takes and gives.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use wasmtime::component::ComponentExportIndex;
 use wasmtime::component::types::ComponentFunc;
 
+use super::docs::FunctionDocs;
 use super::names::snake_case;
 use super::schema::{object, schema};
 use super::shape::{Budget, Field, Shape};
+use super::touches::{TouchedPaths, Touches};
 
 /// A parameter is a field of the arguments object.
 pub type Param = Field;
@@ -20,6 +22,8 @@ pub struct Tool {
     pub description: Option<String>,
     /// Likewise, for each of `params`.
     pub param_docs: Vec<Option<String>>,
+    /// Likewise, from its tags.
+    pub touches: Touches,
     /// Where the function is in its component: found once, so that a call looks nothing up.
     pub export: ComponentExportIndex,
 }
@@ -91,7 +95,28 @@ impl Tool {
             },
         };
         let param_docs = vec![None; params.len()];
-        Ok(Tool { name, params, answer, description: None, param_docs, export })
+        let touches = Touches::Undeclared;
+        Ok(Tool { name, params, answer, description: None, param_docs, touches, export })
+    }
+
+    /// Takes over what WIT says of the function.
+    ///
+    /// # Errors
+    /// A tag that is wrong, and why.
+    pub(super) fn describe(&mut self, docs: &FunctionDocs) -> Result<(), String> {
+        self.touches = Touches::read(&docs.tags, &self.params)?;
+        self.description.clone_from(&docs.description);
+        for (param, text) in self.params.iter().zip(&mut self.param_docs) {
+            let known = docs.params.iter().find(|(name, _)| *name == param.wit);
+            *text = known.map(|(_, text)| text.clone());
+        }
+        Ok(())
+    }
+
+    /// The paths that a call with these arguments touches, as the arguments have them. None if that is not
+    /// known: the tool declares nothing, or a path is a reference that is not filled yet.
+    pub fn touched_paths<'a>(&self, args: &'a Map<String, Value>) -> Option<TouchedPaths<'a>> {
+        self.touches.paths(&self.params, args)
     }
 
     /// JSON Schema of the arguments object.
