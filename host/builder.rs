@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::files::{Preopens, Roots};
 use crate::host::Host;
-use crate::plugin::{Cache, Docs, Plugin, Registry, builtins, check_binary};
+use crate::plugin::{Cache, Docs, Plugin, Registry, Wit, builtins, check_binary};
 use crate::policy::{Config, EnvGrant, Grants, Limits, LimitsConfig, PathGrant};
 use crate::sandbox::{Engine, Flavor, Sandbox};
 
@@ -44,9 +44,10 @@ pub struct PluginSpec {
 pub enum Source {
     /// The built-in of the plugin's name.
     Builtin,
-    /// A file; a `.wit` of the same name beside it gives its tools their descriptions, and says what they
-    /// touch.
+    /// A file. The WIT that is packed in it, or that in a `.wit` of the same name beside it, if there is one,
+    /// gives its tools their descriptions and says what they touch.
     File(PathBuf),
+    /// A component; likewise, with the WIT that is packed in it.
     Bytes(Vec<u8>),
 }
 
@@ -230,7 +231,11 @@ fn load(
     cache: Option<&Cache>,
 ) -> Result<(Plugin, Flavor), Error> {
     match &spec.source {
-        Source::Bytes(bytes) => compile(engine, spec, bytes, cache),
+        Source::Bytes(bytes) => {
+            let (mut plugin, flavor) = compile(engine, spec, bytes, cache)?;
+            describe_from_within(&mut plugin, bytes, Path::new(&spec.name))?;
+            Ok((plugin, flavor))
+        }
         Source::File(path) => {
             let failed = |error| Error::Read { path: path.clone(), error };
             // Whatever else it is, it might never end.
@@ -244,6 +249,8 @@ fn load(
                 let failed = |error| Error::Read { path: wit.clone(), error };
                 let text = std::fs::read_to_string(&wit).map_err(failed)?;
                 describe(&mut plugin, &wit, &text)?;
+            } else {
+                describe_from_within(&mut plugin, &bytes, path)?;
             }
             Ok((plugin, flavor))
         }
@@ -284,6 +291,20 @@ fn describe(plugin: &mut Plugin, wit: &Path, text: &str) -> Result<(), Error> {
     let name = wit.to_string_lossy();
     let docs = Docs::parse([(&*name, text)]).map_err(failed)?;
     plugin.describe(&docs).map_err(failed)
+}
+
+/// Descriptions that cannot be read are no reason not to run; tags that are wrong are.
+fn describe_from_within(plugin: &mut Plugin, bytes: &[u8], path: &Path) -> Result<(), Error> {
+    match Wit::packed_in(bytes) {
+        None => Ok(()),
+        Some(Ok(wit)) => plugin
+            .describe(&wit.docs())
+            .map_err(|message| Error::Wit { path: path.to_owned(), message }),
+        Some(Err(error)) => {
+            tracing::warn!(plugin = plugin.name, %error, "the WIT packed in a plugin cannot be read");
+            Ok(())
+        }
+    }
 }
 
 /// The variables of a plugin. One to pass on that the host does not have stays unset.

@@ -41,8 +41,8 @@ pub use files::FilesError;
 pub use host::{Host, RunOptions};
 pub use job::Progress;
 pub use plugin::{
-    Answer, Asks, BinaryError, Case, Field, NotATool, Plugin, PluginError, RegistryError, Shape,
-    Tool, ToolName, ToolRef, TouchedPaths, Touches, builtins,
+    Answer, Asks, BinaryError, Case, Field, Misfits, NotATool, Plugin, PluginError, RegistryError,
+    Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
 };
 pub use policy::{
     Config, ConfigError, EnvGrant, GrantError, Grants, LimitError, Limits, LimitsConfig, PathGrant,

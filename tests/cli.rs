@@ -243,7 +243,7 @@ fn tools_and_inspect_print_schemas() {
         people.contains("asks for: files") && people.contains("read_text_file(path, head?, tail?)"),
         "{people}"
     );
-    for command in ["run", "call", "tools", "inspect"] {
+    for command in ["run", "call", "tools", "inspect", "pack"] {
         let help = stdout(&dir.run(&[command, "--help"]));
         assert!(help.contains("Examples:"), "{help}");
     }

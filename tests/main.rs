@@ -16,4 +16,5 @@ mod layout;
 mod plugins;
 mod sandbox;
 mod support;
+mod tags;
 mod values;

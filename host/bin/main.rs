@@ -7,6 +7,7 @@ mod call;
 mod inspect;
 mod live;
 mod load;
+mod pack;
 mod print;
 mod run;
 mod tools;
@@ -32,6 +33,7 @@ enum Command {
     Call(call::Args),
     Tools(tools::Args),
     Inspect(inspect::Args),
+    Pack(pack::Args),
 }
 
 /// How the process ends when nothing was wrong with what it was given.
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Call(args) => call::main(args),
         Command::Tools(args) => tools::main(&args),
         Command::Inspect(args) => inspect::main(&args),
+        Command::Pack(args) => pack::main(&args),
     };
     match ended {
         Ok(Ending::AllOk) => ExitCode::SUCCESS,

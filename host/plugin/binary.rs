@@ -77,21 +77,37 @@ pub fn check_binary(bytes: &[u8]) -> Result<(), BinaryError> {
     }
 }
 
+/// A section of a file, of those that are not inside other ones.
+pub(super) struct RawSection<'b> {
+    pub(super) id: u8,
+    pub(super) content: &'b [u8],
+    /// With id and size.
+    pub(super) whole: &'b [u8],
+}
+
+/// Bytes before the first section.
+pub(super) const HEADER: usize = 8;
+
+/// The sections of a file, as far as they are whole.
+pub(super) fn sections(bytes: &[u8]) -> impl Iterator<Item = RawSection<'_>> {
+    let mut rest = bytes.get(HEADER..).unwrap_or_default();
+    std::iter::from_fn(move || {
+        // An id of one byte, the size as a LEB128 number, the content.
+        let mut reader = BinaryReader::new(rest.get(1..)?, 0);
+        let size = reader.read_var_u32().ok()? as usize;
+        let start = 1 + reader.current_position();
+        let end = start.checked_add(size)?;
+        let section =
+            RawSection { id: rest[0], content: rest.get(start..end)?, whole: rest.get(..end)? };
+        rest = &rest[end..];
+        Some(section)
+    })
+}
+
 /// Whether the last section, or the header, goes on past the end of the file.
 fn cut_off(bytes: &[u8]) -> bool {
-    const HEADER: usize = 8;
-    let Some(mut rest) = bytes.get(HEADER..) else { return true };
-    while !rest.is_empty() {
-        // An id of one byte, the size as a LEB128 number, the content.
-        let mut section = BinaryReader::new(&rest[1..], 0);
-        let Ok(size) = section.read_var_u32() else { return true };
-        let start = 1 + section.current_position();
-        match rest.get(start + size as usize..) {
-            Some(next) => rest = next,
-            None => return true,
-        }
-    }
-    false
+    let whole: usize = sections(bytes).map(|section| section.whole.len()).sum();
+    HEADER + whole != bytes.len()
 }
 
 #[cfg(test)]

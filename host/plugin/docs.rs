@@ -13,7 +13,7 @@ use super::tool::ToolName;
 #[derive(Clone, Debug, Default)]
 pub struct Docs {
     functions: HashMap<Key, FunctionDocs>,
-    /// What the worlds of its packages export, in order.
+    /// What each world of its first package exports, of those that export functions.
     worlds: Vec<Vec<Key>>,
 }
 
@@ -63,8 +63,11 @@ impl Docs {
             error.render(&sources).chars().take(600).collect::<String>()
         })?;
         let mut docs = Docs::default();
-        for package in std::iter::once(&group.main).chain(&group.nested) {
-            docs.package(package);
+        docs.package(&group.main);
+        for package in &group.nested {
+            let mut nested = Docs::default();
+            nested.package(package);
+            docs.extend(nested);
         }
         Ok(docs)
     }
@@ -102,7 +105,10 @@ impl Docs {
                     WorldItem::Type { .. } => {}
                 }
             }
-            self.worlds.push(exports);
+            // A world of another package that is named here is one without exports.
+            if !exports.is_empty() {
+                self.worlds.push(exports);
+            }
         }
     }
 
@@ -123,12 +129,11 @@ impl Docs {
         });
     }
 
-    /// Adds what is known of other functions.
+    /// Adds what another package says of other functions.
     pub fn extend(&mut self, other: Docs) {
         for (key, docs) in other.functions {
             self.functions.entry(key).or_insert(docs);
         }
-        self.worlds.extend(other.worlds);
     }
 
     /// What is said of a function: of its interface in that version, else of one with the same short name.
@@ -243,8 +248,13 @@ mod tests {
                 /// Three.
                 export f: func();
             }
-            package c:d { interface i { /// Four.
-                f: func(); } }";
+            world imports { include wasi:cli/imports@0.2.0; import c:d/i; }
+            world foreign { export c:d/i; }
+            package c:d {
+                interface i { /// Four.
+                    f: func(); }
+                world w { export i; }
+            }";
         let docs = Docs::parse([("a.wit", text)]).unwrap();
         for (interface, description) in [
             (Some("a:b/i@1.0.0"), "One."),
