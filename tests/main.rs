@@ -15,6 +15,7 @@ mod cli;
 mod layout;
 mod plugins;
 mod sandbox;
+mod serial;
 mod support;
 mod tags;
 mod values;

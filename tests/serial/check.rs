@@ -1,0 +1,209 @@
+//! Runs batches on a host and by the oracle, and compares.
+
+use std::collections::HashMap;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use inorder::{Host, PluginSpec};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::generate::{Batch, Ingredients, batch};
+use super::oracle::{self, End};
+use super::shrink::shrink;
+use super::tree::Tree;
+use crate::support::{grants, guest};
+
+/// A fixed seed: a gate that fails today fails tomorrow.
+const SEED: u64 = 20_260_101;
+
+/// `INORDER_BATCHES` (100), `INORDER_SEED` (of the first batch), `INORDER_THREADS` (1),
+/// `INORDER_SERIAL_FAIL` (0 leaves out calls that are asked to fail).
+#[test]
+fn batches_give_the_result_of_running_their_calls_one_at_a_time() {
+    let Some(guest) = guest("fileops") else { return };
+    let (batches, seed) = (number("INORDER_BATCHES", 100), number("INORDER_SEED", SEED));
+    let threads = number("INORDER_THREADS", 1);
+    let ingredients = Ingredients { failures: number("INORDER_SERIAL_FAIL", 1) != 0 };
+    let (next, differs) = (AtomicU64::new(0), AtomicBool::new(false));
+    let (counts, failures) = (Mutex::new(Counts::default()), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let mut worker = Worker::new(&guest);
+                while !differs.load(Ordering::Relaxed) {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= batches {
+                        break;
+                    }
+                    let batch = batch(seed_of(seed, index), ingredients);
+                    let differences = worker.differences(&batch);
+                    if !differences.is_empty() {
+                        differs.store(true, Ordering::Relaxed);
+                        let failure = shrink(batch, differences, |it| worker.differences(it));
+                        failures.lock().unwrap().push(failure);
+                    }
+                }
+                counts.lock().unwrap().add(&worker.counts);
+            });
+        }
+    });
+    let counts = counts.into_inner().unwrap();
+    // Not `eprintln!`, which the test harness keeps to itself when a test passes.
+    let _ = writeln!(std::io::stderr(), "{}", counts.line());
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    let Ok(text) = std::env::var(name) else { return default };
+    text.parse().unwrap_or_else(|error| panic!("{name} is {text:?}: {error}"))
+}
+
+/// The first batch has the seed itself, so that one batch can be run alone.
+fn seed_of(seed: u64, index: u64) -> u64 {
+    seed.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+}
+
+#[derive(Default)]
+struct Counts {
+    batches: u64,
+    calls: u64,
+    ok: u64,
+    repeated: u64,
+    on_host: Duration,
+    by_oracle: Duration,
+    around: Duration,
+}
+
+impl Counts {
+    fn add(&mut self, other: &Counts) {
+        self.batches += other.batches;
+        self.calls += other.calls;
+        self.ok += other.ok;
+        self.repeated += other.repeated;
+        self.on_host += other.on_host;
+        self.by_oracle += other.by_oracle;
+        self.around += other.around;
+    }
+
+    fn line(&self) -> String {
+        let each = |time: Duration| time.as_secs_f64() * 1e3 / self.batches.max(1) as f64;
+        format!(
+            "{} batches, {} calls, {} of them ok, {} run more than once \
+             ({:.2} ms a batch on the host, {:.2} by the oracle, {:.2} around)",
+            self.batches,
+            self.calls,
+            self.ok,
+            self.repeated,
+            each(self.on_host),
+            each(self.by_oracle),
+            each(self.around)
+        )
+    }
+}
+
+/// One thread's hosts, each with a directory that every batch lays out anew, and the oracle's.
+struct Worker<'a> {
+    guest: &'a PluginSpec,
+    runtime: tokio::runtime::Runtime,
+    /// By the number of jobs.
+    hosts: HashMap<usize, (TempDir, Host)>,
+    /// The oracle's root is alone in a directory of its own.
+    plain: TempDir,
+    counts: Counts,
+}
+
+impl Worker<'_> {
+    fn new(guest: &PluginSpec) -> Worker<'_> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        // In memory where it can be: the oracle is no test of the disk.
+        let memory = Path::new("/dev/shm");
+        let plain = if memory.is_dir() { TempDir::new_in(memory) } else { TempDir::new() }.unwrap();
+        std::fs::create_dir(plain.path().join("root")).unwrap();
+        Worker { guest, runtime, hosts: HashMap::new(), plain, counts: Counts::default() }
+    }
+
+    /// Where the host's answers and files are not the oracle's.
+    fn differences(&mut self, batch: &Batch) -> Vec<String> {
+        let guest = self.guest;
+        let (root, host) = self.hosts.entry(batch.jobs).or_insert_with(|| host(guest, batch.jobs));
+        let plain = self.plain.path().join("root");
+        let began = Instant::now();
+        batch.before.lay_out(root.path()).unwrap();
+        let request = inorder::Batch::from_json(batch.to_json().to_string().as_bytes()).unwrap();
+        let host_began = Instant::now();
+        let report = self.runtime.block_on(host.run(request)).unwrap();
+        let on_host = host_began.elapsed();
+        let report = serde_json::to_value(&report).unwrap();
+        let results = report["results"].as_array().unwrap();
+
+        let oracle_began = Instant::now();
+        batch.before.lay_out(&plain).unwrap();
+        let expected = oracle::run(&plain, batch);
+        let by_oracle = oracle_began.elapsed();
+
+        let found: Vec<End> = results.iter().map(end_of).collect();
+        let mut differences = Vec::new();
+        if found.len() != expected.len() {
+            differences.push(format!("{} results for {} calls", found.len(), expected.len()));
+        }
+        for ((call, expected), (found, result)) in
+            batch.calls.iter().zip(&expected).zip(found.iter().zip(results))
+        {
+            if expected != found {
+                let id = batch.id(call.number);
+                let message = result["error"]["message"].as_str().unwrap_or_default();
+                differences.push(format!("{id}: expected {expected}, found {found} {message}"));
+            }
+        }
+        let trees = Tree::read(&plain).unwrap().differences(&Tree::read(root.path()).unwrap());
+        differences.extend(trees);
+
+        self.counts.add(&Counts {
+            batches: 1,
+            calls: results.len() as u64,
+            ok: results.iter().filter(|it| it["status"] == "ok").count() as u64,
+            repeated: results.iter().filter(|it| attempts(it) > 1).count() as u64,
+            on_host,
+            by_oracle,
+            around: began.elapsed() - on_host - by_oracle,
+        });
+        differences
+    }
+}
+
+fn host(guest: &PluginSpec, jobs: usize) -> (TempDir, Host) {
+    let root = TempDir::new().unwrap();
+    let mut guest = guest.clone();
+    guest.grants = grants(&[], &["**"]);
+    let host = Host::builder().root(root.path()).plugin(guest).jobs(jobs).cache(cache()).build();
+    (root, host.unwrap())
+}
+
+/// Compiled once for all hosts.
+fn cache() -> PathBuf {
+    crate::support::repository().join("target/test-cache/serial")
+}
+
+fn end_of(result: &Value) -> End {
+    let error = &result["error"];
+    match (result["status"].as_str(), error["kind"].as_str()) {
+        (Some("ok"), _) => End::Value(result["value"].clone()),
+        (Some("skipped"), _) => End::Skipped(text(&error["because"])),
+        (_, Some("tool")) => End::Tool(text(&error["value"])),
+        (_, kind) => End::Kind(kind.unwrap_or("no kind").to_owned()),
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// How often a call was run; a host that does not tell runs each once.
+fn attempts(result: &Value) -> u64 {
+    result["usage"]["attempts"].as_u64().unwrap_or(1)
+}

@@ -1,0 +1,20 @@
+//! The promise itself: a batch gives every call the answer, and leaves the files, that running its calls
+//! one at a time in the order issued would give.
+//!
+//! Random batches of conflicting file operations (`generate`, `paths`, `rng`; as JSON in `render`) run on a
+//! host and, one call at a time, on a plain directory (`oracle`). Every answer and the two directories
+//! (`tree`) must be the same. `check` runs and compares, `shrink` makes a batch that differs small.
+
+mod check;
+mod generate;
+mod oracle;
+mod paths;
+mod render;
+mod rng;
+mod shrink;
+mod tree;
+
+#[path = "../guests/fileops/src/names.rs"]
+mod names;
+#[path = "../guests/fileops/src/ops.rs"]
+mod ops;

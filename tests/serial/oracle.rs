@@ -1,0 +1,265 @@
+//! What a batch must give: its calls one at a time, in order, by plain `std::fs` on a plain directory.
+//!
+//! Linux is the rule. Where WASI lays another one over it, a comment says which and where it is written.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use serde_json::{Value, json};
+
+use super::generate::{Batch, Call};
+use super::ops::{self, Answer};
+use super::tree::Tree;
+
+/// How a call ends, as far as the promise goes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    Value(Value),
+    /// The tool's own error.
+    Tool(String),
+    /// An input has failed: the call of that id.
+    Skipped(String),
+    /// Another kind of error, whose message is not compared: `trap`, `arguments`.
+    Kind(String),
+}
+
+/// Runs a batch in `root`, which lies alone in its parent.
+pub fn run(root: &Path, batch: &Batch) -> Vec<End> {
+    let directory = Directory::open(root);
+    let mut ends: Vec<End> = Vec::with_capacity(batch.calls.len());
+    for call in &batch.calls {
+        let end = match arguments(call, batch, &ends) {
+            Ok(args) => directory.end_of(call, &args),
+            Err(end) => end,
+        };
+        ends.push(end);
+    }
+    ends
+}
+
+/// The arguments with references replaced, or how the call ends without them.
+fn arguments(call: &Call, batch: &Batch, ends: &[End]) -> Result<Value, End> {
+    let mut links = call.links();
+    links.sort_unstable_by_key(|link| link.from);
+    for link in &links {
+        if !matches!(ends[batch.place(link.from)], End::Value(_)) {
+            return Err(End::Skipped(batch.id(link.from)));
+        }
+    }
+    let mut args = Value::Object(call.args.clone());
+    for link in links {
+        let End::Value(value) = &ends[batch.place(link.from)] else { continue };
+        let Some(found) = value.pointer(&link.at) else {
+            return Err(End::Kind("arguments".to_owned()));
+        };
+        if !fits(call.tool, &link.place, found) {
+            return Err(End::Kind("arguments".to_owned()));
+        }
+        *args.pointer_mut(&link.place).unwrap() = found.clone();
+    }
+    Ok(args)
+}
+
+/// Whether a value is of the type of the parameter, or item of one, at `place`.
+fn fits(tool: &str, place: &str, value: &Value) -> bool {
+    match place {
+        "/offset" | "/size" => value.is_u64(),
+        "/mtime" if tool == "touch" => value.is_u64(),
+        "/mtime" | "/follow" => value.is_boolean(),
+        "/sources" | "/paths" => {
+            value.as_array().is_some_and(|items| items.iter().all(Value::is_string))
+        }
+        _ => value.is_string(),
+    }
+}
+
+struct Directory {
+    root: PathBuf,
+    handle: std::fs::File,
+}
+
+/// What stands at the end of a path, or what it leads to.
+#[derive(Clone, Copy)]
+enum Last {
+    Followed,
+    Itself,
+}
+
+impl Directory {
+    fn open(root: &Path) -> Directory {
+        Directory { root: root.to_owned(), handle: std::fs::File::open(root).unwrap() }
+    }
+
+    /// Runs one call, all or nothing.
+    fn end_of(&self, call: &Call, args: &Value) -> End {
+        let fail = args.get("fail").and_then(Value::as_str);
+        // These alone make several steps, and so can fail after having changed something.
+        let steps = matches!(call.tool, "remove_tree" | "create_tree");
+        let before = (steps || (fail.is_some() && writes(call.tool)))
+            .then(|| Tree::read(&self.root).unwrap());
+        let answer = self.apply(call.tool, args);
+        if let Some(before) = before.filter(|_| fail.is_some() || answer.is_err())
+            && (steps || answer.is_ok())
+        {
+            before.lay_out(&self.root).unwrap();
+        }
+        match (answer, fail) {
+            (Err(error), _) => End::Tool(error),
+            (Ok(_), Some("err")) => End::Tool("asked to fail".to_owned()),
+            (Ok(_), Some(_)) => End::Kind("trap".to_owned()),
+            (Ok(value), None) => End::Value(value),
+        }
+    }
+
+    fn apply(&self, tool: &str, args: &Value) -> Answer<Value> {
+        let text = |name: &str| args[name].as_str().unwrap();
+        let number = |name: &str| args[name].as_u64().unwrap();
+        let flag = |name: &str| args[name].as_bool().unwrap();
+        let times = args.get("times").map_or(1, |times| times.as_u64().unwrap() as u32);
+        let pause = || {};
+        let path = |last: Last| self.beneath(text("path"), last);
+        use Last::{Followed, Itself};
+        match tool {
+            "read" => json_of(ops::read(&path(Followed)?, pause)),
+            "read_at" => {
+                let (offset, length) = (number("offset"), number("length") as u32);
+                json_of(ops::read_at(&path(Followed)?, offset, length, pause))
+            }
+            "write" => json_of(ops::write(&path(Followed)?, text("text"), times, pause)),
+            "create_new" => json_of(ops::create_new(&path(Itself)?, text("text"), pause)),
+            "append" => json_of(ops::append(&path(Followed)?, text("text"), times, pause)),
+            "replace" => {
+                let (old, new) = (text("old"), text("new"));
+                json_of(ops::replace(&path(Followed)?, old, new, pause))
+            }
+            "copy" => self.join(&[text("source")], text("target")),
+            "join" => {
+                let sources = texts(&args["sources"]);
+                self.join(&sources, text("target"))
+            }
+            "write_at" => {
+                let (offset, text) = (number("offset"), text("text"));
+                json_of(ops::write_at(&path(Followed)?, offset, text, pause))
+            }
+            "truncate" => {
+                let size = number("size");
+                json_of(ops::truncate(&path(Followed)?, size, pause))
+            }
+            "rename" => {
+                let (source, target) = self.both(text("source"), text("target"))?;
+                json_of(ops::rename(&source, &target, pause))
+            }
+            "hard_link" => {
+                let (source, target) = self.both(text("source"), text("target"))?;
+                json_of(ops::hard_link(&source, &target, pause))
+            }
+            "remove" => json_of(ops::remove(&path(Itself)?, pause)),
+            "mkdir" => json_of(ops::mkdir(&path(Itself)?, pause)),
+            "rmdir" => json_of(ops::rmdir(&path(Itself)?, pause)),
+            "list" => json_of(ops::list(&path(Followed)?, pause)),
+            "walk" => json_of(ops::walk(&path(Followed)?, pause)),
+            "stat" => {
+                let (follow, mtime) = (flag("follow"), flag("mtime"));
+                let stat = ops::stat(
+                    &path(if follow { Followed } else { Itself })?,
+                    follow,
+                    mtime,
+                    pause,
+                )?;
+                Ok(json!({"kind": stat.kind, "size": stat.size, "mtime": stat.mtime}))
+            }
+            "touch" => {
+                let mtime = number("mtime");
+                json_of(ops::touch(&path(Followed)?, mtime, pause))
+            }
+            "symlink" => {
+                let (target, path) = (text("target"), path(Itself)?);
+                // wasi:filesystem/types, symlink-at: "If `old-path` starts with `/`, the function fails
+                // with `error-code::not-permitted`."
+                if target.starts_with('/') {
+                    return Err("perm".to_owned());
+                }
+                json_of(ops::symlink(target, &path, pause))
+            }
+            "readlink" => json_of(ops::readlink(&path(Itself)?, pause)),
+            "exists_all" => {
+                let found = texts(&args["paths"])
+                    .into_iter()
+                    .map(|path| self.beneath(path, Followed).is_ok_and(|path| path.exists()));
+                Ok(found.collect())
+            }
+            "remove_tree" => json_of(ops::remove_tree(&path(Itself)?, pause)),
+            "create_tree" => json_of(ops::create_tree(&path(Itself)?, pause)),
+            _ => panic!("the oracle knows no {tool:?}"),
+        }
+    }
+
+    /// Where a path leads that stays beneath the root.
+    ///
+    /// WASI has no way out of a directory (wasi:filesystem/types: "Absolute or relative paths that would
+    /// escape .. fail with `error-code::not-permitted`"), Linux has. `RESOLVE_BENEATH` is the system's own
+    /// word on whether a path, with every symlink on its way, gets out.
+    fn beneath(&self, path: &str, last: Last) -> Answer<PathBuf> {
+        let nofollow = match last {
+            Last::Followed => OFlags::empty(),
+            Last::Itself => OFlags::NOFOLLOW,
+        };
+        match self.resolve(path, nofollow) {
+            Err(rustix::io::Errno::XDEV) => Err("perm".to_owned()),
+            _ => Ok(self.root.join(path)),
+        }
+    }
+
+    fn resolve(&self, path: &str, flags: OFlags) -> rustix::io::Result<()> {
+        let flags = OFlags::PATH | OFlags::CLOEXEC | flags;
+        openat2(&self.handle, path, flags, Mode::empty(), ResolveFlags::BENEATH).map(drop)
+    }
+
+    /// The two paths of a rename or a link: both parents are looked up before what stands in them.
+    fn both(&self, source: &str, target: &str) -> Answer<(PathBuf, PathBuf)> {
+        let from = self.beneath(source, Last::Itself)?;
+        match self.beneath(target, Last::Itself) {
+            Ok(to) => Ok((from, to)),
+            Err(escaped) => {
+                ops::stat(&from.parent().unwrap().join(""), true, false, || {})?;
+                Err(escaped)
+            }
+        }
+    }
+
+    /// `copy` is a join of one: each source is read before the next is looked up, the target last.
+    fn join(&self, sources: &[&str], target: &str) -> Answer<Value> {
+        let mut paths = Vec::new();
+        for source in sources {
+            let path = self.beneath(source, Last::Followed)?;
+            ops::read(&path, || {})?;
+            paths.push(path);
+        }
+        let target = self.beneath(target, Last::Followed)?;
+        json_of(ops::join(&paths, &target, || {}))
+    }
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    value.as_array().unwrap().iter().map(|item| item.as_str().unwrap()).collect()
+}
+
+fn writes(tool: &str) -> bool {
+    !matches!(tool, "read" | "read_at" | "list" | "walk" | "stat" | "readlink" | "exists_all")
+}
+
+fn json_of<T: serde::Serialize>(answer: Answer<T>) -> Answer<Value> {
+    Ok(serde_json::to_value(answer?).unwrap())
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            End::Value(value) => write!(f, "{value}"),
+            End::Tool(error) => write!(f, "the error {error:?}"),
+            End::Skipped(because) => write!(f, "skipped because of {because:?}"),
+            End::Kind(kind) => write!(f, "{kind}"),
+        }
+    }
+}

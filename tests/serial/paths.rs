@@ -1,0 +1,72 @@
+//! The names that batches use.
+
+use super::rng::Rng;
+
+/// `spread` is how many numbered neighbours each file has: more of them, fewer conflicts.
+pub struct Paths {
+    pub spread: usize,
+}
+
+const FILES: [&str; 6] = ["a", "b", "c", "d/a", "d/b", "e/a"];
+const NEW: [&str; 5] = ["n", "d/n", "d/s/n", "m/n", "e/n"];
+const DIRS: [&str; 5] = ["d", "e", "d/s", "m", "e/m"];
+const LINKS: [&str; 6] = ["l", "h", "d/up", "gone", "e/ll", "ld"];
+/// Ways around: through symlinks, `.`, `..` and files.
+const WINDING: [&str; 8] =
+    ["ld/a", "ld/n", "d/../b", "./c", "d//a", "e/../d/s/../b", "a/x", "ld/../a"];
+const TARGETS: [&str; 12] =
+    ["a", "b", "d", "d/a", "../a", "../d", "n", "s", "l", "../../a", "e/../c", "/etc/hostname"];
+
+impl Paths {
+    /// The files that a batch starts with.
+    pub fn files(&self) -> Vec<String> {
+        let neighbours = |path: &&str| {
+            let path = (*path).to_owned();
+            (0..self.spread).map(move |n| numbered(&path, n)).collect::<Vec<_>>()
+        };
+        FILES.iter().flat_map(neighbours).collect()
+    }
+
+    /// Mostly a file.
+    pub fn file(&self, rng: &mut Rng) -> String {
+        self.from(rng, [70, 9, 5, 11, 5])
+    }
+
+    /// Mostly a directory.
+    pub fn dir(&self, rng: &mut Rng) -> String {
+        self.from(rng, [5, 8, 75, 8, 4])
+    }
+
+    /// Mostly something that is to be.
+    pub fn target(&self, rng: &mut Rng) -> String {
+        self.from(rng, [38, 35, 12, 9, 6])
+    }
+
+    pub fn any(&self, rng: &mut Rng) -> String {
+        self.from(rng, [50, 10, 18, 15, 7])
+    }
+
+    /// What a symlink says.
+    pub fn link(&self, rng: &mut Rng) -> String {
+        rng.pick(&TARGETS).to_owned()
+    }
+
+    fn from(&self, rng: &mut Rng, [files, new, dirs, links, winding]: [usize; 5]) -> String {
+        if rng.one_in(300) {
+            return format!("{}{}", rng.pick(&["", "d/", "m/m/"]), "x".repeat(256));
+        }
+        let names: &[(usize, &[&str])] =
+            &[(files, &FILES), (new, &NEW), (dirs, &DIRS), (links, &LINKS), (winding, &WINDING)];
+        let names = rng.weighted(names);
+        let path = rng.pick(names);
+        let neighbour = rng.below(self.spread);
+        if names == FILES || names == NEW { numbered(path, neighbour) } else { path.to_owned() }
+    }
+}
+
+fn numbered(path: &str, neighbour: usize) -> String {
+    match neighbour {
+        0 => path.to_owned(),
+        neighbour => format!("{path}{neighbour}"),
+    }
+}
