@@ -21,7 +21,7 @@ use crate::support::{grants, guest};
 const SEED: u64 = 20_260_101;
 
 /// `INORDER_BATCHES` (100), `INORDER_SEED` (of the first batch), `INORDER_THREADS` (1),
-/// `INORDER_SERIAL_FAIL` (0 leaves out calls that are asked to fail).
+/// `INORDER_SERIAL_FAIL` (0 leaves out what fails with some of its work done).
 #[test]
 fn batches_give_the_result_of_running_their_calls_one_at_a_time() {
     let Some(guest) = guest("fileops") else { return };
@@ -154,7 +154,7 @@ impl Worker<'_> {
         for ((call, expected), (found, result)) in
             batch.calls.iter().zip(&expected).zip(found.iter().zip(results))
         {
-            if expected != found {
+            if !expected.allows(found) {
                 let id = batch.id(call.number);
                 let message = result["error"]["message"].as_str().unwrap_or_default();
                 differences.push(format!("{id}: expected {expected}, found {found} {message}"));

@@ -39,7 +39,7 @@ pub struct Link {
 /// What batches are made of.
 #[derive(Clone, Copy)]
 pub struct Ingredients {
-    /// Calls that are asked to fail once their work is done.
+    /// Calls that fail with some of their work done: because they are asked to, or by themselves.
     pub failures: bool,
 }
 
@@ -191,6 +191,10 @@ impl Making {
             "truncate" => json!({"path": self.file(), "size": self.offset()}),
             "rename" | "hard_link" => json!({"source": self.any(), "target": self.target()}),
             "remove" => json!({"path": self.any()}),
+            // The one operation here that may change something and then fail without being asked to.
+            "create_tree" if !self.ingredients.failures => {
+                json!({"path": self.paths.plain_dir(&mut self.rng)})
+            }
             "mkdir" | "create_tree" | "rmdir" | "remove_tree" => json!({"path": self.dir()}),
             "list" | "walk" => {
                 let root = self.rng.one_in(3);

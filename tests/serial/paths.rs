@@ -37,6 +37,10 @@ impl Paths {
         self.from(rng, [5, 8, 75, 8, 4])
     }
 
+    pub fn plain_dir(&self, rng: &mut Rng) -> String {
+        rng.pick(&DIRS).to_owned()
+    }
+
     /// Mostly something that is to be.
     pub fn target(&self, rng: &mut Rng) -> String {
         self.from(rng, [38, 35, 12, 9, 6])
