@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::generate::{Batch, Ingredients, batch};
 use super::oracle::{self, End};
+use super::rng::STEP;
 use super::shrink::shrink;
 use super::tree::Tree;
 use crate::support::{grants, guest};
@@ -65,7 +66,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 /// The first batch has the seed itself, so that one batch can be run alone.
 fn seed_of(seed: u64, index: u64) -> u64 {
-    seed.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    seed.wrapping_add(index.wrapping_mul(STEP))
 }
 
 #[derive(Default)]

@@ -66,7 +66,7 @@ const TOOLS: [(usize, &str); 24] = [
     (3, "readlink"),
     (4, "hard_link"),
     (4, "exists_all"),
-    (1, "remove_tree"),
+    (2, "remove_tree"),
     (3, "create_tree"),
 ];
 
@@ -79,7 +79,7 @@ pub fn batch(seed: u64, ingredients: Ingredients) -> Batch {
     let mut making = Making {
         paths: Paths { spread },
         ingredients,
-        slow: rng.one_in(3),
+        slow: rng.one_in(4),
         large: if rng.one_in(50) {
             600_000
         } else if rng.one_in(12) {
@@ -162,7 +162,8 @@ impl Making {
 
     fn arguments(&mut self, tool: &str) -> Value {
         match tool {
-            "read" | "readlink" => json!({"path": self.file()}),
+            "read" => json!({"path": self.file()}),
+            "readlink" => json!({"path": self.paths.link(&mut self.rng)}),
             "read_at" => json!({
                 "path": self.file(), "offset": self.offset(), "length": 1 + self.rng.below(200),
             }),
@@ -175,7 +176,7 @@ impl Making {
                 }
                 args
             }
-            "create_new" => json!({"path": self.target(), "text": self.text()}),
+            "create_new" => json!({"path": self.fresh(), "text": self.text()}),
             "replace" => {
                 let (old, new) = (self.old(), format!("r{};", self.calls.len()));
                 json!({"path": self.file(), "old": old, "new": new})
@@ -189,7 +190,8 @@ impl Making {
                 json!({"path": self.file(), "offset": self.offset(), "text": self.text()})
             }
             "truncate" => json!({"path": self.file(), "size": self.offset()}),
-            "rename" | "hard_link" => json!({"source": self.any(), "target": self.target()}),
+            "rename" => json!({"source": self.any(), "target": self.target()}),
+            "hard_link" => json!({"source": self.any(), "target": self.fresh()}),
             "remove" => json!({"path": self.any()}),
             // The one operation here that may change something and then fail without being asked to.
             "create_tree" if !self.ingredients.failures => {
@@ -214,7 +216,7 @@ impl Making {
                 };
                 json!({"path": self.file(), "mtime": mtime})
             }
-            "symlink" => json!({"target": self.paths.link(&mut self.rng), "path": self.target()}),
+            "symlink" => json!({"target": self.paths.said(&mut self.rng), "path": self.fresh()}),
             "exists_all" => {
                 let paths: Vec<Value> = (0..1 + self.rng.below(4)).map(|_| self.any()).collect();
                 json!({ "paths": paths })
@@ -236,6 +238,10 @@ impl Making {
 
     fn target(&mut self) -> Value {
         self.paths.target(&mut self.rng).into()
+    }
+
+    fn fresh(&mut self) -> Value {
+        self.paths.fresh(&mut self.rng).into()
     }
 
     fn any(&mut self) -> Value {

@@ -8,8 +8,8 @@ pub struct Paths {
 }
 
 const FILES: [&str; 6] = ["a", "b", "c", "d/a", "d/b", "e/a"];
-const NEW: [&str; 5] = ["n", "d/n", "d/s/n", "m/n", "e/n"];
-const DIRS: [&str; 5] = ["d", "e", "d/s", "m", "e/m"];
+const NEW: [&str; 6] = ["n", "d/n", "d/s/n", "m/n", "e/n", "o"];
+const DIRS: [&str; 7] = ["d", "e", "d/s", "m", "e/m", "d/m", "m/m"];
 const LINKS: [&str; 6] = ["l", "h", "d/up", "gone", "e/ll", "ld"];
 /// Ways around: through symlinks, `.`, `..` and files.
 const WINDING: [&str; 8] =
@@ -41,6 +41,16 @@ impl Paths {
         rng.pick(&DIRS).to_owned()
     }
 
+    /// Mostly a symlink, or a file of two names.
+    pub fn link(&self, rng: &mut Rng) -> String {
+        self.from(rng, [12, 8, 4, 70, 6])
+    }
+
+    /// Mostly something that is not there yet.
+    pub fn fresh(&self, rng: &mut Rng) -> String {
+        self.from(rng, [20, 60, 8, 7, 5])
+    }
+
     /// Mostly something that is to be.
     pub fn target(&self, rng: &mut Rng) -> String {
         self.from(rng, [38, 35, 12, 9, 6])
@@ -51,7 +61,7 @@ impl Paths {
     }
 
     /// What a symlink says.
-    pub fn link(&self, rng: &mut Rng) -> String {
+    pub fn said(&self, rng: &mut Rng) -> String {
         rng.pick(&TARGETS).to_owned()
     }
 

@@ -3,17 +3,18 @@
 /// SplitMix64.
 pub struct Rng(u64);
 
+/// What the state of a sequence grows by; the seeds of neighbouring batches are as far apart.
+pub const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
 impl Rng {
+    /// The seed is mixed first: batches' seeds are a fixed step apart, as the states of one sequence are.
     pub fn new(seed: u64) -> Rng {
-        Rng(seed)
+        Rng(mix(seed))
     }
 
     pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.0 = self.0.wrapping_add(STEP);
+        mix(self.0)
     }
 
     /// At most `limit - 1`. Not exactly even, which no test minds.
@@ -40,4 +41,11 @@ impl Rng {
         }
         items[0].1
     }
+}
+
+fn mix(state: u64) -> u64 {
+    let mut mixed = state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
 }
