@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::generate::{Batch, Ingredients, batch};
 use super::oracle::{self, End};
+use super::render::READER;
 use super::rng::STEP;
 use super::shrink::shrink;
 use super::tree::Tree;
@@ -20,6 +21,8 @@ use crate::support::{grants, guest};
 
 /// A fixed seed: a gate that fails today fails tomorrow.
 const SEED: u64 = 20_260_101;
+/// A batch takes milliseconds. One that takes so long will not end.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `INORDER_BATCHES` (100), `INORDER_SEED` (of the first batch), `INORDER_THREADS` (1),
 /// `INORDER_SERIAL_FAIL` (0 leaves out what fails with some of its work done).
@@ -44,8 +47,11 @@ fn batches_give_the_result_of_running_their_calls_one_at_a_time() {
                     let differences = worker.differences(&batch);
                     if !differences.is_empty() {
                         differs.store(true, Ordering::Relaxed);
+                        // Without the batches that shrinking tries.
+                        counts.lock().unwrap().add(&std::mem::take(&mut worker.counts));
                         let failure = shrink(batch, differences, |it| worker.differences(it));
                         failures.lock().unwrap().push(failure);
+                        return;
                     }
                 }
                 counts.lock().unwrap().add(&worker.counts);
@@ -137,7 +143,11 @@ impl Worker<'_> {
         batch.before.lay_out(root.path()).unwrap();
         let request = inorder::Batch::from_json(batch.to_json().to_string().as_bytes()).unwrap();
         let host_began = Instant::now();
-        let report = self.runtime.block_on(host.run(request)).unwrap();
+        let run = async { tokio::time::timeout(PATIENCE, host.run(request)).await };
+        let Ok(report) = self.runtime.block_on(run) else {
+            return vec![format!("the batch has not ended after {PATIENCE:?}")];
+        };
+        let report = report.unwrap();
         let on_host = host_began.elapsed();
         let report = serde_json::to_value(&report).unwrap();
         let results = report["results"].as_array().unwrap();
@@ -179,9 +189,19 @@ impl Worker<'_> {
 
 fn host(guest: &PluginSpec, jobs: usize) -> (TempDir, Host) {
     let root = TempDir::new().unwrap();
-    let mut guest = guest.clone();
-    guest.grants = grants(&[], &["**"]);
-    let host = Host::builder().root(root.path()).plugin(guest).jobs(jobs).cache(cache()).build();
+    let plugin = |name: &str, prefix: &str, grants| PluginSpec {
+        name: name.to_owned(),
+        prefix: prefix.to_owned(),
+        grants,
+        ..guest.clone()
+    };
+    let host = Host::builder()
+        .root(root.path())
+        .plugin(plugin("fileops", "", grants(&[], &["**"])))
+        .plugin(plugin("reader", READER, grants(&["**"], &[])))
+        .jobs(jobs)
+        .cache(cache())
+        .build();
     (root, host.unwrap())
 }
 

@@ -22,6 +22,8 @@ pub struct Call {
     /// The place that the call was generated at: stays when others are taken out.
     pub number: usize,
     pub tool: &'static str,
+    /// Whether it goes to the plugin that may only read.
+    pub reader: bool,
     /// A reference is `{"$from": number, "at": pointer}` until it is rendered.
     pub args: Map<String, Value>,
     pub after: Vec<usize>,
@@ -43,7 +45,7 @@ pub struct Ingredients {
     pub failures: bool,
 }
 
-const TOOLS: [(usize, &str); 24] = [
+pub const TOOLS: [(usize, &str); 24] = [
     (10, "read"),
     (3, "read_at"),
     (13, "write"),
@@ -70,6 +72,11 @@ const TOOLS: [(usize, &str); 24] = [
     (3, "create_tree"),
 ];
 
+/// Whether a tool may change anything.
+pub fn writes(tool: &str) -> bool {
+    !matches!(tool, "read" | "read_at" | "list" | "walk" | "stat" | "readlink" | "exists_all")
+}
+
 const JOBS: [usize; 4] = [1, 2, 4, 8];
 
 pub fn batch(seed: u64, ingredients: Ingredients) -> Batch {
@@ -81,7 +88,7 @@ pub fn batch(seed: u64, ingredients: Ingredients) -> Batch {
         ingredients,
         slow: rng.one_in(4),
         large: if rng.one_in(50) {
-            600_000
+            720_000
         } else if rng.one_in(12) {
             30_000
         } else {
@@ -157,7 +164,8 @@ impl Making {
             _ if self.rng.one_in(8) => vec![self.rng.below(number)],
             _ => vec![],
         };
-        Call { number, tool, args, after }
+        let reader = !writes(tool) && self.rng.one_in(4);
+        Call { number, tool, reader, args, after }
     }
 
     fn arguments(&mut self, tool: &str) -> Value {

@@ -3,10 +3,12 @@
 //!
 //! Random batches of conflicting file operations (`generate`, `paths`, `rng`; as JSON in `render`) run on a
 //! host and, one call at a time, on a plain directory (`oracle`). Every answer and the two directories
-//! (`tree`) must be the same. `check` runs and compares, `shrink` makes a batch that differs small.
+//! (`tree`) must be the same. `check` runs and compares, `shrink` makes a batch that differs small, `honest`
+//! tests the tests.
 
 mod check;
 mod generate;
+mod honest;
 mod oracle;
 mod paths;
 mod render;

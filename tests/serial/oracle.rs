@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use serde_json::{Value, json};
 
-use super::generate::{Batch, Call};
+use super::generate::{Batch, Call, writes};
 use super::ops::{self, Answer};
 use super::tree::Tree;
 
@@ -262,10 +262,6 @@ impl Directory {
 
 fn texts(value: &Value) -> Vec<&str> {
     value.as_array().unwrap().iter().map(|item| item.as_str().unwrap()).collect()
-}
-
-fn writes(tool: &str) -> bool {
-    !matches!(tool, "read" | "read_at" | "list" | "walk" | "stat" | "readlink" | "exists_all")
 }
 
 fn json_of<T: serde::Serialize>(answer: Answer<T>) -> Answer<Value> {

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use super::generate::{Batch, Call, Link};
 
+/// What the tools of the plugin that may only read begin with.
+pub const READER: &str = "reader_";
+
 impl Batch {
     /// Where the call of that number stands.
     pub fn place(&self, number: usize) -> usize {
@@ -25,7 +28,8 @@ impl Batch {
         for link in call.links() {
             args.pointer_mut(&link.place).unwrap()["$from"] = self.name(link.from, call.number);
         }
-        let mut rendered = json!({"tool": call.tool, "args": args});
+        let prefix = if call.reader { READER } else { "" };
+        let mut rendered = json!({"tool": format!("{prefix}{}", call.tool), "args": args});
         if !nameless(call.number) {
             rendered["id"] = self.id(call.number).into();
         }

@@ -106,8 +106,7 @@ impl Tree {
         let mut paths: Vec<&String> = self.0.keys().chain(found.0.keys()).collect();
         paths.sort();
         paths.dedup();
-        let describe =
-            |node: Option<&Node>| node.map_or("nothing".to_owned(), |node| node.to_string());
+        let describe = |node: Option<&Node>| node.map_or("nothing".to_owned(), ToString::to_string);
         paths
             .into_iter()
             .map(|path| (path, self.0.get(path), found.0.get(path)))
