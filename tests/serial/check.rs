@@ -25,13 +25,17 @@ const SEED: u64 = 20_260_101;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// `INORDER_BATCHES` (100), `INORDER_SEED` (of the first batch), `INORDER_THREADS` (1),
-/// `INORDER_SERIAL_FAIL` (0 leaves out what fails with some of its work done).
+/// `INORDER_SERIAL_FAIL` (0 leaves out what fails with some of its work done), `INORDER_SERIAL_SLASHES`
+/// (1 makes some paths end in `/`).
 #[test]
 fn batches_give_the_result_of_running_their_calls_one_at_a_time() {
     let Some(guest) = guest("fileops") else { return };
     let (batches, seed) = (number("INORDER_BATCHES", 100), number("INORDER_SEED", SEED));
     let threads = number("INORDER_THREADS", 1);
-    let ingredients = Ingredients { failures: number("INORDER_SERIAL_FAIL", 1) != 0 };
+    let ingredients = Ingredients {
+        failures: number("INORDER_SERIAL_FAIL", 1) != 0,
+        slashes: number("INORDER_SERIAL_SLASHES", 0) != 0,
+    };
     let (next, differs) = (AtomicU64::new(0), AtomicBool::new(false));
     let (counts, failures) = (Mutex::new(Counts::default()), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {

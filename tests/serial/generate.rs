@@ -43,6 +43,8 @@ pub struct Link {
 pub struct Ingredients {
     /// Calls that fail with some of their work done: because they are asked to, or by themselves.
     pub failures: bool,
+    /// Paths that end in `/`.
+    pub slashes: bool,
 }
 
 pub const TOOLS: [(usize, &str); 24] = [
@@ -84,7 +86,7 @@ pub fn batch(seed: u64, ingredients: Ingredients) -> Batch {
     let jobs = JOBS[rng.below(JOBS.len())];
     let spread = [1, 1, 2, 4][rng.below(4)];
     let mut making = Making {
-        paths: Paths { spread },
+        paths: Paths { spread, slashes: ingredients.slashes },
         ingredients,
         slow: rng.one_in(4),
         large: if rng.one_in(50) {

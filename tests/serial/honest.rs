@@ -20,7 +20,7 @@ fn run(batch: &Batch) -> (Vec<End>, Tree) {
 }
 
 fn batches(count: u64) -> impl Iterator<Item = Batch> {
-    (0..count).map(|seed| batch(seed, Ingredients { failures: true }))
+    (0..count).map(|seed| batch(seed, Ingredients { failures: true, slashes: true }))
 }
 
 /// Calls of `(tool, arguments)` on a directory with the file `a`.

@@ -237,7 +237,8 @@ impl Directory {
         let wrong_of_source = from.and_then(|from| ops::stat(&from, false, false, || {}));
         let wrong_of_target = to.and_then(|to| {
             // With a slash at the end, which only a directory can have.
-            ops::stat(&to.parent().unwrap().join(""), true, false, || {})
+            let parent = ops::stat(&to.parent().unwrap().join(""), true, false, || {})?;
+            if target.ends_with('/') { ops::stat(&to, true, false, || {}) } else { Ok(parent) }
         });
         json_of(answer.map_err(|error| {
             let mut errors = vec![error];

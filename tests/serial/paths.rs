@@ -5,6 +5,8 @@ use super::rng::Rng;
 /// `spread` is how many numbered neighbours each file has: more of them, fewer conflicts.
 pub struct Paths {
     pub spread: usize,
+    /// Whether some paths end in `/`.
+    pub slashes: bool,
 }
 
 const FILES: [&str; 6] = ["a", "b", "c", "d/a", "d/b", "e/a"];
@@ -74,7 +76,9 @@ impl Paths {
         let names = rng.weighted(names);
         let path = rng.pick(names);
         let neighbour = rng.below(self.spread);
-        if names == FILES || names == NEW { numbered(path, neighbour) } else { path.to_owned() }
+        let slash = if self.slashes && rng.one_in(20) { "/" } else { "" };
+        let neighbour = if names == FILES || names == NEW { neighbour } else { 0 };
+        numbered(path, neighbour) + slash
     }
 }
 
