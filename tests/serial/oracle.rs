@@ -201,9 +201,10 @@ impl Directory {
 
     /// Where a path leads that stays beneath the root.
     ///
-    /// WASI has no way out of a directory (wasi:filesystem/types: "Absolute or relative paths that would
-    /// escape .. fail with `error-code::not-permitted`"), Linux has. `RESOLVE_BENEATH` is the system's own
-    /// word on whether a path, with every symlink on its way, gets out.
+    /// WASI has no way out of a directory, Linux has. wasi:filesystem/types: where a path "reaches a directory
+    /// outside of the base directory, or reaches a symlink to an absolute or rooted path in the underlying
+    /// filesystem, the function fails with `error-code::not-permitted`". `RESOLVE_BENEATH` is the system's
+    /// own word on whether a path, with every symlink on its way, gets out.
     fn beneath(&self, path: &str, last: Last) -> Answer<PathBuf> {
         let nofollow = match last {
             Last::Followed => OFlags::empty(),
