@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::Error;
-use crate::files::{Preopens, Roots};
+use crate::files::{Durability, Files, Roots, Scope};
 use crate::host::Host;
 use crate::plugin::{Cache, Docs, Plugin, Registry, Wit, builtins, check_binary};
 use crate::policy::{Config, EnvGrant, Grants, Limits, LimitsConfig, PathGrant};
@@ -16,7 +16,8 @@ use crate::sandbox::{Engine, Flavor, Sandbox};
 /// - a plugin reads, writes and sees nothing but what its [`Grants`] name;
 /// - [`Limits::default`] for every call;
 /// - four calls at once for each core;
-/// - nothing is kept on disk.
+/// - what a batch commits outlives a kill of the host, not a loss of power;
+/// - nothing is kept on disk but that: see [`HostBuilder::cache`].
 #[derive(Clone, Debug)]
 pub struct HostBuilder {
     roots: Vec<PathBuf>,
@@ -25,6 +26,7 @@ pub struct HostBuilder {
     jobs: usize,
     cache: Option<PathBuf>,
     config: Option<PathBuf>,
+    durability: Durability,
 }
 
 /// A plugin to load.
@@ -61,6 +63,7 @@ impl Default for HostBuilder {
             jobs: 4 * cores,
             cache: None,
             config: None,
+            durability: Durability::Kill,
         }
     }
 }
@@ -111,6 +114,13 @@ impl HostBuilder {
         self
     }
 
+    /// Commits wait for the disk, so that they outlive a loss of power; without it, they outlive a kill.
+    #[must_use]
+    pub fn durable(mut self, durable: bool) -> HostBuilder {
+        self.durability = if durable { Durability::PowerLoss } else { Durability::Kill };
+        self
+    }
+
     /// A folder, closed to other users, that keeps compiled plugins between starts.
     #[must_use]
     pub fn cache(mut self, dir: impl Into<PathBuf>) -> HostBuilder {
@@ -129,6 +139,9 @@ impl HostBuilder {
         self.config.clone_from(&config.path);
         self.limits = config.limits.over(&self.limits);
         self.jobs = config.jobs.unwrap_or(self.jobs);
+        if config.durable {
+            self = self.durable(true);
+        }
         for (name, plugin) in &config.plugins {
             let source = match &plugin.path {
                 Some(path) => Source::File(config.base.join(path)),
@@ -148,25 +161,25 @@ impl HostBuilder {
     /// # Errors
     /// The first root, plugin or grant that cannot be used; the message names it.
     pub fn build(self) -> Result<Host, Error> {
-        let roots = Roots::open(&self.roots)?;
+        let files = Files::open(&self.roots, self.durability)?;
         let limits = |spec: &PluginSpec| spec.limits.over(&self.limits);
         let memory = self.plugins.iter().map(|spec| limits(spec).memory).max();
         let engine = Engine::new(self.jobs, memory.unwrap_or(self.limits.memory))?;
-        self.no_plugin_writes_the_config(&roots)?;
+        self.no_plugin_writes_the_config(files.roots())?;
         let cache = self.cache.as_deref().and_then(open_cache);
         let mut registry = Registry::default();
         let mut sandboxes = Vec::with_capacity(self.plugins.len());
         for spec in &self.plugins {
             let (plugin, flavor) = load(&engine, spec, cache.as_ref())?;
             let plugin = Arc::new(plugin);
-            let preopens = Preopens::open(&roots, &spec.grants)?;
+            let scope = Scope::new(files.roots(), &spec.grants)?;
             let env = variables(&spec.grants.env);
-            let sandbox = Sandbox::new(plugin.clone(), flavor, preopens, env, limits(spec))
+            let sandbox = Sandbox::new(plugin.clone(), flavor, Arc::new(scope), env, limits(spec))
                 .map_err(|error| Error::Link { plugin: spec.source.describe(&spec.name), error })?;
             registry.add(plugin, &spec.prefix)?;
             sandboxes.push(sandbox);
         }
-        Ok(Host::new(engine, registry, sandboxes, self.jobs))
+        Ok(Host::new(engine, registry, sandboxes, files, self.jobs))
     }
 }
 

@@ -43,6 +43,8 @@ pub enum Error {
     /// `path` is the file that it is in: one of its own, or the component.
     #[error("the WIT of a plugin is wrong, in {}: {message}", path.display())]
     Wit { path: PathBuf, message: String },
+    #[error("the host lost track of a call")]
+    Lost,
     #[error(transparent)]
     Engine(#[from] EngineError),
 }
@@ -50,6 +52,6 @@ pub enum Error {
 impl Error {
     /// Whether the host failed, rather than what it was given.
     pub fn is_host_fault(&self) -> bool {
-        matches!(self, Error::Engine(_))
+        matches!(self, Error::Engine(_) | Error::Lost)
     }
 }

@@ -6,13 +6,14 @@ use serde_json::{Map, Value};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{Batch, Plan, Problem, Report, Step, Tools};
+use crate::batch::{Batch, Committed, Plan, Problem, Report, Tools};
 use crate::builder::HostBuilder;
 use crate::error::Error;
+use crate::files::{Effect, Failed, Files, Work};
 use crate::job::{BatchJob, Progress};
 use crate::plugin::{Plugin, References, Registry, Tool, ToolRef, check};
 use crate::sandbox::{Engine, Sandbox};
-use crate::schedule::{self, Needs};
+use crate::schedule;
 
 /// Loaded plugins with their grants, ready to run batches. Clones share everything.
 ///
@@ -27,7 +28,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) registry: Registry,
     pub(crate) sandboxes: Vec<Sandbox>,
-    room: Arc<Semaphore>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) room: Arc<Semaphore>,
 }
 
 /// What a run may be given besides its batch.
@@ -38,9 +40,18 @@ pub struct RunOptions {
     pub cancel: CancellationToken,
     /// Told of every start and end, as they happen.
     pub progress: Option<mpsc::UnboundedSender<Progress>>,
+    /// What becomes of the changes; each call's are made real at its turn by default.
+    pub effect: Effect,
 }
 
+/// How often an atomic batch is run when files keep changing under it.
+const MOST_ATTEMPTS: u32 = 3;
+
 impl Host {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     pub fn builder() -> HostBuilder {
         HostBuilder::default()
     }
@@ -49,10 +60,11 @@ impl Host {
         engine: Engine,
         registry: Registry,
         sandboxes: Vec<Sandbox>,
+        files: Arc<Files>,
         jobs: usize,
     ) -> Host {
         let room = Arc::new(Semaphore::new(jobs));
-        Host { shared: Arc::new(Shared { engine, registry, sandboxes, room }) }
+        Host { shared: Arc::new(Shared { engine, registry, sandboxes, files, room }) }
     }
 
     /// Runs a batch: [`Host::plan`], then [`Host::execute`].
@@ -72,16 +84,39 @@ impl Host {
         Ok(Plan::new(batch, &*self.shared)?)
     }
 
-    /// Runs a plan that this host made. Dropping the future stops all of its calls.
+    /// Runs a plan that this host made. Dropping the future stops all of its calls, and keeps what had been
+    /// committed by then.
     ///
-    /// Batches that run at the same time are not ordered against each other: where they write the same
-    /// files, run them one after the other.
+    /// Batches that run at the same time are not ordered against each other; each of their calls is as one step
+    /// to the others, and no edit is lost.
     pub async fn execute(&self, plan: Plan<ToolRef>, options: RunOptions) -> Report {
-        let needs = self.needs(&plan);
-        let cancel = options.cancel.clone();
-        let job = Arc::new(BatchJob::new(self.shared.clone(), plan, options));
-        schedule::run(job.clone(), &needs, self.shared.room.clone(), cancel).await;
-        job.report()
+        let plan = Arc::new(plan);
+        for attempt in 1.. {
+            let job = self.run_calls(&plan, &options).await;
+            let mut report = job.report();
+            match options.effect {
+                Effect::Commit => {}
+                Effect::DryRun => report.diff = Some(job.work().diff()),
+                Effect::Atomic => match all_or_none(&report, job.work()) {
+                    Err(Failed::Stale(what)) if attempt < MOST_ATTEMPTS => {
+                        tracing::debug!(what, "the batch runs again: what it read has changed");
+                        continue;
+                    }
+                    ended => report.committed = Some(told(ended)),
+                },
+            }
+            job.work().log(&report);
+            return report;
+        }
+        Report::default()
+    }
+
+    async fn run_calls(&self, plan: &Arc<Plan<ToolRef>>, options: &RunOptions) -> Arc<BatchJob> {
+        let work = self.shared.files.work(options.effect);
+        let job = Arc::new(BatchJob::new(self.shared.clone(), plan.clone(), work, options));
+        let room = self.shared.room.clone();
+        schedule::run(job.clone(), &job.needs(), room, options.cancel.clone()).await;
+        job
     }
 
     /// The loaded tools by the names that calls use.
@@ -94,28 +129,26 @@ impl Host {
     pub fn plugins(&self) -> impl Iterator<Item = &Plugin> {
         self.shared.registry.plugins()
     }
+}
 
-    /// What each call waits for. Besides its references and `after`, a call that can write files has
-    /// them to itself: it starts when all earlier calls have ended, and later ones wait for it. That
-    /// alone gives the result of one at a time, as long as calls do not stage what they write.
-    fn needs(&self, plan: &Plan<ToolRef>) -> Vec<Needs> {
-        let mut writer = None;
-        let mut since_writer = Vec::new();
-        let needs = plan.calls.iter().enumerate().map(|(index, call)| {
-            let inputs = call.links.iter().map(|link| link.from).collect();
-            let mut needs = Needs { inputs, after: call.after.clone() };
-            needs.after.extend(writer);
-            if let Step::Run { tool, .. } = call.step {
-                if self.shared.sandboxes.get(tool.plugin).is_some_and(Sandbox::writes) {
-                    needs.after.append(&mut since_writer);
-                    writer = Some(index);
-                } else {
-                    since_writer.push(index);
-                }
-            }
-            needs
-        });
-        needs.collect()
+/// Makes an atomic batch real, if all of it went well.
+fn all_or_none(report: &Report, work: &Work) -> Result<Option<String>, Failed> {
+    match report.results.iter().find(|outcome| outcome.result.is_err()) {
+        Some(failed) => Ok(Some(format!("the call {:?} failed", failed.id))),
+        None => work.flush().map(|_| None),
+    }
+}
+
+fn told(ended: Result<Option<String>, Failed>) -> Committed {
+    match ended {
+        Ok(None) => Committed::Yes,
+        Ok(Some(because)) => Committed::No { because },
+        Err(Failed::Stale(what)) => Committed::No {
+            because: format!("{what} was changed from outside each time the batch ran"),
+        },
+        Err(Failed::Broken(message)) => {
+            Committed::No { because: format!("the files cannot be changed: {message}") }
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! The batch as the scheduler sees it: runs a call by its index and keeps every outcome.
 //!
-//! This is where earlier results become arguments, and where the sandbox's answer becomes an outcome.
+//! This is where earlier results become arguments, and where the scheduler's questions about conflicts find their
+//! answers.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -10,18 +12,22 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::attempt::{Attempt, Current, Ran, conflict, failed};
 use crate::batch::{
     CallError, ErrorKind, Link, Outcome, Plan, Planned, Report, Status, Step, Usage,
     argument_error, length, too_large_arguments,
 };
+use crate::files::Work;
 use crate::host::{RunOptions, Shared};
 use crate::plugin::{References, ToolRef, check};
-use crate::sandbox::{self, Ended, cancelled_call};
-use crate::schedule::{Job, NotRun, Verdict};
+use crate::reach::{CallReach, Certainty, Hints, declared};
+use crate::sandbox::cancelled_call;
+use crate::schedule::{Committed, Job, Needs, NotRun, Turn};
 
 /// What happens while a batch runs. Calls are named by their index in the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
+    /// Once for each run of the call.
     Started(usize),
     Ended(usize, Status),
 }
@@ -29,53 +35,91 @@ pub enum Progress {
 /// Invariant: an outcome is set once, by whoever ends the call.
 pub(crate) struct BatchJob {
     shared: Arc<Shared>,
-    plan: Plan<ToolRef>,
+    plan: Arc<Plan<ToolRef>>,
+    work: Work,
     began: Instant,
-    started: Vec<OnceLock<Instant>>,
-    outcomes: Vec<OnceLock<Outcome>>,
+    calls: Vec<CallState>,
+    reaches: Vec<CallReach>,
+    certainty: Certainty,
     cancel: CancellationToken,
     progress: Option<mpsc::UnboundedSender<Progress>>,
 }
 
+#[derive(Default)]
+struct CallState {
+    /// Of the first run.
+    started: OnceLock<Instant>,
+    attempts: AtomicU32,
+    current: Current,
+    outcome: OnceLock<Outcome>,
+}
+
 impl BatchJob {
-    pub(crate) fn new(shared: Arc<Shared>, plan: Plan<ToolRef>, options: RunOptions) -> BatchJob {
-        let calls = plan.calls.len();
-        BatchJob {
-            shared,
-            plan,
-            began: Instant::now(),
-            started: (0..calls).map(|_| OnceLock::new()).collect(),
-            outcomes: (0..calls).map(|_| OnceLock::new()).collect(),
-            cancel: options.cancel,
-            progress: options.progress,
-        }
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        plan: Arc<Plan<ToolRef>>,
+        work: Work,
+        options: &RunOptions,
+    ) -> BatchJob {
+        let reach = |call: &Planned<ToolRef>| match &call.step {
+            Step::Refused(_) => CallReach::nothing(),
+            Step::Run { tool, args } => {
+                let scope = shared.sandboxes[tool.plugin].scope().clone();
+                CallReach::new(work.roots(), scope, shared.registry.tool(*tool), args)
+            }
+        };
+        let reaches = plan.calls.iter().map(reach).collect();
+        let calls = plan.calls.iter().map(|_| CallState::default()).collect();
+        let (cancel, progress) = (options.cancel.clone(), options.progress.clone());
+        let (began, certainty) = (Instant::now(), Certainty::default());
+        BatchJob { shared, plan, work, began, calls, reaches, certainty, cancel, progress }
+    }
+
+    /// What each call waits for before it starts.
+    pub(crate) fn needs(&self) -> Vec<Needs> {
+        let mut hints = Hints::new(self.work.roots());
+        let calls = self.plan.calls.iter().zip(&self.reaches).enumerate();
+        let needs = calls.map(|(index, (call, reach))| {
+            let inputs = call.links.iter().map(|link| link.from).collect();
+            let (hints, class) = match &call.step {
+                Step::Refused(_) => (vec![], 0),
+                Step::Run { tool, args } => {
+                    let class = 1 + self.shared.registry.number(*tool);
+                    (hints.of(index, reach, self.shared.registry.tool(*tool), args), class)
+                }
+            };
+            Needs { inputs, after: call.after.clone(), hints, writes: reach.writes(), class }
+        });
+        needs.collect()
+    }
+
+    pub(crate) fn work(&self) -> &Work {
+        &self.work
     }
 
     /// All outcomes, once the scheduler is done.
-    pub(crate) fn report(self: Arc<BatchJob>) -> Report {
-        let elapsed = self.began.elapsed();
+    pub(crate) fn report(&self) -> Report {
         let lost = |call: &Planned<ToolRef>| {
             let error = CallError::new(ErrorKind::Host, "the host lost track of this call");
-            outcome(call, Err(error), Usage::default())
+            failed(&call.id, &call.tool, error, Usage::default())
         };
-        let results = match Arc::try_unwrap(self) {
-            Ok(job) => {
-                let outcomes = job.outcomes.into_iter().zip(&job.plan.calls);
-                outcomes.map(|(it, call)| it.into_inner().unwrap_or_else(|| lost(call))).collect()
-            }
-            // A task that has ended may not have dropped its share yet.
-            Err(job) => {
-                let outcomes = job.outcomes.iter().zip(&job.plan.calls);
-                outcomes.map(|(it, call)| it.get().cloned().unwrap_or_else(|| lost(call))).collect()
-            }
-        };
-        Report { results, elapsed }
+        let outcomes = self.calls.iter().zip(&self.plan.calls);
+        let results =
+            outcomes.map(|(it, call)| it.outcome.get().cloned().unwrap_or_else(|| lost(call)));
+        Report {
+            results: results.collect(),
+            elapsed: self.began.elapsed(),
+            committed: None,
+            diff: None,
+        }
     }
 
     fn end(&self, call: usize, outcome: Outcome) {
         let status = outcome.status();
         tracing::debug!(call = %outcome.id, tool = %outcome.tool, ?status, "call ended");
-        if self.outcomes[call].set(outcome).is_ok() {
+        let state = &self.calls[call];
+        state.current.set(None);
+        if state.outcome.set(outcome).is_ok() {
             self.tell(Progress::Ended(call, status));
         }
     }
@@ -126,7 +170,7 @@ impl BatchJob {
 
     fn value(&self, link: &Link) -> Result<&Value, CallError> {
         let from = &self.plan.calls[link.from].id;
-        let outcome = self.outcomes[link.from].get();
+        let outcome = self.calls[link.from].outcome.get();
         let Some(value) = outcome.and_then(|outcome| outcome.result.as_ref().ok()) else {
             return Err(CallError::skipped(from));
         };
@@ -135,61 +179,106 @@ impl BatchJob {
             CallError::new(ErrorKind::Arguments, message)
         })
     }
+
+    fn unfinished(&self, call: usize) -> bool {
+        self.calls[call].outcome.get().is_none()
+    }
+
+    fn usage(&self, call: usize) -> Usage {
+        let state = &self.calls[call];
+        let Some(started) = state.started.get() else { return Usage::default() };
+        Usage {
+            queued: *started - self.began,
+            run: started.elapsed(),
+            attempts: state.attempts.load(Ordering::Relaxed),
+            ..Usage::default()
+        }
+    }
 }
 
 impl Job for BatchJob {
-    async fn run(&self, index: usize) -> Verdict {
-        let call = &self.plan.calls[index];
-        let now = *self.started[index].get_or_init(Instant::now);
-        tracing::debug!(call = %call.id, tool = %call.tool, "call starts");
+    type Run = Ran;
+
+    async fn run(&self, index: usize, turn: &Turn) -> Ran {
+        let (call, state) = (&self.plan.calls[index], &self.calls[index]);
+        state.started.get_or_init(Instant::now);
+        state.attempts.store(turn.attempt, Ordering::Relaxed);
+        tracing::debug!(call = %call.id, tool = %call.tool, attempt = turn.attempt, last = turn.last, "call starts");
         self.tell(Progress::Started(index));
         let (tool, args) = match &call.step {
             Step::Run { tool, args } => (*tool, self.filled(call, *tool, args)),
             Step::Refused(error) => {
-                self.end(index, outcome(call, Err(error.clone()), Usage::default()));
-                return Verdict::Failed;
+                return Ran::without_running(&call.id, &call.tool, error.clone());
             }
         };
-        let ended = match args {
-            Ok(args) => {
-                let sandbox = &self.shared.sandboxes[tool.plugin];
-                sandbox::run(&self.shared.engine, sandbox, tool.tool, &args, &self.cancel).await
-            }
-            Err(error) => Ended {
-                result: Err(error),
-                peak_memory: 0,
-                stdout: String::new(),
-                stderr: String::new(),
-            },
+        let args = match args {
+            Ok(args) => args,
+            Err(error) => return Ran::without_running(&call.id, &call.tool, error),
         };
-        let usage =
-            Usage { queued: now - self.began, run: now.elapsed(), peak_memory: ended.peak_memory };
-        let (stdout, stderr) = (ended.stdout, ended.stderr);
-        let verdict = if ended.result.is_ok() { Verdict::Ok } else { Verdict::Failed };
-        self.end(index, Outcome { stdout, stderr, ..outcome(call, ended.result, usage) });
-        verdict
+        let attempt = Attempt {
+            shared: &self.shared,
+            work: &self.work,
+            tool,
+            declared: declared(self.work.roots(), self.shared.registry.tool(tool), &args),
+            args: &args,
+            current: &state.current,
+            cancel: &self.cancel,
+            attempt: turn.attempt,
+            queued: self.began.elapsed(),
+        };
+        attempt.run(&call.id, &call.tool).await
+    }
+
+    fn wrote(run: &Ran) -> bool {
+        run.wrote()
+    }
+
+    fn may_conflict(&self, run: &Ran, earlier: usize) -> bool {
+        let Some((view, staged)) = &run.left else { return false };
+        let unfinished = |call| self.unfinished(call);
+        self.certainty.may_conflict(&self.work, &self.reaches, (view, staged), earlier, unfinished)
+    }
+
+    fn overtaken(&self, call: usize) -> bool {
+        self.calls[call].current.get().is_some_and(|view| view.overtaken())
+    }
+
+    fn commit(&self, call: usize, run: Ran) -> Committed {
+        let (committed, outcome) = run.commit(&self.work);
+        if let Some(outcome) = outcome {
+            self.end(call, outcome);
+        }
+        committed
+    }
+
+    fn valid(&self, call: usize) -> bool {
+        self.calls[call].current.get().is_none_or(|view| view.holds())
+    }
+
+    fn may_conflict_running(&self, _call: usize, other: usize) -> bool {
+        // What it may yet read is not known.
+        self.reaches[other].writes()
     }
 
     fn not_run(&self, index: usize, why: NotRun) {
         let call = &self.plan.calls[index];
+        let id = |index: usize| &self.plan.calls[index].id;
         let error = match why {
-            NotRun::Input(input) => CallError::skipped(&self.plan.calls[input].id),
+            NotRun::Input(input) => CallError::skipped(id(input)),
             NotRun::Cancelled => cancelled_call(),
             NotRun::Panicked(message) => {
                 tracing::error!(call = %call.id, tool = %call.tool, %message, "the host panicked");
                 CallError::new(ErrorKind::Host, format!("the host panicked: {message}"))
             }
+            NotRun::Conflict => conflict(),
+            NotRun::Broken(broken) => {
+                let message = format!(
+                    "not run: the changes of the call {:?} could not be made, and the batch stopped there",
+                    id(broken)
+                );
+                CallError::new(ErrorKind::Cancelled, message)
+            }
         };
-        let usage = self.started[index].get().map(|started| Usage {
-            queued: *started - self.began,
-            run: started.elapsed(),
-            peak_memory: 0,
-        });
-        self.end(index, outcome(call, Err(error), usage.unwrap_or_default()));
+        self.end(index, failed(&call.id, &call.tool, error, self.usage(index)));
     }
-}
-
-fn outcome(call: &Planned<ToolRef>, result: Result<Value, CallError>, usage: Usage) -> Outcome {
-    let (id, tool) = (call.id.clone(), call.tool.clone());
-    Outcome { id, tool, result, usage, stdout: String::new(), stderr: String::new() }
 }

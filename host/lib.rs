@@ -7,10 +7,11 @@
 //! bytes                 bin/ or the embedder
 //! -> Batch              batch/request.rs      the shape is valid
 //! -> Plan               batch/plan.rs         the meaning is valid: references point backward, arguments fit
-//! -> ready calls        schedule/             earliest first; a reference waits for its call
-//! -> Store              sandbox/ + files/     grant -> preopens -> limits
+//! -> ready calls        schedule/             earliest first; a reference waits for its call's commit
+//! -> Store + View       sandbox/ + files/     grant -> view -> limits
 //! -> instance, invoke   plugin/               JSON -> values
-//! -> Outcome            sandbox/ + job.rs     value | error | trap | timeout | ...
+//! -> Outcome + sets     attempt.rs            value | error | trap | timeout | ...; what was read and staged
+//! -> validate, commit   schedule/ + files/    in order; else run again
 //! -> Report             batch/report.rs       one outcome per call, always, in request order
 //! ```
 //!
@@ -20,6 +21,7 @@
 //! [`Host`] is `Send + Sync` and cheap to clone. It brings no runtime (calls run on the tokio runtime that
 //! [`Host::run`] is awaited on), no global state and no logging subscriber (it emits `tracing` events).
 
+mod attempt;
 mod batch;
 mod builder;
 mod error;
@@ -28,16 +30,18 @@ mod host;
 mod job;
 mod plugin;
 mod policy;
+mod reach;
 mod sandbox;
 mod schedule;
+mod session;
 
 pub use batch::{
-    Batch, Call, CallError, CallRef, ErrorKind, Outcome, Plan, PlanError, Planned, Pointer,
-    Problem, Report, RequestError, Status, Step, Usage,
+    Batch, Call, CallError, CallRef, Change, Committed, ErrorKind, Outcome, Plan, PlanError,
+    Planned, Pointer, Problem, Report, RequestError, Status, Step, Usage,
 };
 pub use builder::{HostBuilder, PluginSpec, Source};
 pub use error::Error;
-pub use files::FilesError;
+pub use files::{Effect, Entry, FilesError, LoggedCall, UndoError, log, undo};
 pub use host::{Host, RunOptions};
 pub use job::Progress;
 pub use plugin::{
@@ -49,4 +53,5 @@ pub use policy::{
     PathPattern, PluginConfig, parse_bytes, parse_duration, parse_memory,
 };
 pub use sandbox::{EngineError, LinkError};
+pub use session::Session;
 pub use tokio_util::sync::CancellationToken;

@@ -243,13 +243,9 @@ fn every_built_in_tool_is_described() {
 }
 
 #[test]
-fn grants_that_cannot_be_opened_are_errors() {
-    for (grant, says) in
-        [("missing/**", "make the directory first"), ("/etc/**", "in none of the roots")]
-    {
-        let (_root, builder) = scratch(&[]);
-        let spec = PluginSpec::builtin("filesystem", grants(&[grant], &[]));
-        let error = builder.plugin(spec).build().err().unwrap().to_string();
-        assert!(error.contains(grant) && error.contains(says), "{error}");
-    }
+fn a_grant_outside_of_all_roots_is_an_error() {
+    let (_root, builder) = scratch(&[]);
+    let spec = PluginSpec::builtin("filesystem", grants(&["/etc/**"], &[]));
+    let error = builder.plugin(spec).build().err().unwrap().to_string();
+    assert!(error.contains("/etc/**") && error.contains("in none of the roots"), "{error}");
 }

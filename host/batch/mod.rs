@@ -13,6 +13,6 @@ pub use plan::{
 };
 pub(crate) use references::describe;
 pub use references::{CallRef, Pointer, Reference};
-pub use report::{CallError, ErrorKind, Outcome, Report, Status, Usage};
+pub use report::{CallError, Change, Committed, ErrorKind, Outcome, Report, Status, Usage};
 pub use request::{Batch, Call, RequestError};
 pub(crate) use size::{length, longer_than};

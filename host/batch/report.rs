@@ -4,21 +4,40 @@
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 /// All outcomes of a batch, in request order; as many as it had calls.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     pub results: Vec<Outcome>,
     /// Wall clock from the start of the batch to its last outcome, as `elapsed_ms`.
     #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
     pub elapsed: Duration,
+    /// Of a batch that was to be all or nothing: which it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub committed: Option<Committed>,
+    /// Of a dry run: what would change, as a unified diff.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+}
+
+/// Whether an atomic batch was made real.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Committed {
+    Yes,
+    /// Nothing was changed.
+    No {
+        because: String,
+    },
 }
 
 impl Report {
+    /// Whether every call was ok, and what was to be committed was.
     pub fn all_ok(&self) -> bool {
-        self.results.iter().all(|outcome| outcome.result.is_ok())
+        let committed = !matches!(self.committed, Some(Committed::No { .. }));
+        committed && self.results.iter().all(|outcome| outcome.result.is_ok())
     }
 }
 
@@ -29,6 +48,8 @@ pub struct Outcome {
     pub tool: String,
     pub result: Result<Value, CallError>,
     pub usage: Usage,
+    /// What the call changed in the files, by path.
+    pub changes: Vec<Change>,
     /// What the plugin wrote to its standard output and error, lossily decoded.
     pub stdout: String,
     pub stderr: String,
@@ -64,6 +85,8 @@ impl Serialize for Outcome {
             value: Option<&'a Value>,
             #[serde(skip_serializing_if = "Option::is_none")]
             error: Option<&'a CallError>,
+            #[serde(skip_serializing_if = "<[Change]>::is_empty")]
+            changes: &'a [Change],
             #[serde(skip_serializing_if = "str::is_empty")]
             stdout: &'a str,
             #[serde(skip_serializing_if = "str::is_empty")]
@@ -76,11 +99,32 @@ impl Serialize for Outcome {
             status: self.status(),
             value: self.result.as_ref().ok(),
             error: self.result.as_ref().err(),
+            changes: &self.changes,
             stdout: &self.stdout,
             stderr: &self.stderr,
             usage: &self.usage,
         }
         .serialize(serializer)
+    }
+}
+
+/// A change of one path. Paths are relative to the first root, or absolute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    Created(String),
+    Modified(String),
+    Removed(String),
+    Renamed { from: String, to: String },
+}
+
+impl Change {
+    /// Where the change is seen in the end.
+    pub fn path(&self) -> &str {
+        match self {
+            Change::Created(path) | Change::Modified(path) | Change::Removed(path) => path,
+            Change::Renamed { to, .. } => to,
+        }
     }
 }
 
@@ -119,6 +163,8 @@ pub enum ErrorKind {
     Arguments,
     /// No loaded plugin has a tool of that name.
     UnknownTool,
+    /// Policy, or the tool's own declaration, did not allow what the call tried.
+    Denied,
     /// The guest trapped: a panic, an out-of-bounds access, a stack overflow, an exit.
     Trap,
     /// The wall-clock limit passed.
@@ -131,6 +177,8 @@ pub enum ErrorKind {
     Cancelled,
     /// A call whose result this one uses has failed.
     Skipped,
+    /// What the call read was changed from outside again and again.
+    Conflict,
     /// The host failed, not the plugin.
     Host,
 }
@@ -141,12 +189,14 @@ impl ErrorKind {
             ErrorKind::Tool => "tool",
             ErrorKind::Arguments => "arguments",
             ErrorKind::UnknownTool => "unknown_tool",
+            ErrorKind::Denied => "denied",
             ErrorKind::Trap => "trap",
             ErrorKind::Timeout => "timeout",
             ErrorKind::Memory => "memory",
             ErrorKind::Output => "output",
             ErrorKind::Cancelled => "cancelled",
             ErrorKind::Skipped => "skipped",
+            ErrorKind::Conflict => "conflict",
             ErrorKind::Host => "host",
         }
     }
@@ -158,11 +208,19 @@ pub struct Usage {
     /// From the start of the batch until the call ran.
     #[serde(rename = "queued_ms", serialize_with = "as_millis")]
     pub queued: Duration,
-    /// From making the sandbox until it was gone.
+    /// From making the sandbox until it was gone, in the run that counts.
     #[serde(rename = "run_ms", serialize_with = "as_millis")]
     pub run: Duration,
+    /// From its turn until the files were changed.
+    #[serde(rename = "commit_ms", serialize_with = "as_millis")]
+    pub commit: Duration,
+    /// How often it was run: more than once where what it had read was changed by an earlier call, or from outside.
+    pub attempts: u32,
     /// The most linear memory that the sandbox held at once, in bytes.
     pub peak_memory: u64,
+    /// Bytes of files that it read, and wrote.
+    pub bytes_read: u64,
+    pub bytes_written: u64,
 }
 
 /// Milliseconds to a whole microsecond, so that reports stay readable.

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::Ending;
 use crate::load::HostArgs;
+use crate::run::EffectArgs;
 use crate::{print, run, waterfall};
 
 /// Call one tool
@@ -27,6 +28,8 @@ pub struct Args {
     arguments: Vec<String>,
     #[command(flatten)]
     host: HostArgs,
+    #[command(flatten)]
+    effect: EffectArgs,
     /// Print the report as one JSON document and nothing else
     #[arg(long)]
     json: bool,
@@ -38,7 +41,7 @@ pub fn main(args: Args) -> anyhow::Result<Ending> {
     let arguments = arguments(&args.arguments, tool)?;
     let call = Call { id: None, tool: args.tool, args: arguments, after: vec![] };
     let plan = host.plan(Batch { calls: vec![call] })?;
-    let report = run::execute(&host, plan, false)?;
+    let report = run::execute(&host, plan, args.effect.effect(), false)?;
     if args.json {
         run::print_json(&report)?;
     } else if let Some(outcome) = report.results.first() {
@@ -48,6 +51,7 @@ pub fn main(args: Args) -> anyhow::Result<Ending> {
             Ok(value) => print::out(&(serde_json::to_string_pretty(value)? + "\n"))?,
             Err(_) => waterfall::print_error(outcome),
         }
+        waterfall::print_effect(&report)?;
         for text in [&outcome.stdout, &outcome.stderr].into_iter().filter(|text| !text.is_empty()) {
             print::say(print::plain(text).trim_end_matches('\n'));
         }

@@ -4,6 +4,7 @@
 //! 3: the host failed. Results go to stdout, everything else to stderr.
 
 mod call;
+mod history;
 mod inspect;
 mod live;
 mod load;
@@ -34,6 +35,8 @@ enum Command {
     Tools(tools::Args),
     Inspect(inspect::Args),
     Pack(pack::Args),
+    Log(history::LogArgs),
+    Undo(history::UndoArgs),
 }
 
 /// How the process ends when nothing was wrong with what it was given.
@@ -57,12 +60,16 @@ impl std::error::Error for HostFault {}
 
 fn main() -> ExitCode {
     let filter = EnvFilter::try_from_env("INORDER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi);
+    log.with_writer(std::io::stderr).init();
     let ended = match Cli::parse().command {
         Command::Run(args) => run::main(&args),
         Command::Call(args) => call::main(args),
         Command::Tools(args) => tools::main(&args),
         Command::Inspect(args) => inspect::main(&args),
+        Command::Log(args) => history::log(&args),
+        Command::Undo(args) => history::undo(&args),
         Command::Pack(args) => pack::main(&args),
     };
     match ended {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use inorder::{Batch, CancellationToken, Host, Plan, Report, RunOptions, ToolRef};
+use inorder::{Batch, CancellationToken, Effect, Host, Plan, Report, RunOptions, ToolRef};
 
 use crate::live::Live;
 use crate::load::HostArgs;
@@ -20,6 +20,7 @@ Examples:
   inorder run batch.json                      built-in plugins, reading the current directory
   inorder run - --json < batch.json           a batch from standard input, one JSON document out
   inorder run batch.json --allow-write '**'   calls may also write in the root
+  inorder run batch.json --allow-write '**' --dry-run      what would change, and nothing does
   inorder run batch.json --plugin my.wasm --allow-read 'data/**' --timeout 5s
 
 A batch:
@@ -35,9 +36,32 @@ pub struct Args {
     batch: PathBuf,
     #[command(flatten)]
     host: HostArgs,
+    #[command(flatten)]
+    effect: EffectArgs,
     /// Print the report as one JSON document and nothing else
     #[arg(long)]
     json: bool,
+}
+
+/// What becomes of the changes.
+#[derive(clap::Args)]
+pub struct EffectArgs {
+    /// Change nothing, and print what would be changed as a unified diff
+    #[arg(long, conflicts_with = "atomic")]
+    dry_run: bool,
+    /// Change files only if every call is ok, and then all at once
+    #[arg(long)]
+    atomic: bool,
+}
+
+impl EffectArgs {
+    pub fn effect(&self) -> Effect {
+        match (self.dry_run, self.atomic) {
+            (true, _) => Effect::DryRun,
+            (_, true) => Effect::Atomic,
+            _ => Effect::Commit,
+        }
+    }
 }
 
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
@@ -45,7 +69,7 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let host = args.host.host()?;
     let plan = host.plan(batch)?;
     let live = !args.json && std::io::stderr().is_terminal();
-    let report = execute(&host, plan, live)?;
+    let report = execute(&host, plan, args.effect.effect(), live)?;
     if args.json {
         print_json(&report)?;
     } else {
@@ -55,7 +79,12 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
 }
 
 /// Runs a plan on a runtime of its own, with Ctrl-C as cancellation.
-pub fn execute(host: &Host, plan: Plan<ToolRef>, live: bool) -> anyhow::Result<Report> {
+pub fn execute(
+    host: &Host,
+    plan: Plan<ToolRef>,
+    effect: Effect,
+    live: bool,
+) -> anyhow::Result<Report> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -65,7 +94,7 @@ pub fn execute(host: &Host, plan: Plan<ToolRef>, live: bool) -> anyhow::Result<R
     let report = runtime.block_on(async {
         let live = live.then(|| Live::start(&plan));
         let progress = live.as_ref().map(Live::sender);
-        let report = host.execute(plan, RunOptions { cancel, progress }).await;
+        let report = host.execute(plan, RunOptions { cancel, progress, effect }).await;
         if let Some(live) = live {
             live.clear().await;
         }

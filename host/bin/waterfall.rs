@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use inorder::{Outcome, Report, Status};
+use inorder::{Committed, Outcome, Report, Status};
 use serde_json::Value;
 
-use crate::print::{bad, bold, by_status, dim, line, mark, out_styled, plain, say, time};
+use crate::print::{bad, bold, by_status, dim, good, line, mark, out_styled, plain, say, time};
 
 /// Rows of the waterfall, and results in full, before the rest is only counted.
 const MOST_CALLS: usize = 60;
@@ -22,7 +22,41 @@ pub fn print(report: &Report) -> anyhow::Result<()> {
     if let Some(more) = report.results.len().checked_sub(MOST_CALLS).filter(|more| *more > 0) {
         writeln!(out, "\n{}", dim(format!("and {more} more results; --json prints all of them")))?;
     }
-    out_styled(&String::from_utf8_lossy(&out))
+    out_styled(&String::from_utf8_lossy(&out))?;
+    print_effect(report)
+}
+
+/// What became of the changes, where that is not as usual.
+pub fn print_effect(report: &Report) -> anyhow::Result<()> {
+    if let Some(Committed::No { because }) = &report.committed {
+        say(format_args!("{}: nothing was changed: {}", bad("not committed"), plain(because)));
+    }
+    match report.diff.as_deref() {
+        None => Ok(()),
+        Some("") => {
+            say(dim("dry run: nothing would change"));
+            Ok(())
+        }
+        Some(diff) => {
+            say(dim("dry run: nothing was changed; this would be:"));
+            print_diff(diff)
+        }
+    }
+}
+
+fn print_diff(diff: &str) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for line in diff.lines() {
+        let shown = plain(line);
+        match line.as_bytes().first() {
+            Some(b'+') => text.push_str(&good(shown).to_string()),
+            Some(b'-') => text.push_str(&by_status(Status::Error, shown).to_string()),
+            Some(b'@') => text.push_str(&dim(shown).to_string()),
+            _ => text.push_str(&shown),
+        }
+        text.push('\n');
+    }
+    out_styled(&text)
 }
 
 fn waterfall(out: &mut impl Write, report: &Report) -> io::Result<()> {

@@ -1,13 +1,66 @@
-//! The files that calls see: roots, and what of them a plugin's grants open.
+//! The transactional filesystem: what calls see of the roots, what they stage, and how it becomes real.
 //!
-//! Knows paths and directories, not calls. For now a grant is a whole directory, handed to the guest as
-//! a WASI preopen; nothing of a call is staged, so the scheduler keeps writers apart (`host.rs`).
+//! ```text
+//! wasi, translate, streams       what a guest calls
+//! view              one run's files: a tree, its reads, its limits
+//!   resolve, ops, file, links      paths, names, contents, in a tree
+//!   tree, load, node, content      nodes over what is committed, loaded as they are asked for
+//!   scope                          what may be reached
+//!   reads, place                   what was looked at, as of which commit
+//! plan, prepare     a tree's changes as steps, and everything of them that needs no lock
+//! work              a batch's files; validation; the turn
+//!   ledger                         our commits, and what each wrote
+//!   steps, commit, journal, stage  steps to the disk, all or nothing
+//!   layer                          the same for dry runs and atomic batches
+//! recover, history  what is left of earlier batches; the log and undo
+//! diff              what a dry run would change
+//! disk, roots       system calls; where authority over files comes from
+//! ```
+//!
+//! Knows paths and bytes, not calls: when a view is committed is `schedule/`'s to say.
 
-mod face;
-mod preopens;
+#[cfg(test)]
+mod abuse_tests;
+#[cfg(test)]
+mod adversary_tests;
+mod commit;
+mod content;
+mod diff;
+mod disk;
+mod file;
+mod history;
+mod journal;
+mod layer;
+mod ledger;
+mod links;
+mod load;
+#[cfg(test)]
+mod model;
+mod node;
+mod ops;
+mod place;
+mod plan;
+mod prepare;
+mod reads;
+mod recover;
+mod resolve;
 mod roots;
+mod scope;
+mod stage;
+mod steps;
 mod streams;
+mod translate;
+mod tree;
+mod view;
+mod wasi;
+mod work;
 
-pub use face::{Face, add_to_linker as add_types_to_linker};
-pub use preopens::{PreopenHost, Preopens, add_to_linker as add_preopens_to_linker};
+pub use commit::Failed;
+pub use history::{Entry, LoggedCall, UndoError, log, undo};
+pub use place::Place;
 pub use roots::{FilesError, Roots};
+pub use scope::{Access, Declared, Denial, DeniedBy, Reach, Scope};
+pub use stage::Durability;
+pub use view::{Staged, Unfit, View};
+pub use wasi::{Face, add_to_linker};
+pub use work::{Effect, Files, Work, named};

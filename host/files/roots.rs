@@ -3,20 +3,24 @@
 //! This is where ambient authority over files becomes a directory handle; everything later is
 //! beneath one of these.
 
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use crate::policy::PathGrant;
+use super::disk::{self, Stat};
 
 /// The roots in the order of the config. The first one is the guests' `.`.
+#[derive(Default)]
 pub struct Roots(Vec<Root>);
 
-pub(super) struct Root {
+pub struct Root {
     /// Absolute, without symlinks: the name that guests see besides `.`.
-    pub(super) path: PathBuf,
-    dir: Dir,
+    pub path: String,
+    pub fd: Arc<OwnedFd>,
+    pub stat: Stat,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -25,78 +29,80 @@ pub enum FilesError {
     Root { path: PathBuf, error: std::io::Error },
     #[error("the root {} is not UTF-8, so that guests could not name it", path.display())]
     NotUtf8 { path: PathBuf },
-    #[error("the grant {pattern:?} cannot be opened: only `**` and `some/directory/**` can")]
-    NotADirectory { pattern: String },
+    #[error(
+        "the root {inner} lies in the root {outer}: a file would have two names; give one of them alone"
+    )]
+    Nested { outer: String, inner: String },
     #[error("the grant {pattern:?} is in none of the roots ({roots})")]
     Outside { pattern: String, roots: String },
-    #[error(
-        "the grant {pattern:?} cannot be opened in {}: {error}{}",
-        root.display(),
-        if error.kind() == std::io::ErrorKind::NotFound { "; make the directory first" } else { "" }
-    )]
-    Grant { pattern: String, root: PathBuf, error: std::io::Error },
+    #[error("the root {root} cannot be recovered from a host that was killed there: {message}")]
+    Recovery { root: String, message: String },
 }
 
 impl Roots {
     /// Opens each directory of `paths`.
     ///
     /// # Errors
-    /// One does not exist, is no directory or may not be read.
+    /// One does not exist, is no directory, may not be read, or lies in another.
     #[expect(clippy::disallowed_methods, reason = "the one place where a path becomes authority")]
     pub fn open(paths: &[PathBuf]) -> Result<Roots, FilesError> {
         let open = |path: &PathBuf| {
             let failed = |error| FilesError::Root { path: path.clone(), error };
             let absolute = path.canonicalize().map_err(failed)?;
+            let Some(name) = absolute.to_str().map(str::to_owned) else {
+                return Err(FilesError::NotUtf8 { path: absolute });
+            };
             let dir = Dir::open_ambient_dir(&absolute, ambient_authority()).map_err(failed)?;
-            match absolute.to_str() {
-                Some(_) => Ok(Root { path: absolute, dir }),
-                None => Err(FilesError::NotUtf8 { path: absolute }),
-            }
+            let fd = OwnedFd::from(dir.into_std_file());
+            let stat = disk::stat_fd(fd.as_fd()).map_err(|error| failed(error.into()))?;
+            Ok(Root { path: name, fd: Arc::new(fd), stat })
         };
-        paths.iter().map(open).collect::<Result<_, _>>().map(Roots)
+        let mut roots: Vec<Root> = Vec::new();
+        for path in paths {
+            let root = open(path)?;
+            let inside =
+                |inner: &Root, outer: &Root| Path::new(&inner.path).starts_with(&outer.path);
+            for other in &roots {
+                for (inner, outer) in [(&root, other), (other, &root)] {
+                    if inside(inner, outer) {
+                        let (outer, inner) = (outer.path.clone(), inner.path.clone());
+                        return Err(FilesError::Nested { outer, inner });
+                    }
+                }
+            }
+            roots.push(root);
+        }
+        Ok(Roots(roots))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn get(&self, index: usize) -> &Root {
+        &self.0[index]
     }
 
     /// Absolute paths, in order.
     pub fn paths(&self) -> impl Iterator<Item = &Path> {
-        self.0.iter().map(|root| root.path.as_path())
+        self.0.iter().map(|root| Path::new(&root.path))
     }
 
-    /// The directory that a grant means: its place among the roots, its path in that root, and a handle
-    /// on it, reached without leaving the root.
-    pub(super) fn find(&self, grant: &PathGrant) -> Result<(usize, PathBuf, Dir), FilesError> {
-        let pattern = grant.pattern();
-        let Some(dir) = directory(&pattern) else {
-            return Err(FilesError::NotADirectory { pattern });
-        };
-        let inside = |(index, root): (usize, &Root)| {
-            Some((index, dir.strip_prefix(&root.path).ok()?.to_owned()))
-        };
-        let found = if dir.is_absolute() {
-            // The innermost, where one root lies in another.
-            let length = |(index, _): &(usize, PathBuf)| self.0[*index].path.as_os_str().len();
-            self.0.iter().enumerate().filter_map(inside).max_by_key(length)
-        } else {
-            self.0.first().map(|_| (0, dir.clone()))
-        };
-        let Some((index, relative)) = found else {
-            let roots: Vec<_> = self.paths().map(|path| path.display().to_string()).collect();
-            return Err(FilesError::Outside { pattern, roots: roots.join(", ") });
-        };
-        let root = &self.0[index];
-        let here = if relative == Path::new("") { Path::new(".") } else { &relative };
-        match root.dir.open_dir(here) {
-            Ok(dir) => Ok((index, relative, dir)),
-            Err(error) => Err(FilesError::Grant { pattern, root: root.path.clone(), error }),
+    /// The root that an absolute path points into, and the rest of the path.
+    pub fn containing<'p>(&self, path: &'p str) -> Option<(usize, &'p str)> {
+        self.0.iter().enumerate().find_map(|(index, root)| {
+            let rest = path.strip_prefix(root.path.trim_end_matches('/'))?;
+            (rest.is_empty() || rest.starts_with('/'))
+                .then_some((index, rest.trim_start_matches('/')))
+        })
+    }
+
+    /// A path beneath a root as policy and messages write it: relative to the first root, else absolute.
+    pub fn display(&self, root: usize, path: &str) -> String {
+        match (root, path) {
+            (0, "") => ".".to_owned(),
+            (0, path) => path.to_owned(),
+            (_, path) => format!("{}/{path}", self.0[root].path).trim_end_matches('/').to_owned(),
         }
     }
-
-    pub(super) fn path(&self, index: usize) -> &Path {
-        &self.0[index].path
-    }
-}
-
-/// The directory of a pattern that is one, `dir/**`.
-fn directory(pattern: &str) -> Option<PathBuf> {
-    let dir = pattern.strip_suffix("**")?;
-    (!dir.contains(['*', '?', '[', ']', '{', '}', '\\'])).then(|| PathBuf::from(dir))
 }

@@ -1,40 +1,47 @@
-//! Streams over files that read and write on the spot: ready always, nothing in flight when a call ends.
+//! Streams over files of a view: ready always, nothing in flight when a call ends.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
+use rustix::io::Errno;
 use wasmtime_wasi::async_trait;
 use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError};
+
+use super::node::NodeId;
+use super::view::View;
 
 /// The most that one read gives and one write takes.
 const CHUNK: usize = 64 << 10;
 
 /// A file read from a position onward.
 pub struct FileInput {
-    file: Arc<File>,
+    view: Arc<View>,
+    node: NodeId,
     at: u64,
 }
 
 /// A file written from a position onward, or at its end.
 pub struct FileOutput {
-    file: Arc<File>,
+    view: Arc<View>,
+    node: NodeId,
     /// `None` appends.
     at: Option<u64>,
 }
 
 impl FileInput {
-    pub fn new(file: Arc<File>, at: u64) -> FileInput {
-        FileInput { file, at }
+    pub fn new(view: Arc<View>, node: NodeId, at: u64) -> FileInput {
+        FileInput { view, node, at }
     }
 }
 
 impl FileOutput {
-    pub fn new(file: Arc<File>, at: Option<u64>) -> FileOutput {
-        FileOutput { file, at }
+    pub fn new(view: Arc<View>, node: NodeId, at: Option<u64>) -> FileOutput {
+        FileOutput { view, node, at }
     }
+}
+
+fn failed(error: Errno) -> StreamError {
+    StreamError::LastOperationFailed(error.into())
 }
 
 #[async_trait]
@@ -43,19 +50,12 @@ impl InputStream for FileInput {
         if size == 0 {
             return Ok(Bytes::new());
         }
-        let mut buffer = BytesMut::zeroed(size.min(CHUNK));
-        loop {
-            match self.file.read_at(&mut buffer, self.at) {
-                Ok(0) => return Err(StreamError::Closed),
-                Ok(read) => {
-                    self.at += read as u64;
-                    buffer.truncate(read);
-                    return Ok(buffer.freeze());
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(StreamError::LastOperationFailed(error.into())),
-            }
+        let bytes = self.view.tree().read(self.node, self.at, size.min(CHUNK)).map_err(failed)?;
+        if bytes.is_empty() {
+            return Err(StreamError::Closed);
         }
+        self.at += bytes.len() as u64;
+        Ok(bytes)
     }
 
     async fn blocking_read(&mut self, size: usize) -> Result<Bytes, StreamError> {
@@ -66,13 +66,13 @@ impl InputStream for FileInput {
 #[async_trait]
 impl OutputStream for FileOutput {
     fn write(&mut self, bytes: Bytes) -> Result<(), StreamError> {
-        let failed = |error: io::Error| StreamError::LastOperationFailed(error.into());
+        let mut tree = self.view.tree();
         match &mut self.at {
             Some(at) => {
-                self.file.write_all_at(&bytes, *at).map_err(failed)?;
+                tree.write(self.node, *at, &bytes).map_err(failed)?;
                 *at += bytes.len() as u64;
             }
-            None => append(&self.file, &bytes).map_err(failed)?,
+            None => tree.append(self.node, &bytes).map_err(failed)?,
         }
         Ok(())
     }
@@ -88,11 +88,6 @@ impl OutputStream for FileOutput {
     async fn blocking_write_and_flush(&mut self, bytes: Bytes) -> Result<(), StreamError> {
         self.write(bytes)
     }
-}
-
-/// Writes at the end as it is now, wherever the file's own position may be.
-fn append(file: &File, bytes: &[u8]) -> io::Result<()> {
-    file.write_all_at(bytes, file.metadata()?.len())
 }
 
 #[async_trait]

@@ -69,6 +69,11 @@ impl Registry {
         &self.plugins[at.plugin].tools[at.tool]
     }
 
+    /// A number that no other tool of the registry has.
+    pub fn number(&self, at: ToolRef) -> usize {
+        self.plugins[..at.plugin].iter().map(|plugin| plugin.tools.len()).sum::<usize>() + at.tool
+    }
+
     pub fn plugin(&self, at: ToolRef) -> &Arc<Plugin> {
         &self.plugins[at.plugin]
     }

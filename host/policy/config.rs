@@ -22,6 +22,8 @@ pub struct Config {
     /// Host directories that calls see; the first is the guests' `.`. Empty: `base` alone.
     pub roots: Vec<PathBuf>,
     pub jobs: Option<usize>,
+    /// Commits wait for the disk.
+    pub durable: bool,
     pub limits: LimitsConfig,
     /// By name. When a config is used, no plugin is loaded that it does not name.
     pub plugins: BTreeMap<String, PluginConfig>,
@@ -53,6 +55,8 @@ struct File {
     #[serde(default)]
     roots: Vec<PathBuf>,
     jobs: Option<std::num::NonZeroUsize>,
+    #[serde(default)]
+    durable: bool,
     #[serde(default)]
     limits: LimitsConfig,
     #[serde(default)]
@@ -112,7 +116,15 @@ impl Config {
         }
         let jobs = file.jobs.map(usize::from);
         let path = Some(path.to_owned());
-        Ok(Config { path, base, roots: file.roots, jobs, limits: file.limits, plugins })
+        Ok(Config {
+            path,
+            base,
+            roots: file.roots,
+            jobs,
+            durable: file.durable,
+            limits: file.limits,
+            plugins,
+        })
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Limits {
     pub output: u64,
     /// Resources (handles, streams, pollables) held at once. Default 1,000.
     pub handles: u32,
+    /// Bytes of files that are staged at once, in memory or on disk. Default 64 MiB.
+    pub staged: u64,
 }
 
 impl Default for Limits {
@@ -30,6 +32,7 @@ impl Default for Limits {
             result: 4 << 20,
             output: 1 << 20,
             handles: 1000,
+            staged: 64 << 20,
         }
     }
 }
@@ -49,6 +52,8 @@ pub struct LimitsConfig {
     #[serde(default, deserialize_with = "bytes")]
     pub output: Option<u64>,
     pub handles: Option<u32>,
+    #[serde(default, deserialize_with = "bytes")]
+    pub staged: Option<u64>,
 }
 
 impl LimitsConfig {
@@ -61,6 +66,7 @@ impl LimitsConfig {
             result: self.result.unwrap_or(base.result),
             output: self.output.unwrap_or(base.output),
             handles: self.handles.unwrap_or(base.handles),
+            staged: self.staged.unwrap_or(base.staged),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Knows one call at a time. When it starts, and what its outcome means to others, is `schedule/`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value};
@@ -10,6 +11,7 @@ use wasmtime::component::Val;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::batch::{CallError, ErrorKind, describe, longer_than};
+use crate::files::View;
 use crate::plugin::{Answer, Tool, decode, encode};
 
 use super::engine::Engine;
@@ -35,7 +37,7 @@ enum Stopped {
     Cancelled,
 }
 
-/// Runs one tool of `sandbox`. A guest is stopped at the first epoch tick after its time is up or
+/// Runs one tool of `sandbox` on the files of `view`. A guest is stopped at the first epoch tick after its time is up or
 /// `cancel` is; dropping the future stops it too.
 ///
 /// `args` have been checked; ones that do not fit are a failed call all the same.
@@ -44,11 +46,11 @@ pub async fn run(
     sandbox: &Sandbox,
     tool: usize,
     args: &Map<String, Value>,
+    view: &Arc<View>,
     cancel: &CancellationToken,
 ) -> Ended {
     let _ticking = engine.ticking(sandbox.flavor);
-    let state =
-        State::new(&sandbox.limits, &sandbox.env, sandbox.preopens.clone(), engine.alarms());
+    let state = State::new(&sandbox.limits, &sandbox.env, view.clone(), engine.alarms());
     let mut store = Store::new(sandbox.pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(copies(sandbox.limits.result));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use wasmtime::component::InstancePre;
 
-use crate::files::Preopens;
+use crate::files::Scope;
 use crate::plugin::Plugin;
 use crate::policy::Limits;
 
@@ -16,7 +16,7 @@ pub struct Sandbox {
     pub(super) pre: InstancePre<State>,
     pub(super) flavor: Flavor,
     pub(super) plugin: Arc<Plugin>,
-    pub(super) preopens: Arc<Preopens>,
+    pub(super) scope: Arc<Scope>,
     pub(super) env: Vec<(String, String)>,
     pub(super) limits: Limits,
 }
@@ -42,7 +42,7 @@ impl Sandbox {
     pub fn new(
         plugin: Arc<Plugin>,
         flavor: Flavor,
-        preopens: Arc<Preopens>,
+        scope: Arc<Scope>,
         env: Vec<(String, String)>,
         limits: Limits,
     ) -> Result<Sandbox, LinkError> {
@@ -57,16 +57,16 @@ impl Sandbox {
         {
             return Err(LinkError::Memories(needs.num_memories));
         }
-        Ok(Sandbox { pre, flavor, plugin, preopens, env, limits })
+        Ok(Sandbox { pre, flavor, plugin, scope, env, limits })
     }
 
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Whether a call could change files that another one sees.
-    pub fn writes(&self) -> bool {
-        self.preopens.writes()
+    /// What its calls may reach.
+    pub fn scope(&self) -> &Arc<Scope> {
+        &self.scope
     }
 }
 

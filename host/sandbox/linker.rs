@@ -1,4 +1,4 @@
-//! The imports that a guest finds: WASI 0.2 without the network's use, and files by a face of our own.
+//! The imports that a guest finds: WASI 0.2 without the network's use, and the files of a view.
 
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiView as _;
@@ -15,8 +15,7 @@ pub fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
     wasmtime_wasi_io::add_to_linker_async(l)?;
-    crate::files::add_preopens_to_linker(l, State::preopens)?;
-    crate::files::add_types_to_linker(l, State::files)?;
+    crate::files::add_to_linker(l, State::files)?;
     clocks::wall_clock::add_to_linker::<_, WasiClocks>(l, State::clocks)?;
     super::clock::add_to_linker(l, State::clock)?;
     random::random::add_to_linker::<_, WasiRandom>(l, |state| state.ctx().ctx.random())?;

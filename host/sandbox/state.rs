@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::clocks::WasiClocksCtxView;
-use wasmtime_wasi::filesystem::WasiFilesystemView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::files::{Face, PreopenHost, Preopens};
+use crate::files::{Face, View};
 use crate::policy::Limits;
 
 use super::capture::Capture;
@@ -26,7 +25,7 @@ pub struct State {
     pub stderr: Capture,
     wasi: WasiCtx,
     table: ResourceTable,
-    preopens: Arc<Preopens>,
+    view: Arc<View>,
     alarms: Arc<Alarms>,
 }
 
@@ -34,7 +33,7 @@ impl State {
     pub fn new(
         limits: &Limits,
         env: &[(String, String)],
-        preopens: Arc<Preopens>,
+        view: Arc<View>,
         alarms: Arc<Alarms>,
     ) -> State {
         let (stdout, stderr) = (Capture::new(limits.output), Capture::new(limits.output));
@@ -50,7 +49,7 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         let limiter = Limiter::new(limits.memory);
-        State { limiter, stdout, stderr, wasi: wasi.build(), table, preopens, alarms }
+        State { limiter, stdout, stderr, wasi: wasi.build(), table, view, alarms }
     }
 
     pub fn clock(&mut self) -> Clock<'_> {
@@ -59,11 +58,7 @@ impl State {
     }
 
     pub fn files(&mut self) -> Face<'_> {
-        Face(self.filesystem())
-    }
-
-    pub fn preopens(&mut self) -> PreopenHost<'_> {
-        PreopenHost { table: &mut self.table, preopens: &self.preopens }
+        Face { table: &mut self.table, view: &self.view }
     }
 }
 

@@ -1,10 +1,24 @@
-//! WHEN each call runs. Generic over what it runs: knows neither wasm nor files nor JSON.
+//! WHEN each call runs, and when what it did becomes real: out-of-order execution, commit in order.
 //!
-//! `order` is the state of every call and the only place that changes it; `run` is the loop that starts
-//! calls, joins them and tells `order`.
+//! Generic over what it runs: knows neither wasm nor files nor JSON. Calls run ahead, each against the
+//! state as it is; what a run leaves is committed at its call's turn if what it read still holds, else
+//! dropped, and the call is run again.
+//!
+//! - `job` is what is scheduled, as a trait, and what a run knows of its turn;
+//! - `order` is the state of every call of a batch and the only place that changes it, `queue` says which
+//!   call starts next, and learns from conflicts;
+//! - `batch` is the loop that starts, joins, commits, and tells `order`; `tasks` owns what runs;
+//! - `loose` is for calls that are each a request of their own, ordered by when they finish.
 
+mod batch;
+mod job;
+mod loose;
 mod order;
-mod run;
+mod queue;
+mod tasks;
+#[cfg(test)]
+mod tests;
 
-pub use order::{Needs, Verdict};
-pub use run::{Job, NotRun, run};
+pub use batch::run;
+pub use job::{Committed, Job, Needs, NotRun, Turn, Verdict};
+pub use loose::Loose;

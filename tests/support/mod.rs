@@ -57,7 +57,9 @@ pub fn scratch(files: &[(&str, &str)]) -> (tempfile::TempDir, HostBuilder) {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
-    let builder = Host::builder().root(dir.path());
+    // Compiled once for all tests.
+    let cache = repository().join("target/test-cache/plugins");
+    let builder = Host::builder().root(dir.path()).cache(cache);
     (dir, builder)
 }
 

@@ -1,0 +1,195 @@
+//! Views and commits against each other, as an adversary would arrange them: each was once a way to break a promise.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::commit::Failed;
+use super::disk::Result;
+use super::node::SetTimes;
+use super::ops::How;
+use super::place::Place;
+use super::resolve::Last;
+use super::scope::{Declared, Reach, Scope};
+use super::stage::Durability;
+use super::view::{Staged, View};
+use super::work::{Effect, Files, Work};
+use crate::policy::{Grants, PathGrant};
+
+const LIMIT: u64 = 1 << 20;
+
+fn root(content: &[(&str, &str)]) -> (tempfile::TempDir, Arc<Files>) {
+    let dir = tempfile::tempdir().unwrap();
+    for (path, text) in content {
+        std::fs::create_dir_all(dir.path().join(path).parent().unwrap()).unwrap();
+        std::fs::write(dir.path().join(path), text).unwrap();
+    }
+    let files = Files::open(&[dir.path().to_owned()], Durability::Kill).unwrap();
+    (dir, files)
+}
+
+fn may_write(files: &Files, pattern: &str) -> Arc<Scope> {
+    let grants = Grants { write: vec![PathGrant::parse(pattern).unwrap()], ..Grants::default() };
+    Arc::new(Scope::new(files.roots(), &grants).unwrap())
+}
+
+fn read(view: &View, path: &str) -> Result<Vec<u8>> {
+    let mut tree = view.tree();
+    let root = tree.root(0);
+    let id = tree.open(root, path, Last::Follow, How { read: true, ..How::default() })?;
+    Ok(tree.read(id, 0, 1000)?.to_vec())
+}
+
+fn write(view: &View, path: &str, text: &str) -> Result<()> {
+    let mut tree = view.tree();
+    let root = tree.root(0);
+    let how = How { create: true, write: true, truncate: true, ..How::default() };
+    let id = tree.open(root, path, Last::Follow, how)?;
+    tree.write(id, 0, text.as_bytes())
+}
+
+fn commit(work: &Work, view: &View) {
+    let staged = view.stage().unwrap();
+    work.commit(view, staged).unwrap();
+}
+
+#[test]
+fn a_read_that_saw_half_of_another_batchs_commit_is_not_valid() {
+    let (_dir, files) = root(&[("a", "0"), ("b", "0")]);
+    let all = may_write(&files, "**");
+    let stop = AtomicBool::new(false);
+    let (mut torn, mut valid) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let work = files.work(Effect::Commit);
+            for n in 1.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let view = work.view(all.clone(), LIMIT);
+                write(&view, "a", &n.to_string()).unwrap();
+                write(&view, "b", &n.to_string()).unwrap();
+                commit(&work, &view);
+            }
+        });
+        let work = files.work(Effect::Commit);
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(500) {
+            let view = work.view(all.clone(), LIMIT);
+            let (Ok(a), Ok(b)) = (read(&view, "a"), read(&view, "b")) else { continue };
+            if work.commit(&view, Staged::Nothing).is_ok() {
+                valid += 1;
+                torn += usize::from(a != b);
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(valid > 0 && torn == 0, "{torn} of {valid} valid reads were torn");
+}
+
+#[test]
+fn a_call_may_not_list_the_directories_above_what_it_declares() {
+    let (_dir, files) = root(&[("d/x", "0")]);
+    let all = may_write(&files, "**");
+    let work = files.work(Effect::Commit);
+    let declared = Declared { reads: vec![Place::new(0, "d/x")], writes: vec![] };
+    let view = work.view(all, LIMIT);
+    view.declare(declared);
+    let mut tree = view.tree();
+    let top = tree.root(0);
+    let how = How { directory: true, ..How::default() };
+    let dir = tree.open(top, "d", Last::Follow, how).unwrap();
+    assert_eq!(tree.entries(dir).unwrap_err(), Errno::PERM);
+}
+
+#[test]
+fn a_read_of_a_file_with_several_names_waits_for_whoever_may_write_another_of_them() {
+    for effect in [Effect::Commit, Effect::DryRun, Effect::Atomic] {
+        let (dir, files) = root(&[("x", "old")]);
+        std::fs::hard_link(dir.path().join("x"), dir.path().join("y")).unwrap();
+        let all = may_write(&files, "**");
+        let work = files.work(effect);
+        let declared = Declared { reads: vec![], writes: vec![Place::new(0, "y")] };
+        let later = work.view(all.clone(), LIMIT);
+        read(&later, "x").unwrap();
+        let reach = Reach { scope: &all, declared: Some(&declared), writes: true };
+        assert!(reach.may_conflict(&later, &Staged::Nothing), "{effect:?}");
+    }
+}
+
+#[test]
+fn a_name_that_an_earlier_call_has_linked_is_no_way_around_a_grant() {
+    for (effect, fresh) in [
+        (Effect::Commit, false),
+        (Effect::Commit, true),
+        (Effect::Atomic, false),
+        (Effect::Atomic, true),
+    ] {
+        let (_dir, files) = root(if fresh { &[] } else { &[("f", "old")] });
+        let work = files.work(effect);
+        let one = work.view(may_write(&files, "**"), LIMIT);
+        if fresh {
+            write(&one, "f", "old").unwrap();
+        }
+        let top = one.tree().root(0);
+        one.tree().link(top, "f", top, "secret").unwrap();
+        commit(&work, &one);
+        let two = work.view(may_write(&files, "f"), LIMIT);
+        assert_eq!(write(&two, "f", "evil").unwrap_err(), Errno::PERM, "{effect:?}, {fresh}");
+    }
+}
+
+#[test]
+fn a_name_that_decides_about_a_grant_does_not_go_ahead_of_who_asks_for_it() {
+    let (dir, files) = root(&[("in/f", "old"), ("sub/h", "")]);
+    std::fs::hard_link(dir.path().join("in/f"), dir.path().join("sub/g")).unwrap();
+    let (one, two) = (may_write(&files, "in/f"), may_write(&files, "sub/g"));
+    let work = files.work(Effect::Commit);
+    assert_eq!(write(&work.view(one.clone(), LIMIT), "in/f", "z").unwrap_err(), Errno::PERM);
+    let later = work.view(two, LIMIT);
+    let top = later.tree().root(0);
+    later.tree().unlink(top, "sub/g").unwrap();
+    let staged = later.stage().unwrap();
+    assert!(Reach { scope: &one, declared: None, writes: true }.may_conflict(&later, &staged));
+}
+
+#[test]
+fn a_commit_that_fails_does_not_cost_the_undo_of_the_batch_before() {
+    let (dir, files) = root(&[("f", "old")]);
+    let all = may_write(&files, "**");
+    let work = files.work(Effect::Commit);
+    let view = work.view(all.clone(), LIMIT);
+    write(&view, "f", "new").unwrap();
+    commit(&work, &view);
+    drop((view, work));
+    let work = files.work(Effect::Commit);
+    let view = work.view(all, LIMIT);
+    let top = view.tree().root(0);
+    // No guest gets as far with such a time.
+    let times = SetTimes { accessed: None, modified: Some((1, 2_000_000_000)) };
+    view.tree().set_times_at(top, "f", Last::Follow, times).unwrap();
+    let staged = view.stage().unwrap();
+    assert!(matches!(work.commit(&view, staged), Err(Failed::Broken(_))));
+    drop((view, work));
+    super::history::undo(dir.path()).unwrap();
+    assert_eq!(std::fs::read_to_string(dir.path().join("f")).unwrap(), "old");
+}
+
+#[test]
+fn a_view_of_many_directories_and_large_files_holds_few_handles() {
+    let (dir, files) = root(&[]);
+    let large = vec![b'x'; 100_000];
+    for n in 0..300 {
+        std::fs::create_dir(dir.path().join(format!("d{n}"))).unwrap();
+        std::fs::write(dir.path().join(format!("d{n}/large")), &large).unwrap();
+    }
+    let work = files.work(Effect::Commit);
+    let view = work.view(may_write(&files, "**"), LIMIT);
+    for n in 0..300 {
+        assert_eq!(read(&view, &format!("d{n}/large")).unwrap().len(), 1000);
+    }
+    assert!(view.tree().held.len() <= 64, "{}", view.tree().held.len());
+    assert_eq!(read(&view, "d0/large").unwrap().len(), 1000);
+}

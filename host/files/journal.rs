@@ -1,0 +1,334 @@
+//! The journal of a batch: what its commits are about to do, and that they have done it.
+//!
+//! A line for each record: a checksum, a blank, JSON. Lines are only ever appended, and the last one may be cut off
+//! anywhere by a kill: a line that does not hold together was never written. A commit whose `begin` has no end
+//! is taken back by [`roll_back`], which works from any state that a kill can leave, its own included, since every
+//! step tells by inodes whether it was done.
+
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use rustix::fs::{AtFlags, OFlags, RenameFlags, Timespec, Timestamps};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::disk::{self, Kind, Result, Stat, Time};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Record {
+    /// `found` is what it found at the paths that it changes.
+    Begin { commit: u64, steps: Vec<Step>, found: Vec<(String, Left)> },
+    /// It is done, at `time` in milliseconds since 1970. `left` is what it left at the paths that it changed.
+    Done { commit: u64, time: u64, left: Vec<(String, Left)> },
+    /// It was taken back.
+    RolledBack { commit: u64 },
+    /// The whole batch is being taken back.
+    Undo,
+}
+
+/// One step of a commit, with what it takes to tell whether it was done, and to take it back. Paths are beneath the
+/// root, slots in the batch's folder.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// From a path to a slot.
+    Displace {
+        path: String,
+        slot: String,
+        ino: u64,
+    },
+    /// From a slot to a path where nothing is.
+    Place {
+        slot: String,
+        path: String,
+        ino: u64,
+    },
+    /// What is in the slot and what is at the path change places.
+    Swap {
+        slot: String,
+        path: String,
+        new: u64,
+        old: u64,
+    },
+    /// A file is written in place; the slot holds the old bytes of these ranges, one after another.
+    InPlace {
+        path: String,
+        ino: u64,
+        len: u64,
+        modified: Time,
+        slot: String,
+        ranges: Vec<(u64, u64)>,
+    },
+    Link {
+        path: String,
+        ino: u64,
+    },
+    Times {
+        path: String,
+        ino: u64,
+        accessed: Time,
+        modified: Time,
+    },
+}
+
+/// What is at a path after a commit: enough to notice a change since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Left {
+    Nothing,
+    Dir { ino: u64 },
+    Other { ino: u64, size: u64, modified: Time },
+}
+
+impl Left {
+    pub fn of(stat: Option<Stat>) -> Left {
+        match stat {
+            None => Left::Nothing,
+            Some(stat) if stat.kind == Kind::Dir => Left::Dir { ino: stat.ino },
+            Some(stat) => Left::Other { ino: stat.ino, size: stat.size, modified: stat.modified },
+        }
+    }
+}
+
+pub fn append(journal: BorrowedFd<'_>, record: &Record) -> Result<()> {
+    let json = serde_json::to_string(record).map_err(|_| Errno::INVAL)?;
+    let line = format!("{:016x} {json}\n", checksum(json.as_bytes()));
+    let mut left = line.as_bytes();
+    while !left.is_empty() {
+        match disk::retry(|| rustix::io::write(journal, left)) {
+            Ok(wrote) => left = &left[wrote..],
+            Err(error) => {
+                // Half a line would hide all that come after it.
+                let written = (line.len() - left.len()) as u64;
+                let size = disk::stat_fd(journal)?.size;
+                rustix::fs::ftruncate(journal, size.saturating_sub(written))?;
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// How much of a journal [`parse`] understands: what comes after it has to be cut off before a line is appended.
+pub fn whole(text: &[u8]) -> u64 {
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    lines.take_while(|line| parse_line(line).is_some()).map(|line| line.len() as u64).sum()
+}
+
+/// The records of a journal, up to the first line that does not hold together.
+pub fn parse(text: &[u8]) -> Vec<Record> {
+    let mut records = Vec::new();
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        let Some(record) = parse_line(line) else { break };
+        records.push(record);
+    }
+    records
+}
+
+fn parse_line(line: &[u8]) -> Option<Record> {
+    let line = std::str::from_utf8(line.strip_suffix(b"\n")?).ok()?;
+    let (sum, json) = line.split_once(' ')?;
+    let sum = u64::from_str_radix(sum, 16).ok()?;
+    if sum != checksum(json.as_bytes()) {
+        return None;
+    }
+    serde_json::from_str(json).ok()
+}
+
+/// FNV-1a: against torn writes, not against anybody.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}
+
+/// Takes back the steps that were done, last first.
+///
+/// # Errors
+/// A step that was done cannot be taken back. Nothing after it was touched; trying again goes on from there.
+pub fn roll_back(root: BorrowedFd<'_>, stage: BorrowedFd<'_>, steps: &[Step]) -> Result<()> {
+    steps.iter().rev().try_for_each(|step| step.take_back(root, stage))
+}
+
+impl Step {
+    fn take_back(&self, root: BorrowedFd<'_>, stage: BorrowedFd<'_>) -> Result<()> {
+        match self {
+            Step::Displace { path, slot, ino } => {
+                if ino_at(stage, slot)? == Some(*ino) {
+                    rename(stage, slot, root, path)?;
+                }
+            }
+            Step::Place { slot, path, ino } => {
+                if ino_beneath(root, path)? == Some(*ino) {
+                    let (parent, name) = disk::split(path);
+                    let parent = disk::open_dir(root, parent)?;
+                    rename(parent.as_fd(), name, stage, slot)?;
+                }
+            }
+            Step::Swap { slot, path, new, old } => {
+                let (parent, name) = disk::split(path);
+                let parent = match disk::open_dir(root, parent) {
+                    Ok(parent) => parent,
+                    Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
+                    Err(error) => return Err(error),
+                };
+                if ino_at(parent.as_fd(), name)? == Some(*new) {
+                    take_back_swap(stage, slot, parent.as_fd(), name, *new, *old)?;
+                }
+            }
+            Step::InPlace { path, ino, len, modified, slot, ranges } => {
+                if ino_beneath(root, path)? == Some(*ino) {
+                    restore(root, path, *len, stage, slot, ranges)?;
+                    set_times(root, path, None, Some(*modified))?;
+                }
+            }
+            Step::Link { path, ino } => {
+                if ino_beneath(root, path)? == Some(*ino) {
+                    let (parent, name) = disk::split(path);
+                    let parent = disk::open_dir(root, parent)?;
+                    rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
+                }
+            }
+            Step::Times { path, ino, accessed, modified } => {
+                if ino_beneath(root, path)? == Some(*ino) {
+                    set_times(root, path, Some(*accessed), Some(*modified))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn restore(
+    root: BorrowedFd<'_>,
+    path: &str,
+    len: u64,
+    stage: BorrowedFd<'_>,
+    slot: &str,
+    ranges: &[(u64, u64)],
+) -> Result<()> {
+    let file = disk::open_beneath(root, path, OFlags::RDWR)?;
+    if !ranges.is_empty() {
+        let saved = disk::open_beneath(stage, slot, OFlags::RDONLY)?;
+        let (mut from, mut buffer) = (0, vec![0; 256 << 10]);
+        for &(at, length) in ranges {
+            let mut done = 0;
+            while done < length {
+                let want = usize::try_from(length - done).unwrap_or(usize::MAX).min(buffer.len());
+                let read = disk::read_at(saved.as_fd(), &mut buffer[..want], from + done)?;
+                if read == 0 {
+                    return Err(Errno::IO);
+                }
+                disk::write_at(file.as_fd(), &buffer[..read], at + done)?;
+                done += read as u64;
+            }
+            from += length;
+        }
+    }
+    rustix::fs::ftruncate(&file, len)
+}
+
+/// Gives a path whose new file is there the old one back, which waits in the slot.
+fn take_back_swap(
+    stage: BorrowedFd<'_>,
+    slot: &str,
+    dir: BorrowedFd<'_>,
+    name: &str,
+    new: u64,
+    old: u64,
+) -> Result<()> {
+    match ino_at(stage, slot)? {
+        // Nothing was done: both are names of one file.
+        Some(found) if found == new && new != old => Ok(()),
+        // The old one; or what had come in its place a moment before.
+        Some(_) => swap(stage, slot, dir, name),
+        // Killed inside of `swap`, where it takes several steps.
+        None => match rustix::fs::renameat(stage, kept(slot), dir, name) {
+            Err(Errno::NOENT) => Ok(()),
+            done => done,
+        },
+    }
+}
+
+/// Where `swap` keeps the old file for a moment.
+fn kept(slot: &str) -> String {
+    format!("{slot}.kept")
+}
+
+/// Lets two files change places in one step; where the file system cannot, puts the first in the place of the second,
+/// which keeps another name.
+pub fn swap(stage: BorrowedFd<'_>, slot: &str, dir: BorrowedFd<'_>, name: &str) -> Result<()> {
+    match rustix::fs::renameat_with(stage, slot, dir, name, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            // At no moment is the path absent.
+            let kept = kept(slot);
+            // Of a try that was cut off before it changed anything.
+            let _ = rustix::fs::unlinkat(stage, &*kept, AtFlags::empty());
+            rustix::fs::linkat(dir, name, stage, &*kept, AtFlags::empty())?;
+            rustix::fs::renameat(stage, slot, dir, name)?;
+            rustix::fs::renameat(stage, &*kept, stage, slot)
+        }
+        done => done,
+    }
+}
+
+/// Moves to a path where nothing is.
+pub fn rename(from: BorrowedFd<'_>, name: &str, root: BorrowedFd<'_>, path: &str) -> Result<()> {
+    let (parent, to) = disk::split(path);
+    let parent = disk::open_dir(root, parent)?;
+    match rustix::fs::renameat_with(from, name, &parent, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            if ino_at(parent.as_fd(), to)?.is_some() {
+                return Err(Errno::EXIST);
+            }
+            rustix::fs::renameat(from, name, &parent, to)
+        }
+        done => done,
+    }
+}
+
+pub fn set_times(
+    root: BorrowedFd<'_>,
+    path: &str,
+    accessed: Option<Time>,
+    modified: Option<Time>,
+) -> Result<()> {
+    let time = |time: Option<Time>| match time {
+        Some((seconds, nanoseconds)) => Timespec { tv_sec: seconds, tv_nsec: nanoseconds.into() },
+        None => Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_OMIT },
+    };
+    let times = Timestamps { last_access: time(accessed), last_modification: time(modified) };
+    let (parent, name) = disk::split(path);
+    let parent = disk::open_dir(root, parent)?;
+    let name = if name.is_empty() { "." } else { name };
+    rustix::fs::utimensat(&parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn ino_at(dir: BorrowedFd<'_>, name: &str) -> Result<Option<u64>> {
+    match disk::stat(dir, name) {
+        Ok(stat) => Ok(Some(stat.ino)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn ino_beneath(root: BorrowedFd<'_>, path: &str) -> Result<Option<u64>> {
+    Ok(stat_beneath(root, path)?.map(|stat| stat.ino))
+}
+
+/// What is at a path, if anything; through no symlink.
+pub fn stat_beneath(root: BorrowedFd<'_>, path: &str) -> Result<Option<Stat>> {
+    let (parent, name) = disk::split(path);
+    if name.is_empty() {
+        return disk::stat_fd(root).map(Some);
+    }
+    let found = match parent {
+        "" => disk::stat(root, name),
+        parent => disk::open_dir(root, parent).and_then(|parent| disk::stat(parent.as_fd(), name)),
+    };
+    match found {
+        Ok(stat) => Ok(Some(stat)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

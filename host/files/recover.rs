@@ -1,0 +1,250 @@
+//! What earlier hosts have left in `.inorder/`: commits of a killed one are taken back, an interrupted undo is
+//! finished, and what nobody needs any more is removed.
+
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::disk::{self, Kind, Result};
+use super::journal::{self, Record, Step};
+use super::stage::{ALIVE, BATCHES, JOURNAL, RootLock, SPARE, lock, open_folder};
+
+/// A batch whose host is gone.
+pub struct Dead {
+    pub name: String,
+    pub dir: OwnedFd,
+    pub records: Vec<Record>,
+    /// How much of its journal holds together.
+    whole: u64,
+    alive: bool,
+}
+
+/// Puts a root in order before it is used.
+///
+/// # Errors
+/// A commit that was cut off cannot be taken back.
+pub fn recover(root: BorrowedFd<'_>) -> Result<()> {
+    let Some(folder) = open_folder(root)? else { return Ok(()) };
+    let lock = lock(folder.as_fd())?;
+    recover_locked(root, folder.as_fd(), &lock)
+}
+
+/// [`recover`], holding the lock. A commit without an end is taken back even if its host is alive: it does not hold
+/// the lock, so it has given up.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_locked(root: BorrowedFd<'_>, folder: BorrowedFd<'_>, lock: &RootLock) -> Result<()> {
+    let mut keep: Option<(u64, String)> = None;
+    for dead in batches(folder)? {
+        if dead.records.contains(&Record::Undo) {
+            take_back(root, &dead)?;
+            remove_batch(folder, &dead.name);
+            continue;
+        }
+        if let Some((commit, steps)) = unfinished(&dead.records) {
+            tracing::warn!(batch = %dead.name, commit, "taking back a commit of a host that was killed");
+            journal::roll_back(root, dead.dir.as_fd(), steps)?;
+            // Before the line that says so, whatever becomes of the machine. It is seldom, and may take a moment.
+            rustix::fs::syncfs(&dead.dir)?;
+            let journal = open_journal(&dead)?;
+            journal::append(journal.as_fd(), &Record::RolledBack { commit })?;
+        }
+        if dead.alive {
+            continue;
+        }
+        match last_commit(&dead.records) {
+            Some(time) if keep.as_ref().is_none_or(|(newest, _)| time >= *newest) => {
+                if let Some((_, older)) = keep.replace((time, dead.name.clone())) {
+                    remove_batch(folder, &older);
+                }
+                remove_leftovers(&dead);
+            }
+            _ => remove_batch(folder, &dead.name),
+        }
+    }
+    if lock.is_begun()? { lock.end() } else { Ok(()) }
+}
+
+/// Takes back all commits of a batch, the last first.
+pub fn take_back(root: BorrowedFd<'_>, dead: &Dead) -> Result<()> {
+    let rolled_back = |number: u64| dead.records.contains(&Record::RolledBack { commit: number });
+    for record in dead.records.iter().rev() {
+        if let Record::Begin { commit, steps, .. } = record
+            && !rolled_back(*commit)
+        {
+            journal::roll_back(root, dead.dir.as_fd(), steps)?;
+        }
+    }
+    Ok(())
+}
+
+/// To go on writing a journal, behind the last line that holds together.
+pub fn open_journal(dead: &Dead) -> Result<OwnedFd> {
+    let journal = disk::open_beneath(dead.dir.as_fd(), JOURNAL, OFlags::WRONLY | OFlags::APPEND)?;
+    rustix::fs::ftruncate(&journal, dead.whole)?;
+    Ok(journal)
+}
+
+/// When a batch last committed, in milliseconds since 1970; nothing, if it never did.
+pub fn last_commit(records: &[Record]) -> Option<u64> {
+    let times = records.iter().filter_map(|record| match record {
+        Record::Done { time, .. } => Some(*time),
+        _ => None,
+    });
+    times.max()
+}
+
+/// A commit that was begun and has no end.
+fn unfinished(records: &[Record]) -> Option<(u64, &[Step])> {
+    let (number, steps) = records.iter().rev().find_map(|record| match record {
+        Record::Begin { commit, steps, .. } => Some((*commit, steps.as_slice())),
+        _ => None,
+    })?;
+    let ended = records.iter().any(|record| {
+        matches!(record, Record::Done { commit, .. } | Record::RolledBack { commit } if *commit == number)
+    });
+    (!ended).then_some((number, steps))
+}
+
+/// The batches whose hosts are gone, oldest first. The root's lock must be held.
+pub fn dead_batches(folder: BorrowedFd<'_>) -> Result<Vec<Dead>> {
+    let mut dead = batches(folder)?;
+    dead.retain(|it| !it.alive);
+    Ok(dead)
+}
+
+fn batches(folder: BorrowedFd<'_>) -> Result<Vec<Dead>> {
+    let batches = match disk::open_beneath(folder, BATCHES, OFlags::RDONLY | OFlags::DIRECTORY) {
+        Ok(batches) => batches,
+        Err(Errno::NOENT) => return Ok(vec![]),
+        Err(error) => return Err(error),
+    };
+    let mut names: Vec<String> =
+        disk::list(batches.as_fd())?.0.iter().map(|it| it.name.to_string()).collect();
+    names.sort();
+    let mut dead = Vec::new();
+    for name in names {
+        let Ok(dir) =
+            disk::open_beneath(batches.as_fd(), &name, OFlags::RDONLY | OFlags::DIRECTORY)
+        else {
+            continue;
+        };
+        let alive = is_alive(&dir);
+        let text = read(&dir, JOURNAL)?;
+        let (records, whole) = (journal::parse(&text), journal::whole(&text));
+        dead.push(Dead { name, dir, records, whole, alive });
+    }
+    Ok(dead)
+}
+
+/// Whether a host is at work.
+pub fn any_alive(folder: BorrowedFd<'_>) -> Result<bool> {
+    let batches = match disk::open_beneath(folder, BATCHES, OFlags::RDONLY | OFlags::DIRECTORY) {
+        Ok(batches) => batches,
+        Err(Errno::NOENT) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let names = disk::list(batches.as_fd())?.0;
+    let alive = |name: &str| {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        disk::open_beneath(batches.as_fd(), name, flags).is_ok_and(|dir| is_alive(&dir))
+    };
+    Ok(names.iter().any(|it| alive(&it.name)))
+}
+
+fn is_alive(dir: &OwnedFd) -> bool {
+    let Ok(alive) = disk::open_beneath(dir.as_fd(), ALIVE, OFlags::RDWR) else { return false };
+    rustix::fs::flock(&alive, FlockOperation::NonBlockingLockExclusive).is_err()
+}
+
+fn read(dir: &OwnedFd, name: &str) -> Result<Vec<u8>> {
+    let file = match disk::open_beneath(dir.as_fd(), name, OFlags::RDONLY) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(vec![]),
+        Err(error) => return Err(error),
+    };
+    let size = usize::try_from(disk::stat_fd(file.as_fd())?.size).unwrap_or(0);
+    let mut text = vec![0; size];
+    let read = disk::read_at(file.as_fd(), &mut text, 0)?;
+    text.truncate(read);
+    Ok(text)
+}
+
+/// Removes what was staged and never committed.
+fn remove_leftovers(dead: &Dead) {
+    let mut needed: Vec<&str> = vec![ALIVE, JOURNAL];
+    for record in &dead.records {
+        let Record::Begin { steps, .. } = record else { continue };
+        needed.extend(steps.iter().filter_map(|step| match step {
+            Step::Displace { slot, .. }
+            | Step::Place { slot, .. }
+            | Step::Swap { slot, .. }
+            | Step::InPlace { slot, .. } => Some(slot.as_str()),
+            Step::Link { .. } | Step::Times { .. } => None,
+        }));
+    }
+    if let Ok((names, _)) = disk::list(dead.dir.as_fd()) {
+        for it in names.iter().filter(|it| !needed.contains(&&*it.name)) {
+            let _ = remove(dead.dir.as_fd(), &it.name, it.kind == Some(Kind::Dir));
+        }
+    }
+}
+
+/// Removes all batches but `keep` whose hosts are gone: what they kept for an undo is of no use after another batch.
+/// The root's lock must be held.
+pub fn forget_others(folder: BorrowedFd<'_>, keep: &str) {
+    let Ok(dead) = dead_batches(folder) else { return };
+    for it in dead.iter().filter(|it| it.name != keep && unfinished(&it.records).is_none()) {
+        if make_spare(folder, it).is_err() {
+            remove_batch(folder, &it.name);
+        }
+    }
+}
+
+/// Empties the folder of a batch and keeps it for the next one, which would else spend most of its time on
+/// making its own.
+fn make_spare(folder: BorrowedFd<'_>, dead: &Dead) -> Result<()> {
+    let batches = disk::open_beneath(folder, BATCHES, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    // The journal first: without it, nothing of a half-emptied batch is taken for a commit.
+    rustix::fs::ftruncate(disk::open_beneath(dead.dir.as_fd(), JOURNAL, OFlags::WRONLY)?, 0)?;
+    for it in
+        disk::list(dead.dir.as_fd())?.0.iter().filter(|it| ![ALIVE, JOURNAL].contains(&&*it.name))
+    {
+        let is_dir = it.kind.unwrap_or(Kind::Dir) == Kind::Dir;
+        remove(dead.dir.as_fd(), &it.name, is_dir)?;
+    }
+    rustix::fs::renameat_with(&batches, &*dead.name, folder, SPARE, RenameFlags::NOREPLACE)
+}
+
+/// Removes a batch's folder. What cannot be removed only takes room, and is tried again by the next host.
+pub fn remove_batch(folder: BorrowedFd<'_>, name: &str) {
+    if let Ok(batches) = disk::open_beneath(folder, BATCHES, OFlags::RDONLY | OFlags::DIRECTORY)
+        && let Err(error) = remove(batches.as_fd(), name, true)
+    {
+        tracing::debug!(batch = name, %error, "a folder of an earlier batch cannot be removed");
+    }
+}
+
+fn remove(parent: BorrowedFd<'_>, name: &str, is_dir: bool) -> Result<()> {
+    if !is_dir {
+        return rustix::fs::unlinkat(parent, name, AtFlags::empty());
+    }
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let dir = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    let (names, _) = disk::list(dir.as_fd())?;
+    // The journal first: without it, nothing of a half-removed batch is taken for a commit.
+    for it in names
+        .iter()
+        .filter(|it| &*it.name == JOURNAL)
+        .chain(names.iter().filter(|it| &*it.name != JOURNAL))
+    {
+        let is_dir = match it.kind {
+            Some(kind) => kind == Kind::Dir,
+            None => disk::stat(dir.as_fd(), &it.name)?.kind == Kind::Dir,
+        };
+        remove(dir.as_fd(), &it.name, is_dir)?;
+    }
+    rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
+}

@@ -1,0 +1,152 @@
+//! Paths to nodes: one component at a time, symlinks by the rules of POSIX, never out of the roots.
+
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::disk::{self, Kind, Result};
+use super::node::{Body, NodeId};
+use super::place::Facets;
+use super::scope::Access;
+use super::tree::{Tree, locked};
+
+/// Where a path leads.
+#[derive(Debug)]
+pub struct At {
+    /// The directory of the last component, and its name; empty if the path is that directory itself
+    /// (`.`, `a/..`).
+    pub dir: NodeId,
+    pub name: Box<str>,
+    pub node: Option<NodeId>,
+    /// The path ended in a slash.
+    pub slash: bool,
+}
+
+/// What becomes of a symlink at the end of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    Follow,
+    Keep,
+    /// Nobody has looked yet what is there: `node` is none.
+    Unseen,
+}
+
+/// As Linux has it.
+const MOST_LINKS: usize = 40;
+const MOST_BYTES: usize = 4096;
+
+impl Tree {
+    /// Follows `path` from a directory.
+    ///
+    /// # Errors
+    /// `NOENT`, `NOTDIR`, `LOOP`, `NAMETOOLONG` as on any POSIX system; `PERM` where the path leads out of the
+    /// roots or the grants.
+    pub fn resolve(&mut self, from: NodeId, path: &str, last: Last) -> Result<At> {
+        if path.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        if path.contains('\0') {
+            return Err(Errno::INVAL);
+        }
+        if path.len() >= MOST_BYTES {
+            return Err(Errno::NAMETOOLONG);
+        }
+        if path.starts_with('/') {
+            return Err(Errno::PERM);
+        }
+        let mut slash = path.ends_with('/');
+        let mut rest: Vec<Box<str>> = Vec::new();
+        push(&mut rest, path);
+        let mut links = 0;
+        let mut dir = from;
+        self.dir(dir)?;
+        while let Some(name) = rest.pop() {
+            let end = rest.is_empty();
+            match &*name {
+                "." => {}
+                ".." => {
+                    let at = self.dir(dir)?;
+                    if at.path.is_empty() {
+                        return Err(Errno::PERM);
+                    }
+                    dir = at.parent;
+                }
+                _ => {
+                    if end && last == Last::Unseen {
+                        return Ok(At { dir, name, node: None, slash });
+                    }
+                    let node = self.child(dir, &name)?;
+                    let Some(id) = node else {
+                        return if end {
+                            Ok(At { dir, name, node, slash })
+                        } else {
+                            Err(Errno::NOENT)
+                        };
+                    };
+                    match self.node(id).kind {
+                        Kind::Symlink if !end || last == Last::Follow || slash => {
+                            links += 1;
+                            if links > MOST_LINKS {
+                                return Err(Errno::LOOP);
+                            }
+                            let target = self.readlink(id)?;
+                            slash |= end && target.ends_with('/');
+                            dir = self.enter(dir, &target, &mut rest)?;
+                        }
+                        _ if end => return Ok(At { dir, name, node, slash }),
+                        Kind::Dir => dir = id,
+                        _ => return Err(Errno::NOTDIR),
+                    }
+                }
+            }
+        }
+        self.allow(dir, "", Access::Look)?;
+        Ok(At { dir, name: "".into(), node: Some(dir), slash })
+    }
+
+    /// Puts a symlink's target before the rest of the path. An absolute one counts from the root that it points into.
+    fn enter(&mut self, dir: NodeId, target: &str, rest: &mut Vec<Box<str>>) -> Result<NodeId> {
+        if target.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        if target.len() >= MOST_BYTES || rest.len() > MOST_BYTES {
+            return Err(Errno::NAMETOOLONG);
+        }
+        if !target.starts_with('/') {
+            push(rest, target);
+            return Ok(dir);
+        }
+        let Some((root, inside)) = self.roots.containing(target) else { return Err(Errno::PERM) };
+        push(rest, inside);
+        Ok(self.root(root))
+    }
+
+    /// Where a symlink points. A symlink never changes: another one in its place is another node.
+    pub fn readlink(&mut self, id: NodeId) -> Result<Arc<str>> {
+        match &self.node(id).body {
+            Body::Symlink(Some(target)) => return Ok(target.clone()),
+            Body::Symlink(None) => {}
+            _ => return Err(Errno::INVAL),
+        }
+        let at = self.ledger.now();
+        let target: Arc<str> = match self.below(id) {
+            Some((layer, below)) => locked(&layer).readlink(below)?,
+            None => {
+                let lower = self.node(id).lower.as_ref().ok_or(Errno::NOENT)?;
+                let (parent, name) = (lower.parent, lower.place.path.clone());
+                let handle = self.dir_handle(parent)?;
+                disk::readlink(std::os::fd::AsFd::as_fd(&handle), disk::split(&name).1)?.into()
+            }
+        };
+        self.mark(id, Facets::KIND, at);
+        if let Body::Symlink(known) = &mut self.node_mut(id).body {
+            *known = Some(target.clone());
+        }
+        Ok(target)
+    }
+}
+
+/// The components of `path`, before those that are there.
+fn push(rest: &mut Vec<Box<str>>, path: &str) {
+    rest.extend(path.rsplit('/').filter(|part| !part.is_empty()).map(Box::from));
+}

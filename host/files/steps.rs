@@ -1,0 +1,205 @@
+//! From what was prepared to the steps of one commit, with the inodes by which each can be told to be done.
+//!
+//! Looks at the root as it is under the lock; changes nothing in it, and saves in slots what is to be written over.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::disk::{self, Kind, Result, Stat};
+use super::journal::{Step, stat_beneath};
+use super::node::SetTimes;
+use super::prepare::{How, NewContent, Prepared};
+use super::stage::Stage;
+
+/// One commit, from the steps on.
+pub struct Commit<'c> {
+    pub root: BorrowedFd<'c>,
+    pub stage: &'c Stage,
+    /// Files as they were when what the call read was found to hold.
+    pub expected: HashMap<String, Stat>,
+    pub durable: bool,
+    pub steps: Vec<Step>,
+}
+
+/// A step with what it needs besides the journal's line.
+pub enum Act<'c> {
+    Displace { must_be_empty: bool },
+    Place,
+    Swap { old: Stat },
+    Write(&'c How),
+    Link { from: &'c str, over: Option<(String, Stat)> },
+    Times { set: SetTimes },
+}
+
+impl<'c> Commit<'c> {
+    /// The steps, with the inodes by which each can be told to be done.
+    pub fn resolve(&mut self, prepared: &'c Prepared, acts: &mut Vec<Act<'c>>) -> Result<()> {
+        for it in &prepared.displaced {
+            let found = stat_beneath(self.root, &it.path)?.ok_or(Errno::NOENT)?;
+            if found.kind == Kind::Dir && found.ino != it.ino {
+                return Err(Errno::STALE);
+            }
+            let (path, slot) = (it.path.clone(), it.slot.clone());
+            self.steps.push(Step::Displace { path, slot, ino: found.ino });
+            acts.push(Act::Displace { must_be_empty: it.must_be_empty });
+        }
+        for it in &prepared.placed {
+            // A file that was moved may have been replaced by another one since, and goes as that.
+            let from = prepared.displaced.iter().position(|displaced| displaced.slot == it.slot);
+            let ino = match from.map(|index| &self.steps[index]) {
+                Some(Step::Displace { ino, .. }) => *ino,
+                _ => it.ino,
+            };
+            let (path, slot) = (it.path.clone(), it.slot.clone());
+            match &it.over {
+                Some(before) => {
+                    let old = self.file(before)?;
+                    self.steps.push(Step::Swap { slot, path, new: ino, old: old.ino });
+                    acts.push(Act::Swap { old });
+                }
+                None => {
+                    self.steps.push(Step::Place { slot, path, ino });
+                    acts.push(Act::Place);
+                }
+            }
+        }
+        for it in &prepared.contents {
+            let (step, old) = self.content(it)?;
+            acts.push(if matches!(step, Step::Swap { .. }) {
+                Act::Swap { old }
+            } else {
+                Act::Write(&it.how)
+            });
+            self.steps.push(step);
+        }
+        for it in &prepared.links {
+            let ino = self.ino_after(prepared, &it.from)?;
+            let path = it.path.clone();
+            match &it.over {
+                Some(before) => {
+                    let old = self.file(before)?;
+                    let slot = self.stage.slot();
+                    self.steps.push(Step::Swap {
+                        slot: slot.clone(),
+                        path,
+                        new: ino,
+                        old: old.ino,
+                    });
+                    acts.push(Act::Link { from: &it.from, over: Some((slot, old)) });
+                }
+                None => {
+                    self.steps.push(Step::Link { path, ino });
+                    acts.push(Act::Link { from: &it.from, over: None });
+                }
+            }
+        }
+        for (path, set) in &prepared.times {
+            let ino = self.ino_after(prepared, path)?;
+            let old = stat_beneath(self.root, path)?.filter(|stat| stat.ino == ino);
+            let (accessed, modified) =
+                old.map_or(((0, 0), (0, 0)), |stat| (stat.accessed, stat.modified));
+            self.steps.push(Step::Times { path: path.clone(), ino, accessed, modified });
+            acts.push(Act::Times { set: *set });
+        }
+        Ok(())
+    }
+
+    fn file(&self, path: &str) -> Result<Stat> {
+        let found = stat_beneath(self.root, path)?.ok_or(Errno::NOENT)?;
+        let changed = self.expected.get(path).is_some_and(|expected| !expected.same(&found));
+        if found.kind == Kind::File && !changed { Ok(found) } else { Err(Errno::STALE) }
+    }
+
+    /// The inode that a path will have once it is placed and has its content.
+    fn ino_after(&self, prepared: &Prepared, path: &str) -> Result<u64> {
+        for step in self.steps.iter().rev() {
+            match step {
+                Step::Swap { path: at, new, .. } if at == path => return Ok(*new),
+                Step::Place { path: at, ino, .. } | Step::Link { path: at, ino } if at == path => {
+                    return Ok(*ino);
+                }
+                _ => {}
+            }
+        }
+        // In a directory that is moved, it is still elsewhere.
+        let mut before = path.to_owned();
+        for it in prepared.placed.iter().rev() {
+            let from = prepared.displaced.iter().find(|displaced| displaced.slot == it.slot);
+            if let (Some(from), Some(rest)) = (from, before.strip_prefix(&it.path))
+                && rest.starts_with('/')
+            {
+                before = format!("{}{rest}", from.path);
+            }
+        }
+        stat_beneath(self.root, &before)?.map(|stat| stat.ino).ok_or(Errno::NOENT)
+    }
+
+    /// The step that gives a file its new content, and how the file is now.
+    fn content(&self, it: &NewContent) -> Result<(Step, Stat)> {
+        let found = self.file(&it.before)?;
+        let path = it.path.clone();
+        let (len, ino) = (found.size, found.ino);
+        let ranges = match &it.how {
+            How::Replace { spill, like } => {
+                let attributes = |stat: &Stat| (stat.mode, stat.uid, stat.gid);
+                if found.nlink > 1 || attributes(&found) != attributes(like) {
+                    return Err(Errno::STALE);
+                }
+                let new = disk::stat_fd(spill.fd())?.ino;
+                return Ok((
+                    Step::Swap { slot: spill.slot().to_owned(), path, new, old: ino },
+                    found,
+                ));
+            }
+            How::Append { .. } => vec![],
+            How::Overwrite { .. } => vec![(0, len)],
+            How::Patch { patches, kept, .. } => {
+                let mut ranges: Vec<(u64, u64)> = patches
+                    .iter()
+                    .filter(|(at, _)| *at < len)
+                    .map(|(at, piece)| (at, (piece.len() as u64).min(len - at)))
+                    .collect();
+                if *kept < len {
+                    // What is cut off, and what is zero for a while between.
+                    ranges = vec![(0, len)];
+                }
+                ranges
+            }
+        };
+        let slot = self.save(&it.before, &ranges)?;
+        Ok((Step::InPlace { path, ino, len, modified: found.modified, slot, ranges }, found))
+    }
+
+    /// Copies ranges of a file into a slot.
+    fn save(&self, path: &str, ranges: &[(u64, u64)]) -> Result<String> {
+        let slot = self.stage.slot();
+        if ranges.is_empty() {
+            return Ok(slot);
+        }
+        let file = disk::open_beneath(self.root, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        let saved = rustix::fs::openat(&self.stage.dir, &*slot, flags, mode)?;
+        let (mut to, mut buffer) = (0, vec![0; 256 << 10]);
+        for &(at, length) in ranges {
+            let mut done = 0;
+            while done < length {
+                let want = usize::try_from(length - done).unwrap_or(usize::MAX).min(buffer.len());
+                let read = disk::read_at(file.as_fd(), &mut buffer[..want], at + done)?;
+                if read == 0 {
+                    return Err(Errno::STALE);
+                }
+                disk::write_at(saved.as_fd(), &buffer[..read], to)?;
+                done += read as u64;
+                to += read as u64;
+            }
+        }
+        if self.durable {
+            rustix::fs::fsync(&saved)?;
+        }
+        Ok(slot)
+    }
+}

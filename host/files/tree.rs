@@ -1,0 +1,307 @@
+//! A tree of nodes over what is committed: loads what is asked for, keeps it, and records that it was read.
+//!
+//! The same for a call's view, which stands on the disk or on a layer, and for the layer of a dry run, which
+//! stands on the disk. What is in it comes from `load`, by single names; paths are `resolve`, operations `ops` and `file`.
+
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+
+use super::disk::{self, Kind, Result, Stat};
+use super::ledger::Ledger;
+use super::node::{Body, Dir, LowerNode, Node, NodeId, Open, SetTimes};
+use super::place::{Facets, Key, Place};
+use super::reads::{Observed, Reads};
+use super::roots::Roots;
+use super::scope::{Access, Declared, Denial, DeniedBy, Scope};
+use super::stage::{INORDER, Stages};
+
+/// What a tree stands on.
+#[derive(Clone)]
+pub enum Lower {
+    Disk,
+    Layer(Arc<Mutex<Tree>>),
+}
+
+pub struct Tree {
+    pub roots: Arc<Roots>,
+    pub stages: Arc<Stages>,
+    pub ledger: Arc<Ledger>,
+    pub lower: Lower,
+    pub reads: Reads,
+    /// What the call may reach; a layer has none to ask.
+    pub scope: Option<Arc<Scope>>,
+    pub declared: Option<Declared>,
+    pub denials: Vec<Denial>,
+    /// Bytes that are staged now, and the most that may be.
+    pub staged: u64,
+    pub most_staged: u64,
+    pub full: bool,
+    /// A path that cannot be written, since it is on another file system than its root.
+    pub crossed: Option<String>,
+    /// Bytes that the call has read and written.
+    pub bytes: (u64, u64),
+    /// The last commit before anything was looked at.
+    began: u64,
+    /// Nodes with a handle of their own, oldest first.
+    pub(super) held: VecDeque<NodeId>,
+    pub(super) nodes: Vec<Node>,
+    tops: Vec<NodeId>,
+    /// What may have further names: by device and inode, or by the node of the layer.
+    pub(super) by_inode: HashMap<(u64, u64), NodeId>,
+}
+
+impl Tree {
+    pub fn new(
+        roots: Arc<Roots>,
+        stages: Arc<Stages>,
+        ledger: Arc<Ledger>,
+        lower: Lower,
+        scope: Option<Arc<Scope>>,
+        most_staged: u64,
+    ) -> Tree {
+        let mut tree = Tree {
+            began: ledger.now(),
+            roots,
+            stages,
+            ledger,
+            lower,
+            reads: Reads::default(),
+            scope,
+            declared: None,
+            denials: Vec::new(),
+            staged: 0,
+            most_staged,
+            full: false,
+            crossed: None,
+            bytes: (0, 0),
+            held: VecDeque::new(),
+            nodes: Vec::new(),
+            tops: Vec::new(),
+            by_inode: HashMap::new(),
+        };
+        for index in 0..tree.roots.len() {
+            let top = tree.top(index);
+            tree.tops.push(top);
+        }
+        tree
+    }
+
+    fn top(&mut self, root: usize) -> NodeId {
+        let id = NodeId(self.nodes.len());
+        let stat = self.roots.get(root).stat;
+        let layer = match &self.lower {
+            Lower::Disk => None,
+            Lower::Layer(layer) => Some(locked(layer).tops[root]),
+        };
+        let open = Open::Handle(self.roots.get(root).fd.clone());
+        let (place, stat_at) = (Place::new(root, ""), self.ledger.now());
+        let lower = LowerNode { place, parent: id, stat: Some((stat, stat_at)), layer, open };
+        self.nodes.push(Node {
+            kind: Kind::Dir,
+            root,
+            lower: Some(lower),
+            ino: stat.ino,
+            body: Body::Dir(Dir::new(root, "".into(), id)),
+            times: SetTimes::default(),
+            written: None,
+            also: vec![],
+            linked: false,
+        });
+        id
+    }
+
+    /// The directory of a root.
+    pub fn root(&self, root: usize) -> NodeId {
+        self.tops[root]
+    }
+
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    pub fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.0]
+    }
+
+    pub fn dir(&self, id: NodeId) -> Result<&Dir> {
+        self.node(id).dir().ok_or(Errno::NOTDIR)
+    }
+
+    pub fn dir_mut(&mut self, id: NodeId) -> Result<&mut Dir> {
+        self.node_mut(id).dir_mut().ok_or(Errno::NOTDIR)
+    }
+
+    /// The path of a name in a directory, as the call sees it now.
+    pub fn path(&self, dir: NodeId, name: &str) -> Result<(usize, String)> {
+        let dir = self.dir(dir)?;
+        let path = match (&*dir.path, name) {
+            (path, "") => path.to_owned(),
+            ("", name) => name.to_owned(),
+            (path, name) => format!("{path}/{name}"),
+        };
+        Ok((dir.root, path))
+    }
+
+    /// Refuses what policy or the tool's own declaration does not allow, and remembers it for the outcome.
+    pub fn allow(&mut self, dir: NodeId, name: &str, access: Access) -> Result<()> {
+        let Some(scope) = &self.scope else { return Ok(()) };
+        let at = self.dir(dir)?;
+        let joined;
+        let path = match (&*at.path, name) {
+            (path, "") => path,
+            ("", name) => name,
+            (path, name) => {
+                joined = format!("{path}/{name}");
+                &joined
+            }
+        };
+        let by = if !scope.allows(at.root, path, access) {
+            DeniedBy::Policy
+        } else if self.declared.as_ref().is_some_and(|it| !it.allows(at.root, path, access)) {
+            DeniedBy::Declaration
+        } else {
+            return Ok(());
+        };
+        let path = self.roots.display(at.root, path);
+        self.deny(Denial { path, access, by })
+    }
+
+    /// [`Tree::allow`] a directory, by the tool's declaration alone: those on the way to a declared path may be passed, and
+    /// not listed, which calls that commit ahead of this one rely on.
+    pub fn allow_declared(&mut self, dir: NodeId, access: Access) -> Result<()> {
+        let (root, path) = self.path(dir, "")?;
+        if self.declared.as_ref().is_none_or(|it| it.allows(root, &path, access)) {
+            return Ok(());
+        }
+        let path = self.roots.display(root, &path);
+        self.deny(Denial { path, access, by: DeniedBy::Declaration })
+    }
+
+    /// Whether looking at a name would be allowed: what a listing may show.
+    pub fn visible(&self, dir: &Dir, name: &str) -> bool {
+        if name == INORDER {
+            return false;
+        }
+        let Some(scope) = &self.scope else { return true };
+        if dir.path.is_empty() {
+            return scope.allows(dir.root, name, Access::Look);
+        }
+        scope.allows(dir.root, &format!("{}/{name}", dir.path), Access::Look)
+    }
+
+    pub fn deny<T>(&mut self, denial: Denial) -> Result<T> {
+        // A few tell the story; a guest may try a million.
+        const MOST: usize = 16;
+        if self.denials.len() < MOST && !self.denials.contains(&denial) {
+            self.denials.push(denial);
+        }
+        Err(Errno::PERM)
+    }
+
+    /// The layer that a node stands on, and which node of it.
+    pub fn below(&self, id: NodeId) -> Option<(Arc<Mutex<Tree>>, NodeId)> {
+        match &self.lower {
+            Lower::Disk => None,
+            Lower::Layer(layer) => Some((layer.clone(), self.node(id).lower.as_ref()?.layer?)),
+        }
+    }
+
+    /// A new node, which stands on nothing.
+    pub fn make(&mut self, root: usize, kind: Kind, body: Body) -> NodeId {
+        static NEXT: AtomicU64 = AtomicU64::new(1 << 62);
+        let id = NodeId(self.nodes.len());
+        let ino = NEXT.fetch_add(1, Ordering::Relaxed);
+        let times = SetTimes::default();
+        let written = Some(now());
+        self.nodes.push(Node {
+            kind,
+            root,
+            lower: None,
+            ino,
+            body,
+            times,
+            written,
+            also: vec![],
+            linked: false,
+        });
+        id
+    }
+
+    /// Records a read of facets of a node below, whose state was `stat`.
+    pub fn observe(&mut self, id: NodeId, facets: Facets, at: u64, stat: Stat) {
+        let Some(lower) = &self.nodes[id.0].lower else { return };
+        self.reads.record(&lower.place, facets, at, Observed::Stat(stat));
+        if stat.kind == Kind::File {
+            self.reads.note(Key::Inode(stat.dev, stat.ino), facets, at);
+        }
+    }
+
+    /// Records a read of facets of a node below, without its state.
+    pub fn mark(&mut self, id: NodeId, facets: Facets, at: u64) {
+        let node = &self.nodes[id.0];
+        let Some(lower) = &node.lower else { return };
+        self.reads.note(Key::Path(lower.place.clone()), facets, at);
+        if node.kind == Kind::File {
+            let dev = lower.stat.map_or(self.roots.get(node.root).stat.dev, |(stat, _)| stat.dev);
+            self.reads.note(Key::Inode(dev, node.ino), facets, at);
+            // Over a layer nothing else tells that it may be written under another name.
+            if lower.layer.is_some() && lower.stat.is_none_or(|(stat, _)| stat.nlink > 1) {
+                self.reads.note(Key::Names(node.root), Facets::KIND, at);
+            }
+        }
+    }
+
+    /// Records that it mattered which file stands below, and not only that one does.
+    pub fn mark_identity(&mut self, id: NodeId) {
+        // It was found at some time since.
+        self.mark(id, Facets::DATA | Facets::ATTR, self.began);
+    }
+
+    /// Keeps a handle on a node below, and lets go of the oldest one where a view holds many: all calls share the
+    /// process's.
+    pub(super) fn hold(&mut self, id: NodeId, handle: Arc<OwnedFd>) {
+        const MOST: usize = 64;
+        if let Some(lower) = &mut self.node_mut(id).lower {
+            lower.open = Open::Handle(handle);
+        }
+        self.held.push_back(id);
+        if self.held.len() > MOST
+            && let Some(oldest) = self.held.pop_front()
+            && let Some(lower) = &mut self.node_mut(oldest).lower
+        {
+            lower.open = Open::Not;
+        }
+    }
+
+    /// Every node that was loaded or made.
+    pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId)
+    }
+}
+
+impl Dir {
+    pub fn new(root: usize, path: Arc<str>, parent: NodeId) -> Dir {
+        Dir {
+            root,
+            path,
+            parent,
+            children: HashMap::new(),
+            listed: false,
+            unspoken: 0,
+            removed: false,
+        }
+    }
+}
+
+pub fn locked(tree: &Mutex<Tree>) -> MutexGuard<'_, Tree> {
+    tree.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+pub fn now() -> disk::Time {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or((0, 0), |since| (since.as_secs() as i64, since.subsec_nanos()))
+}

@@ -1,0 +1,168 @@
+//! The files as one run of a call sees them, and what is left of it when the run has ended.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use rustix::io::Errno;
+
+use super::ledger::{Ledger, Writes};
+use super::place::Place;
+use super::plan::{Plan, plans};
+use super::prepare::{Prepared, prepare};
+use super::reads::Reads;
+use super::scope::{Declared, Denial};
+use super::tree::{Lower, Tree, locked};
+
+/// One run's view. Shared with the streams that its guest opens.
+pub struct View {
+    tree: Mutex<Tree>,
+    ledger: Arc<Ledger>,
+    began: u64,
+    /// The last commit that was looked at by [`View::overtaken`].
+    checked: AtomicU64,
+}
+
+/// What a run has staged.
+pub enum Staged {
+    Nothing,
+    /// Waits in slots of the disk.
+    Disk(Box<Prepared>, Writes),
+    /// Waits in the view's own tree, for a layer.
+    Layer(Box<Plan>),
+}
+
+/// Why what was staged cannot be committed, whenever its turn comes.
+#[derive(Debug)]
+pub enum Unfit {
+    /// Two roots cannot change in one step.
+    TwoRoots,
+    Refused(Errno),
+}
+
+impl View {
+    pub(super) fn new(tree: Tree, ledger: Arc<Ledger>) -> Arc<View> {
+        let began = ledger.enter();
+        Arc::new(View { tree: Mutex::new(tree), ledger, began, checked: AtomicU64::new(began) })
+    }
+
+    pub fn tree(&self) -> MutexGuard<'_, Tree> {
+        locked(&self.tree)
+    }
+
+    /// The directories that the guest is handed: each root of which it may reach anything, as `.` if it is the first,
+    /// and under its own absolute path.
+    pub fn preopens(&self) -> Vec<(usize, String)> {
+        let tree = self.tree();
+        let reached = |root: &usize| tree.scope.as_ref().is_none_or(|scope| scope.reaches(*root));
+        let named = |root: usize| {
+            let dot = (root == 0).then(|| (root, ".".to_owned()));
+            dot.into_iter().chain([(root, tree.roots.get(root).path.clone())])
+        };
+        (0..tree.roots.len()).filter(reached).flat_map(named).collect()
+    }
+
+    /// Names the paths that the call has declared to touch, and with them those that they lead to.
+    pub fn declare(&self, mut declared: Declared) {
+        let mut tree = self.tree();
+        let scope = tree.scope.take();
+        for places in [&mut declared.reads, &mut declared.writes] {
+            let found = places.iter().filter_map(|place| {
+                let top = tree.root(place.root);
+                let at = tree.resolve(top, &place.path, super::resolve::Last::Follow).ok()?;
+                let (root, path) = tree.path(at.dir, &at.name).ok()?;
+                Some(Place::new(root, &path))
+            });
+            let found: Vec<Place> = found.collect();
+            places.extend(found);
+        }
+        tree.scope = scope;
+        tree.declared = Some(declared);
+    }
+
+    /// Whether something that was read has been overwritten by a commit since.
+    pub fn overtaken(&self) -> bool {
+        let now = self.ledger.now();
+        let checked = self.checked.load(Ordering::Relaxed);
+        if now == checked {
+            return false;
+        }
+        let stale = self.ledger.overwritten_since(checked, &self.tree().reads);
+        if !stale {
+            self.checked.store(now, Ordering::Relaxed);
+        }
+        stale
+    }
+
+    /// Whether everything that was read so far still holds, as far as our own commits go.
+    pub fn holds(&self) -> bool {
+        self.ledger.overwritten(&self.tree().reads).is_none()
+    }
+
+    /// Gets what the run has staged ready for its commit.
+    pub fn stage(&self) -> Result<Staged, Unfit> {
+        let mut tree = self.tree();
+        let mut plans = plans(&tree).map_err(Unfit::Refused)?;
+        match (plans.len(), plans.pop()) {
+            (0 | 1, None) => Ok(Staged::Nothing),
+            (1, Some(plan)) => match tree.lower {
+                Lower::Layer(_) => Ok(Staged::Layer(Box::new(plan))),
+                Lower::Disk => {
+                    let writes = plan.writes.clone();
+                    let prepared = prepare(&mut tree, plan).map_err(Unfit::Refused)?;
+                    Ok(Staged::Disk(Box::new(prepared), writes))
+                }
+            },
+            _ => Err(Unfit::TwoRoots),
+        }
+    }
+
+    /// Whether something is staged here that another view has read.
+    pub fn has_staged_what(&self, other: &View) -> bool {
+        let plans = plans(&self.tree()).unwrap_or_default();
+        other.with_reads(|reads| {
+            plans.iter().flat_map(|plan| &plan.writes).any(|(key, facets)| {
+                reads.at(key).is_some_and(|seen| Reads::facets(seen).intersects(*facets))
+            })
+        })
+    }
+
+    pub fn denials(&self) -> Vec<Denial> {
+        self.tree().denials.clone()
+    }
+
+    /// Whether a write was refused since too much was staged.
+    pub fn full(&self) -> bool {
+        self.tree().full
+    }
+
+    /// A path that was not written, since it is on another file system than its root.
+    pub fn crossed(&self) -> Option<String> {
+        self.tree().crossed.clone()
+    }
+
+    /// Bytes of files that were read, and written.
+    pub fn bytes(&self) -> (u64, u64) {
+        self.tree().bytes
+    }
+
+    /// Looks at the read set.
+    pub fn with_reads<T>(&self, look: impl FnOnce(&Reads) -> T) -> T {
+        look(&self.tree().reads)
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        self.ledger.leave(self.began);
+    }
+}
+
+impl Staged {
+    pub fn writes(&self) -> &[(super::place::Key, super::place::Facets)] {
+        match self {
+            Staged::Nothing => &[],
+            Staged::Disk(_, writes) => writes,
+            Staged::Layer(plan) => &plan.writes,
+        }
+    }
+}

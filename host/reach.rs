@@ -1,0 +1,206 @@
+//! What calls might still do to each other's files, by their grants and declarations: which of them may commit ahead
+//! of an earlier one, and which of them had better not start before one has ended.
+//!
+//! Asked with paths alone; that a call keeps to its reach is enforced by `files/`.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::{Map, Value};
+
+use crate::files::{Declared, Place, Reach, Roots, Scope, Staged, View, Work, named};
+use crate::plugin::{Tool, Touches};
+
+/// What one call may reach, as far as it is known before it runs.
+pub(crate) struct CallReach {
+    scope: Arc<Scope>,
+    /// Nothing, where the tool declares nothing, or its arguments are not known yet.
+    declared: Option<Declared>,
+    writes: bool,
+}
+
+impl CallReach {
+    /// Of a call of `tool` with `args`, whose references may not be filled yet.
+    pub(crate) fn new(
+        roots: &Roots,
+        scope: Arc<Scope>,
+        tool: &Tool,
+        args: &Map<String, Value>,
+    ) -> CallReach {
+        let may = match &tool.touches {
+            Touches::Undeclared => true,
+            Touches::Declared { writes, .. } => !writes.is_empty(),
+        };
+        let writes = may && scope.writes();
+        CallReach { declared: declared(roots, tool, args), scope, writes }
+    }
+
+    /// Of a call that touches nothing.
+    pub(crate) fn nothing() -> CallReach {
+        CallReach { scope: Arc::default(), declared: Some(Declared::default()), writes: false }
+    }
+
+    /// Whether it might write anything.
+    pub(crate) fn writes(&self) -> bool {
+        self.writes
+    }
+
+    pub(crate) fn declared(&self) -> Option<&Declared> {
+        self.declared.as_ref()
+    }
+
+    /// By its declaration, if that is to be relied on; else by its grants alone.
+    fn reach(&self, declared: bool) -> Reach<'_> {
+        let declared = self.declared.as_ref().filter(|_| declared);
+        Reach { scope: &self.scope, declared, writes: self.writes }
+    }
+}
+
+/// The places that a call declares to touch. Nothing, if the tool declares nothing, or a path cannot be told yet.
+pub(crate) fn declared(roots: &Roots, tool: &Tool, args: &Map<String, Value>) -> Option<Declared> {
+    let paths = tool.touched_paths(args)?;
+    let places =
+        |paths: &[&str]| paths.iter().map(|path| named(roots, path)).collect::<Option<Vec<_>>>();
+    Some(Declared { reads: places(&paths.reads)?, writes: places(&paths.writes)? })
+}
+
+/// Whether declarations say where a call really goes. They name paths as text; a symlink on the way, or one that
+/// an earlier call may still put there, leads elsewhere.
+#[derive(Default)]
+pub(crate) struct Certainty {
+    /// By call: as of which namespace it was found to have no symlinks in its paths, or to have some.
+    plain: Mutex<HashMap<usize, (u64, bool)>>,
+}
+
+/// Calls with more earlier ones than this are not looked at so closely: each would be compared with each.
+const MOST_EARLIER: usize = 256;
+
+impl Certainty {
+    /// Whether what `earlier` declares can be relied on, while `unfinished` calls before it may still write.
+    fn of(
+        &self,
+        work: &Work,
+        reaches: &[CallReach],
+        earlier: usize,
+        unfinished: impl Fn(usize) -> bool,
+    ) -> bool {
+        let Some(declared) = reaches.get(earlier).and_then(CallReach::declared) else {
+            return false;
+        };
+        if earlier > MOST_EARLIER || !self.plain(work, earlier, declared) {
+            return false;
+        }
+        let mut before = (0..earlier).filter(|&call| unfinished(call) && reaches[call].writes());
+        before.all(|call| {
+            let known = reaches[call].declared().filter(|it| self.plain(work, call, it));
+            let reach = reaches[call].reach(known.is_some());
+            let mut places = declared.reads.iter().chain(&declared.writes);
+            !places.any(|place| reach.may_redirect(place))
+        })
+    }
+
+    fn plain(&self, work: &Work, call: usize, declared: &Declared) -> bool {
+        let namespace = work.namespace();
+        let mut known = self.plain.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&call) {
+            Some((then, plain)) if *then == namespace => *plain,
+            _ => {
+                let mut places = declared.reads.iter().chain(&declared.writes);
+                let plain = places.all(|place| work.is_plain(place));
+                known.insert(call, (namespace, plain));
+                plain
+            }
+        }
+    }
+
+    /// Whether `earlier`, a call that has not ended, might still write what a view has read, or touch what was staged on it.
+    pub(crate) fn may_conflict(
+        &self,
+        work: &Work,
+        reaches: &[CallReach],
+        (view, staged): (&View, &Staged),
+        earlier: usize,
+        unfinished: impl Fn(usize) -> bool,
+    ) -> bool {
+        let Some(call) = reaches.get(earlier) else { return true };
+        let by_grants = call.reach(false);
+        if !by_grants.may_conflict(view, staged) {
+            return false;
+        }
+        self.of(work, reaches, earlier, unfinished)
+            .then(|| call.reach(true))
+            .is_none_or(|it| it.may_conflict(view, staged))
+    }
+}
+
+impl CallReach {
+    /// Whether its declaration says that it writes something that a view has read.
+    pub(crate) fn declares_a_write_to_what(&self, view: &View) -> bool {
+        self.declared.is_some() && self.reach(true).may_overwrite(view)
+    }
+}
+
+/// Whether two calls declare a path that both touch and one of them writes.
+pub(crate) fn same_paths(one: &CallReach, other: &CallReach) -> bool {
+    let (Some(one), Some(other)) = (&one.declared, &other.declared) else { return false };
+    let meets = |writes: &[Place], other: &Declared| {
+        writes.iter().any(|place| other.reads.iter().chain(&other.writes).any(|it| it == place))
+    };
+    meets(&one.writes, other) || meets(&other.writes, one)
+}
+
+/// For each call, the last earlier one that names one of its paths and may write.
+pub(crate) struct Hints<'r> {
+    roots: &'r Roots,
+    writers: HashMap<Place, usize>,
+}
+
+impl<'r> Hints<'r> {
+    pub(crate) fn new(roots: &'r Roots) -> Hints<'r> {
+        Hints { roots, writers: HashMap::new() }
+    }
+
+    /// To be asked of each call in order.
+    pub(crate) fn of(
+        &mut self,
+        call: usize,
+        reach: &CallReach,
+        tool: &Tool,
+        args: &Map<String, Value>,
+    ) -> Vec<usize> {
+        let places: Vec<Place> = match reach.declared() {
+            Some(declared) => declared.reads.iter().chain(&declared.writes).cloned().collect(),
+            None => tool
+                .params
+                .iter()
+                .filter_map(|param| args.get(&param.json))
+                .flat_map(|arg| self.paths(arg))
+                .collect(),
+        };
+        let mut hints: Vec<usize> =
+            places.iter().filter_map(|place| self.writers.get(place)).copied().collect();
+        hints.sort_unstable();
+        hints.dedup();
+        if reach.writes() {
+            let written = match reach.declared() {
+                Some(declared) => declared.writes.clone(),
+                None => places,
+            };
+            self.writers.extend(written.into_iter().map(|place| (place, call)));
+        }
+        hints
+    }
+
+    /// Arguments that look like paths.
+    fn paths(&self, arg: &Value) -> Vec<Place> {
+        const MOST: usize = 16;
+        let like_a_path = |text: &&str| {
+            text.len() < 256 && text.contains(['/', '.']) && !text.contains(char::is_whitespace)
+        };
+        let text = |value: &Value| named(self.roots, Some(value.as_str()?).filter(like_a_path)?);
+        match arg {
+            Value::Array(items) => items.iter().take(MOST).filter_map(text).collect(),
+            other => text(other).into_iter().collect(),
+        }
+    }
+}

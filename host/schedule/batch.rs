@@ -1,0 +1,221 @@
+//! The loop that runs a batch: starts calls while there is room, joins their runs, commits each at its
+//! turn, tells [`Order`].
+//!
+//! Driven by events alone. It owns every task that it starts, and returns only when all are gone; when
+//! it is dropped, they are aborted. Nothing else commits, so that what a run has read is overwritten only
+//! here, or by others than this batch.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::{CancellationToken, PollSemaphore};
+
+use super::job::{Ask, Committed, Job, Needs, NotRun, Turn};
+use super::order::{Due, Order, Stopped};
+use super::tasks::{Lost, Tasks, TokioTasks};
+
+/// Runs all calls of `job`, each when its needs are met and `room` has a permit, which it holds while it
+/// runs. Every call ends exactly once: by [`Job::commit`] giving [`Committed::Ended`] or
+/// [`Committed::Broken`], or by [`Job::not_run`]. But for calls that were cancelled or conflict, that is
+/// as if they had run one at a time, in order.
+pub async fn run<J: Job>(
+    job: Arc<J>,
+    needs: &[Needs],
+    room: Arc<Semaphore>,
+    cancel: CancellationToken,
+) {
+    run_on::<J, TokioTasks<Ended<J::Run>>>(job, needs, room, cancel).await;
+}
+
+pub(super) async fn run_on<J: Job, T: Tasks<Ended<J::Run>>>(
+    job: Arc<J>,
+    needs: &[Needs],
+    room: Arc<Semaphore>,
+    cancel: CancellationToken,
+) {
+    let (asks, mut asked) = mpsc::unbounded_channel();
+    let mut batch = Batch {
+        job,
+        order: Order::new(needs),
+        tasks: T::default(),
+        runs: BTreeMap::new(),
+        stopped: None,
+        asks,
+    };
+    let mut room = PollSemaphore::new(room);
+    let mut cancelled = pin!(cancel.cancelled());
+    while batch.order.left() > 0 {
+        let ready = batch.order.has_ready();
+        if !ready {
+            // A place in the queue for room that nobody uses would keep it from other batches.
+            room = room.clone();
+        }
+        tokio::select! {
+            biased;
+            () = &mut cancelled, if batch.stopped.is_none() => batch.stop(NotRun::Cancelled),
+            (call, end) = batch.tasks.join() => batch.joined(call, end),
+            Some(ask) = asked.recv() => batch.asked(ask),
+            permit = poll_fn(|context| room.poll_acquire(context)), if ready => batch.start(permit),
+        }
+    }
+}
+
+/// What a task leaves.
+pub(super) type Ended<R> = (R, Option<OwnedSemaphorePermit>);
+
+struct Batch<J: Job, T> {
+    job: Arc<J>,
+    order: Order,
+    tasks: T,
+    /// Of the calls that wait for their turn.
+    runs: BTreeMap<usize, J::Run>,
+    /// Why the calls that have not ended will not.
+    stopped: Option<NotRun>,
+    asks: mpsc::UnboundedSender<Ask>,
+}
+
+impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
+    fn start(&mut self, permit: Option<OwnedSemaphorePermit>) {
+        let Some(started) = self.order.start() else { return };
+        let (call, attempt, last) = (started.call, started.attempt, started.last);
+        let turn = Turn { attempt, last, call, asks: self.asks.clone() };
+        self.tasks.spawn(call, one(self.job.clone(), turn, permit));
+    }
+
+    fn joined(&mut self, call: usize, end: Result<Ended<J::Run>, Lost>) {
+        if self.order.is_stopping(call) {
+            // Whatever it left is stale or unwanted, even if it ended before it was stopped.
+            match self.order.stopped(call) {
+                Stopped::Again => {}
+                Stopped::Conflict => self.not_run(call, NotRun::Conflict),
+                Stopped::Batch => {
+                    let why = self.stopped.clone().unwrap_or(NotRun::Cancelled);
+                    self.not_run(call, why);
+                }
+            }
+        } else {
+            match end {
+                Ok((run, _permit)) => {
+                    self.order.ran(call, J::wrote(&run));
+                    self.turn(call, run);
+                }
+                Err(Lost::Panicked(message)) => self.not_run(call, NotRun::Panicked(message)),
+                Err(Lost::Aborted) => self.not_run(call, NotRun::Cancelled),
+            }
+        }
+        self.settle();
+    }
+
+    /// A run wants to go past an irrevocable effect. It may have given up, or been stopped, since.
+    fn asked(&mut self, ask: Ask) {
+        let call = ask.call;
+        if !self.order.is_running(call, ask.attempt) || ask.granted.is_closed() {
+            return;
+        }
+        let job = &self.job;
+        if self.order.refuse(call, |earlier| job.may_conflict_running(call, earlier)) {
+            self.tasks.abort(call);
+        } else if self.order.is_granted(call) || self.job.valid(call) {
+            if ask.granted.send(()).is_ok() {
+                self.order.grant(call);
+            }
+        } else {
+            self.order.overtaken(call);
+            self.tasks.abort(call);
+        }
+    }
+
+    /// Commits whatever waited and now has its turn, earliest first.
+    fn settle(&mut self) {
+        while let Some(due) = self.order.due() {
+            let job = &self.job;
+            match due {
+                Due::Refused(call) => {
+                    self.order.blocked(call, |earlier| job.may_conflict_running(call, earlier));
+                }
+                Due::Ran(call) => {
+                    if let Some(run) = self.runs.remove(&call) {
+                        self.turn(call, run);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Commits a run if its turn has come.
+    fn turn(&mut self, call: usize, run: J::Run) {
+        let job = &self.job;
+        if self.order.blocked(call, |earlier| job.may_conflict(&run, earlier)) {
+            self.runs.insert(call, run);
+        } else {
+            self.commit(call, run);
+        }
+    }
+
+    fn commit(&mut self, call: usize, run: J::Run) {
+        let wrote = J::wrote(&run);
+        match self.job.commit(call, run) {
+            Committed::Ended(verdict) => {
+                let skipped = self.order.commit(call, verdict);
+                self.skip(skipped);
+                if wrote {
+                    self.stop_overtaken(call);
+                }
+            }
+            Committed::Stale => {
+                if !self.order.stale(call) {
+                    self.not_run(call, NotRun::Conflict);
+                }
+            }
+            Committed::Broken => self.stop(NotRun::Broken(call)),
+        }
+    }
+
+    /// What a call committed may have been read by later ones that run: all they do from here on is in
+    /// vain, and may never end.
+    fn stop_overtaken(&mut self, committed: usize) {
+        for call in self.tasks.calls() {
+            if call > committed && self.order.is_stoppable(call) && self.job.overtaken(call) {
+                self.order.overtaken(call);
+                self.tasks.abort(call);
+            }
+        }
+    }
+
+    fn stop(&mut self, why: NotRun) {
+        self.tasks.abort_all();
+        self.runs.clear();
+        for call in self.order.stop() {
+            // The job has decided the outcome of the one that broke.
+            if why != NotRun::Broken(call) {
+                self.job.not_run(call, why.clone());
+            }
+        }
+        self.stopped = Some(why);
+    }
+
+    fn not_run(&mut self, call: usize, why: NotRun) {
+        self.job.not_run(call, why);
+        let skipped = self.order.fail(call);
+        self.skip(skipped);
+    }
+
+    fn skip(&self, skipped: Vec<(usize, usize)>) {
+        for (call, input) in skipped {
+            self.job.not_run(call, NotRun::Input(input));
+        }
+    }
+}
+
+/// One run with its permit, which is given back when the run has been joined: before, another call would start
+/// that does not see yet what this one commits.
+async fn one<J: Job>(
+    job: Arc<J>,
+    turn: Turn,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Ended<J::Run> {
+    (job.run(turn.call, &turn).await, permit)
+}

@@ -1,0 +1,261 @@
+//! The rules of a batch, one at a time.
+
+use std::future::{Future, pending};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::cells::{Break, Cells, Program, Step};
+use super::script::Event::{self, Commit, Effect};
+use super::script::{Script, on_one_thread, others, writer};
+use crate::schedule::{Committed, Job, Needs, NotRun, Turn, Verdict, run};
+
+fn batch<J: Job>(job: J, needs: &[Needs], room: usize) -> Arc<J> {
+    let job = Arc::new(job);
+    let room = Arc::new(Semaphore::new(room));
+    on_one_thread(run(job.clone(), needs, room.clone(), CancellationToken::new()));
+    job
+}
+
+#[test]
+fn runs_end_in_any_order_and_are_committed_in_order() {
+    let job = Script::new(|call, _| async move {
+        for _ in 0..(10 - call) * 10 {
+            tokio::task::yield_now().await;
+        }
+    });
+    let job = batch(job, &vec![writer(); 10], 10);
+    assert_eq!(job.commits(), (0..10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_run_that_nobody_can_conflict_with_is_committed_ahead_of_its_turn() {
+    let late = Arc::new(Notify::new());
+    let job = Script::new({
+        let late = late.clone();
+        move |call, _| {
+            let late = late.clone();
+            async move {
+                match call {
+                    0 => late.notified().await,
+                    2 => late.notify_one(),
+                    _ => {}
+                }
+            }
+        }
+    });
+    let conflicts = |_: usize, earlier| earlier == 1;
+    let job = batch(Script { conflicts: Box::new(conflicts), ..job }, &vec![writer(); 3], 3);
+    assert_eq!(job.commits(), [1, 2, 0]);
+}
+
+#[test]
+fn a_call_that_others_make_stale_has_three_tries_and_knows_the_last() {
+    let job = Script::new(|_, _| async {});
+    let job = Script { commits: Box::new(|_| Committed::Stale), ..job };
+    let job = batch(job, &[writer()], 1);
+    let run = |attempt, last| Event::Run { call: 0, attempt, last };
+    let conflict = Event::NotRun(0, NotRun::Conflict);
+    let tries = [run(1, false), Commit(0), run(2, false), Commit(0), run(3, true), Commit(0)];
+    assert_eq!(job.events(), tries.into_iter().chain([conflict]).collect::<Vec<_>>());
+}
+
+#[test]
+fn calls_that_all_edit_one_thing_become_serial_after_the_first_conflicts() {
+    let edit = Program {
+        steps: vec![Step::Read(0), Step::Write(0)],
+        reads: vec![0],
+        writes: vec![0],
+        may_fail: false,
+        needs: writer(),
+    };
+    let cells = Cells::new(vec![edit; 64], 1, || {}, Break::Nothing);
+    let needs = cells.needs();
+    let cells = batch(cells, &needs, 8);
+    assert_eq!(cells.end(), cells.right());
+    let runs = cells.runs.load(SeqCst);
+    assert!(runs <= 64 + 2 * 8, "{runs} runs");
+}
+
+#[test]
+fn an_overtaken_run_is_stopped_at_once() {
+    let job = Script::new(|call, turn| async move {
+        if call == 1 && turn.attempt == 1 {
+            pending::<()>().await;
+        }
+    });
+    let job = Script { overtaken: Box::new(|call| call == 1), ..job };
+    let job = batch(job, &vec![writer(); 2], 2);
+    assert_eq!(job.commits(), [0, 1]);
+}
+
+#[test]
+fn an_irrevocable_effect_waits_for_its_turn_and_happens_once_even_with_room_for_one() {
+    for room in 1..4 {
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let body = {
+            let events = events.clone();
+            move |call: usize, turn: Turn| {
+                let events = events.clone();
+                async move {
+                    for _ in 0..(3 - call) * 10 {
+                        tokio::task::yield_now().await;
+                    }
+                    turn.irrevocable().await;
+                    turn.irrevocable().await;
+                    events.lock().unwrap().push(Effect(call));
+                }
+            }
+        };
+        let job = batch(Script::new(body), &vec![writer(); 3], room);
+        assert_eq!(*events.lock().unwrap(), [Effect(0), Effect(1), Effect(2)]);
+        assert_eq!(job.commits(), [0, 1, 2]);
+    }
+}
+
+#[test]
+fn a_run_past_an_irrevocable_effect_is_never_run_again() {
+    let job = Script::new(|_, turn| async move { turn.irrevocable().await });
+    let job = Script { commits: Box::new(|_| Committed::Stale), ..job };
+    let job = batch(job, &[writer()], 1);
+    assert_eq!(job.events()[1..], [Commit(0), Event::NotRun(0, NotRun::Conflict)]);
+}
+
+#[test]
+fn a_run_that_gives_up_asking_ends_by_itself() {
+    // It asks, and drops the question before the loop sees it.
+    let job = Script::new(|call, turn| async move {
+        if call == 1 {
+            let mut ask = Box::pin(turn.irrevocable());
+            std::future::poll_fn(|context| {
+                assert!(ask.as_mut().poll(context).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+        }
+    });
+    let job = batch(job, &vec![writer(); 2], 2);
+    let runs = job.events().iter().filter(|it| matches!(it, Event::Run { .. })).count();
+    assert_eq!(runs, 2);
+}
+
+#[test]
+fn what_has_seen_the_future_of_a_panic_is_skipped_and_the_rest_goes_on() {
+    let job = Script::new(|call, _| async move { assert!(call != 0, "ouch") });
+    let needs = [writer(), Needs { inputs: vec![0], ..writer() }, writer()];
+    let job = batch(job, &needs, 3);
+    let events = job.events();
+    assert!(events.contains(&Event::NotRun(0, NotRun::Panicked("ouch".to_owned()))), "{events:?}");
+    assert!(events.contains(&Event::NotRun(1, NotRun::Input(0))), "{events:?}");
+    assert!(events.contains(&Commit(2)), "{events:?}");
+}
+
+#[test]
+fn cancelling_drops_what_is_not_committed_and_ends_every_call() {
+    let cancel = CancellationToken::new();
+    let job = Arc::new(Script::new(|call, _| async move {
+        if call == 0 {
+            pending::<()>().await;
+        }
+    }));
+    on_one_thread(async {
+        let needs = [writer(), writer(), Needs { after: vec![0], ..writer() }];
+        let room = Arc::new(Semaphore::new(4));
+        let batch = run(job.clone(), &needs, room.clone(), cancel.clone());
+        tokio::join!(batch, async {
+            others().await;
+            cancel.cancel();
+        });
+        assert_eq!(room.available_permits(), 4);
+    });
+    let events = job.events();
+    for call in 0..3 {
+        assert!(events.contains(&Event::NotRun(call, NotRun::Cancelled)), "{events:?}");
+    }
+    assert_eq!(events.len(), 5, "{events:?}");
+}
+
+#[test]
+fn a_broken_commit_stops_the_batch() {
+    let job = Script::new(|call, _| async move {
+        if call == 2 {
+            pending::<()>().await;
+        }
+    });
+    let broken = |call| {
+        if call == 1 { Committed::Broken } else { Committed::Ended(Verdict::Ok) }
+    };
+    let job = Script { commits: Box::new(broken), ..job };
+    let needs = [writer(), writer(), writer(), Needs { inputs: vec![1], ..writer() }];
+    let job = batch(job, &needs, 4);
+    let ends: Vec<Event> =
+        job.events().into_iter().filter(|it| !matches!(it, Event::Run { .. })).collect();
+    let broken = |call| Event::NotRun(call, NotRun::Broken(1));
+    assert_eq!(ends, [Commit(0), Commit(1), broken(3), broken(2)]);
+}
+
+#[test]
+fn dropping_a_batch_stops_its_runs_and_decides_nothing() {
+    let job = Arc::new(Script::new(|_, _| pending()));
+    on_one_thread(async {
+        let room = Arc::new(Semaphore::new(4));
+        let needs = vec![writer(); 8];
+        let batch = run(job.clone(), &needs, room.clone(), CancellationToken::new());
+        assert!(tokio::time::timeout(Duration::from_millis(1), batch).await.is_err());
+        others().await;
+        assert_eq!(room.available_permits(), 4);
+    });
+    assert_eq!(job.events().len(), 4);
+}
+
+#[test]
+fn calls_that_only_read_ask_nobody() {
+    let job = Script { writes: false, ..Script::new(|_, _| async {}) };
+    let job = batch(job, &vec![Needs::default(); 10_000], 8);
+    assert_eq!(job.asked.load(SeqCst), 0);
+    assert_eq!(job.commits().len(), 10_000);
+}
+
+#[test]
+fn calls_behind_a_slow_one_ask_about_it_and_then_about_nobody_else() {
+    let job = Script::new(|call, _| async move {
+        if call == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let job = batch(job, &vec![writer(); 10_000], 8);
+    assert_eq!(job.commits(), (0..10_000).collect::<Vec<_>>());
+    let asked = job.asked.load(SeqCst);
+    assert!(asked <= 2 * 10_000, "{asked}");
+}
+
+#[test]
+fn a_run_past_an_irrevocable_effect_is_not_stopped_as_overtaken() {
+    let granted = Arc::new(AtomicBool::new(false));
+    let (set, seen) = (granted.clone(), granted);
+    let job = Script::new(move |call, turn| {
+        let granted = set.clone();
+        async move {
+            if call == 1 {
+                turn.irrevocable().await;
+                granted.store(true, SeqCst);
+                others().await;
+            }
+            while !granted.load(SeqCst) {
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    let job = Script {
+        conflicts: Box::new(|_, _| false),
+        overtaken: Box::new(move |call| call == 1 && seen.load(SeqCst)),
+        ..job
+    };
+    let job = batch(job, &vec![writer(); 2], 2);
+    let events = job.events();
+    let runs = events.iter().filter(|it| matches!(it, Event::Run { .. })).count();
+    assert_eq!((runs, &events[2..]), (2, &[Commit(0), Commit(1)][..]));
+}

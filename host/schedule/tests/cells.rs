@@ -1,0 +1,395 @@
+//! For tests: programs over numbered cells, run serially by an oracle, or as a [`Job`] that stages its
+//! writes and validates its reads as the files do it.
+//!
+//! The protocol: a read loads the number of commits *before* the cell; a commit writes its cells, then the
+//! log, then the number; a read is stale if the log has a later write of its cell.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::{Mutex, OnceLock};
+
+use proptest::prelude::*;
+
+use crate::schedule::{Committed, Job, Needs, NotRun, Turn, Verdict};
+
+pub const CELLS: usize = 4;
+
+/// What a call does depends on all it has read: which cells it goes on with, what it writes, whether it
+/// fails.
+#[derive(Clone, Debug)]
+pub struct Program {
+    pub steps: Vec<Step>,
+    /// The cells it may read, and those it may write.
+    pub reads: Vec<usize>,
+    pub writes: Vec<usize>,
+    pub may_fail: bool,
+    pub needs: Needs,
+}
+
+/// Numbers pick one of the cells that the program may use.
+#[derive(Clone, Copy, Debug)]
+pub enum Step {
+    Read(u64),
+    Write(u64),
+    Effect,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Ok(u64),
+    Failed(u64),
+    NotRun(NotRun),
+}
+
+/// All that a batch leaves.
+#[derive(Debug, PartialEq)]
+pub struct End {
+    pub cells: Vec<u64>,
+    pub outcomes: Vec<Option<Outcome>>,
+    /// By call; each is to happen once.
+    pub effects: Vec<(usize, u64)>,
+}
+
+/// A rule that is broken on purpose, to see that the tests would notice.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Break {
+    Nothing,
+    NumberAfterCell,
+    FailuresNotValidated,
+    NobodyConflicts,
+    EffectsAtOnce,
+}
+
+enum Op {
+    Read(usize),
+    Write(usize),
+    Effect,
+    Nothing,
+}
+
+/// A program in progress.
+struct Machine<'a> {
+    program: &'a Program,
+    at: usize,
+    /// A digest of all it has read.
+    seen: u64,
+}
+
+impl Machine<'_> {
+    fn next(&mut self) -> Option<Op> {
+        let step = *self.program.steps.get(self.at)?;
+        self.at += 1;
+        let cell = |of: &[usize], pick: u64| {
+            let count = of.len() as u64;
+            (count > 0).then(|| of[((self.seen ^ pick) % count) as usize])
+        };
+        Some(match step {
+            Step::Read(pick) => cell(&self.program.reads, pick).map_or(Op::Nothing, Op::Read),
+            Step::Write(pick) => cell(&self.program.writes, pick).map_or(Op::Nothing, Op::Write),
+            Step::Effect => Op::Effect,
+        })
+    }
+
+    fn read(&mut self, value: u64) {
+        self.seen = (self.seen ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23) + 1;
+    }
+
+    fn outcome(&self) -> Outcome {
+        let fails = self.program.may_fail && self.seen.is_multiple_of(3);
+        if fails { Outcome::Failed(self.seen) } else { Outcome::Ok(self.seen) }
+    }
+}
+
+/// What running the programs one at a time in this order leaves.
+pub fn serially(programs: &[Program], order: impl Iterator<Item = usize>) -> End {
+    let mut end =
+        End { cells: vec![0; CELLS], outcomes: vec![None; programs.len()], effects: vec![] };
+    for call in order {
+        let mut machine = Machine { program: &programs[call], at: 0, seen: call as u64 };
+        let mut failed = vec![];
+        for &input in &programs[call].needs.inputs {
+            match &end.outcomes[input] {
+                Some(Outcome::Ok(value)) => machine.read(*value),
+                _ => failed.push(input),
+            }
+        }
+        if let Some(&input) = failed.iter().min() {
+            end.outcomes[call] = Some(Outcome::NotRun(NotRun::Input(input)));
+            continue;
+        }
+        let mut staged = end.cells.clone();
+        while let Some(op) = machine.next() {
+            match op {
+                Op::Read(cell) => machine.read(staged[cell]),
+                Op::Write(cell) => staged[cell] = machine.seen,
+                Op::Effect => end.effects.push((call, machine.seen)),
+                Op::Nothing => {}
+            }
+        }
+        let outcome = machine.outcome();
+        if matches!(outcome, Outcome::Ok(_)) {
+            end.cells = staged;
+        }
+        end.outcomes[call] = Some(outcome);
+    }
+    end.effects.sort_unstable();
+    end
+}
+
+/// The programs as a job. `pause` is called wherever another thread may come between.
+pub struct Cells {
+    programs: Vec<Program>,
+    cells: Vec<AtomicU64>,
+    number: AtomicU64,
+    log: Mutex<Vec<(u64, usize)>>,
+    /// By call, of its latest run: what was read under which number, and the cells that are staged.
+    touched: Vec<Mutex<Touched>>,
+    outcomes: Vec<OnceLock<Outcome>>,
+    effects: Mutex<Vec<(usize, u64)>>,
+    committed: Mutex<Vec<usize>>,
+    pub runs: AtomicU64,
+    /// Picks how often a run yields.
+    dice: Mutex<u64>,
+    pause: fn(),
+    breaks: Break,
+    /// Whether calls are ordered by when they finish.
+    loose: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Touched {
+    reads: Vec<(usize, u64)>,
+    staged: BTreeMap<usize, u64>,
+}
+
+pub struct Run {
+    touched: Touched,
+    outcome: Outcome,
+}
+
+impl Cells {
+    pub fn new(programs: Vec<Program>, dice: u64, pause: fn(), breaks: Break) -> Cells {
+        Cells {
+            cells: (0..CELLS).map(|_| AtomicU64::new(0)).collect(),
+            number: AtomicU64::new(0),
+            log: Mutex::default(),
+            touched: programs.iter().map(|_| Mutex::default()).collect(),
+            outcomes: programs.iter().map(|_| OnceLock::new()).collect(),
+            effects: Mutex::default(),
+            committed: Mutex::default(),
+            runs: AtomicU64::new(0),
+            dice: Mutex::new(dice),
+            pause,
+            breaks,
+            loose: false,
+            programs,
+        }
+    }
+
+    pub fn loose(self) -> Cells {
+        Cells { loose: true, ..self }
+    }
+
+    pub fn needs(&self) -> Vec<Needs> {
+        self.programs.iter().map(|program| program.needs.clone()).collect()
+    }
+
+    pub fn end(&self) -> End {
+        let mut effects = self.effects.lock().unwrap().clone();
+        effects.sort_unstable();
+        let cells = self.cells.iter().map(|cell| cell.load(SeqCst)).collect();
+        let outcomes = self.outcomes.iter().map(|it| it.get().cloned()).collect();
+        End { cells, outcomes, effects }
+    }
+
+    /// What is right: the end of a serial run in order, or in that of the commits.
+    pub fn right(&self) -> End {
+        if self.loose {
+            let committed = self.committed.lock().unwrap().clone();
+            serially(&self.programs, committed.into_iter())
+        } else {
+            serially(&self.programs, 0..self.programs.len())
+        }
+    }
+
+    /// The end of a serial run, in order, of the calls that were committed.
+    pub fn right_of_committed(&self) -> End {
+        let mut committed = self.committed.lock().unwrap().clone();
+        committed.sort_unstable();
+        serially(&self.programs, committed.into_iter())
+    }
+
+    fn holds(&self, reads: &[(usize, u64)]) -> bool {
+        let log = self.log.lock().unwrap();
+        let stale = |(cell, number): &(usize, u64)| {
+            log.iter().rev().take_while(|(at, _)| at > number).any(|(_, wrote)| wrote == cell)
+        };
+        !reads.iter().any(stale)
+    }
+
+    fn load(&self, cell: usize) -> (u64, u64) {
+        if self.breaks == Break::NumberAfterCell {
+            let value = self.cells[cell].load(SeqCst);
+            (self.pause)();
+            return (value, self.number.load(SeqCst));
+        }
+        let number = self.number.load(SeqCst);
+        (self.pause)();
+        (self.cells[cell].load(SeqCst), number)
+    }
+
+    /// Yields now and then.
+    pub async fn dawdle(&self) {
+        let times = {
+            let mut dice = self.dice.lock().unwrap();
+            *dice = dice
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (*dice >> 33) % 6
+        };
+        for _ in 0..times.saturating_sub(2) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn set(&self, call: usize, outcome: Outcome) {
+        assert_eq!(self.outcomes[call].set(outcome), Ok(()), "call {call} ends twice");
+    }
+}
+
+impl Job for Cells {
+    type Run = Run;
+
+    async fn run(&self, call: usize, turn: &Turn) -> Run {
+        self.runs.fetch_add(1, SeqCst);
+        *self.touched[call].lock().unwrap() = Touched::default();
+        let mut machine = Machine { program: &self.programs[call], at: 0, seen: call as u64 };
+        for &input in &machine.program.needs.inputs {
+            let Some(Outcome::Ok(value)) = self.outcomes[input].get() else {
+                panic!("{call} runs without its input {input}")
+            };
+            machine.read(*value);
+        }
+        while let Some(op) = machine.next() {
+            self.dawdle().await;
+            match op {
+                Op::Read(cell) => {
+                    let staged = self.touched[call].lock().unwrap().staged.get(&cell).copied();
+                    let value = staged.unwrap_or_else(|| {
+                        let (value, number) = self.load(cell);
+                        (self.pause)();
+                        self.touched[call].lock().unwrap().reads.push((cell, number));
+                        value
+                    });
+                    machine.read(value);
+                }
+                Op::Write(cell) => {
+                    self.touched[call].lock().unwrap().staged.insert(cell, machine.seen);
+                }
+                Op::Effect => {
+                    turn.irrevocable().await;
+                    (self.pause)();
+                    self.effects.lock().unwrap().push((call, machine.seen));
+                }
+                Op::Nothing => {}
+            }
+        }
+        self.dawdle().await;
+        let mut touched = self.touched[call].lock().unwrap().clone();
+        let outcome = machine.outcome();
+        if !matches!(outcome, Outcome::Ok(_)) {
+            touched.staged.clear();
+        }
+        Run { touched, outcome }
+    }
+
+    fn wrote(run: &Run) -> bool {
+        !run.touched.staged.is_empty()
+    }
+
+    fn may_conflict(&self, run: &Run, earlier: usize) -> bool {
+        let read = |cell: &usize| run.touched.reads.iter().any(|(read, _)| read == cell);
+        let wrote = |cell: &usize| run.touched.staged.contains_key(cell);
+        if self.breaks == Break::NobodyConflicts {
+            return false;
+        }
+        if self.loose {
+            return self.touched[earlier].lock().unwrap().staged.keys().any(read);
+        }
+        let earlier = &self.programs[earlier];
+        earlier.writes.iter().any(|cell| read(cell) || wrote(cell))
+            || earlier.reads.iter().any(wrote)
+    }
+
+    fn overtaken(&self, call: usize) -> bool {
+        !self.valid(call)
+    }
+
+    fn commit(&self, call: usize, run: Run) -> Committed {
+        let failed = !matches!(run.outcome, Outcome::Ok(_));
+        let validated = !(failed && self.breaks == Break::FailuresNotValidated);
+        if validated && !self.holds(&run.touched.reads) {
+            return Committed::Stale;
+        }
+        let number = self.number.load(SeqCst) + 1;
+        for (&cell, &value) in &run.touched.staged {
+            (self.pause)();
+            self.cells[cell].store(value, SeqCst);
+        }
+        (self.pause)();
+        self.log.lock().unwrap().extend(run.touched.staged.keys().map(|&cell| (number, cell)));
+        (self.pause)();
+        self.number.store(number, SeqCst);
+        self.committed.lock().unwrap().push(call);
+        self.set(call, run.outcome);
+        Committed::Ended(if failed { Verdict::Failed } else { Verdict::Ok })
+    }
+
+    fn valid(&self, call: usize) -> bool {
+        self.breaks == Break::EffectsAtOnce || self.holds(&self.touched[call].lock().unwrap().reads)
+    }
+
+    fn may_conflict_running(&self, call: usize, other: usize) -> bool {
+        let reads = &self.programs[call].reads;
+        self.breaks != Break::EffectsAtOnce
+            && self.programs[other].writes.iter().any(|cell| reads.contains(cell))
+    }
+
+    fn not_run(&self, call: usize, why: NotRun) {
+        self.set(call, Outcome::NotRun(why));
+    }
+}
+
+/// Batches of a few programs over a few cells, which get in each other's way often.
+pub fn programs(most: usize) -> impl Strategy<Value = Vec<Program>> {
+    use prop::collection::vec;
+    use prop::sample::Index;
+    let step = prop_oneof![
+        4 => any::<u64>().prop_map(Step::Read),
+        3 => any::<u64>().prop_map(Step::Write),
+        1 => Just(Step::Effect),
+    ];
+    let cells = || vec(0..CELLS, 0..=CELLS);
+    let earlier = || vec(any::<Index>(), 0..2);
+    let program =
+        (vec(step, 0..6), cells(), cells(), any::<bool>(), earlier(), earlier(), earlier());
+    vec(program, 1..=most).prop_map(|programs| {
+        let programs = programs.into_iter().enumerate();
+        let program =
+            programs.map(|(call, (steps, reads, writes, may_fail, inputs, after, hints))| {
+                let pick = |picks: Vec<Index>, one_in: usize| -> Vec<usize> {
+                    let picks = picks.into_iter().filter(|it| call > 0 && it.index(one_in) == 0);
+                    picks.map(|it| it.index(call)).collect()
+                };
+                let needs = Needs {
+                    inputs: pick(inputs, 3),
+                    after: pick(after, 4),
+                    hints: pick(hints, 4),
+                    writes: !writes.is_empty(),
+                    class: call % 2,
+                };
+                Program { steps, reads, writes, may_fail, needs }
+            });
+        program.collect()
+    })
+}

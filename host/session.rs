@@ -1,0 +1,242 @@
+//! Loose calls: each a request of its own, ordered by when they finish instead of by a batch.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::{Attempt, Current, Ran, conflict, failed};
+use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, Step, Usage};
+use crate::error::Error;
+use crate::files::{Effect, Work};
+use crate::host::{Host, Shared};
+use crate::plugin::ToolRef;
+use crate::reach::{CallReach, declared, same_paths};
+use crate::sandbox::cancelled_call;
+use crate::schedule::{Committed, Job, Loose, NotRun, Turn};
+
+/// Calls that come one by one, from whoever shares it. Each is a transaction: it sees all that was committed before it
+/// looked, and commits when it finishes. A call that was sent after another one which declares a write to what it
+/// reads, or has staged one, waits for that; nothing else holds a call back.
+///
+/// To the log and to an undo, a session is one batch. Clones share everything.
+#[derive(Clone)]
+pub struct Session {
+    host: Host,
+    loose: Loose<LooseJob>,
+    job: Arc<LooseJob>,
+}
+
+pub(crate) struct LooseJob {
+    shared: Arc<Shared>,
+    work: Work,
+    began: Instant,
+    /// Those that have not ended.
+    calls: Mutex<BTreeMap<usize, Arc<LooseCall>>>,
+    /// Those that have changed files, for the log.
+    changed: Mutex<Vec<Outcome>>,
+}
+
+struct LooseCall {
+    call: Planned<ToolRef>,
+    reach: CallReach,
+    current: Current,
+    started: OnceLock<Instant>,
+    attempts: AtomicU32,
+    outcome: OnceLock<Outcome>,
+    cancel: CancellationToken,
+}
+
+/// Calls that the log of a session tells of.
+const MOST_LOGGED: usize = 1000;
+
+impl Host {
+    /// Begins a session of loose calls. They share the host's room with its batches.
+    pub fn session(&self) -> Session {
+        let shared = self.shared().clone();
+        let room = shared.room.clone();
+        let (work, began) = (shared.files.work(Effect::Commit), Instant::now());
+        let (calls, changed) = (Mutex::default(), Mutex::default());
+        let job = Arc::new(LooseJob { shared, work, began, calls, changed });
+        Session { host: self.clone(), loose: Loose::new(job.clone(), room), job }
+    }
+}
+
+impl Session {
+    /// Runs one call to its end. `queued` in its usage counts from the beginning of the session. Dropping the future
+    /// stops the call, which then leaves no trace.
+    ///
+    /// # Errors
+    /// The call refers to others: in a session there are none to refer to. A call that fails is an outcome.
+    pub async fn call(&self, call: Call, cancel: CancellationToken) -> Result<Outcome, Error> {
+        let mut plan = self.host.plan(Batch { calls: vec![call] })?;
+        let Some(call) = plan.calls.pop() else { return Err(Error::Lost) };
+        let ticket = self.loose.issue();
+        let id = ticket.id();
+        let loose = Arc::new(LooseCall::new(&self.job, call, cancel.clone()));
+        let hints = {
+            let mut calls = self.job.calls();
+            let hints = calls
+                .iter()
+                .filter(|(_, other)| same_paths(&other.reach, &loose.reach))
+                .map(|(id, _)| *id);
+            let hints: Vec<usize> = hints.collect();
+            calls.insert(id, loose.clone());
+            hints
+        };
+        let _listed = Listed { job: &self.job, id };
+        self.loose.call(ticket, hints, cancel).await;
+        let outcome = loose.outcome.get().cloned().ok_or(Error::Lost)?;
+        let mut changed = self.job.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !outcome.changes.is_empty() && changed.len() < MOST_LOGGED {
+            let (id, tool) = (outcome.id.as_str(), outcome.tool.as_str());
+            let logged = failed(id, tool, CallError::new(ErrorKind::Host, ""), Usage::default());
+            changed.push(Outcome {
+                result: Ok(serde_json::Value::Null),
+                changes: outcome.changes.clone(),
+                ..logged
+            });
+        }
+        drop(changed);
+        Ok(outcome)
+    }
+}
+
+/// Takes a call off the list, however it ends.
+struct Listed<'j> {
+    job: &'j LooseJob,
+    id: usize,
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        self.job.calls().remove(&self.id);
+    }
+}
+
+impl LooseCall {
+    fn new(job: &LooseJob, call: Planned<ToolRef>, cancel: CancellationToken) -> LooseCall {
+        let reach = match &call.step {
+            Step::Refused(_) => CallReach::nothing(),
+            Step::Run { tool, args } => {
+                let scope = job.shared.sandboxes[tool.plugin].scope().clone();
+                CallReach::new(job.work.roots(), scope, job.shared.registry.tool(*tool), args)
+            }
+        };
+        let (current, started, outcome) = (Current::default(), OnceLock::new(), OnceLock::new());
+        LooseCall { call, reach, current, started, attempts: AtomicU32::new(0), outcome, cancel }
+    }
+
+    fn end(&self, outcome: Outcome) {
+        self.current.set(None);
+        // It ends once; the scheduler sees to that.
+        let _ = self.outcome.set(outcome);
+    }
+}
+
+impl LooseJob {
+    fn calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Arc<LooseCall>>> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, call: usize) -> Option<Arc<LooseCall>> {
+        self.calls().get(&call).cloned()
+    }
+}
+
+impl Drop for LooseJob {
+    fn drop(&mut self) {
+        let results =
+            std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner));
+        self.work.log(&Report { results, ..Report::default() });
+    }
+}
+
+impl Job for LooseJob {
+    type Run = Ran;
+
+    async fn run(&self, call: usize, turn: &Turn) -> Ran {
+        let Some(loose) = self.get(call) else {
+            return Ran::without_running(
+                "",
+                "",
+                CallError::new(ErrorKind::Host, "the call is gone"),
+            );
+        };
+        let LooseCall { call, .. } = &*loose;
+        loose.started.get_or_init(Instant::now);
+        loose.attempts.store(turn.attempt, Ordering::Relaxed);
+        tracing::debug!(call = %call.id, tool = %call.tool, attempt = turn.attempt, last = turn.last, "loose call starts");
+        let (tool, args) = match &call.step {
+            Step::Run { tool, args } => (*tool, args),
+            Step::Refused(error) => {
+                return Ran::without_running(&call.id, &call.tool, error.clone());
+            }
+        };
+        let attempt = Attempt {
+            shared: &self.shared,
+            work: &self.work,
+            tool,
+            declared: declared(self.work.roots(), self.shared.registry.tool(tool), args),
+            args,
+            current: &loose.current,
+            cancel: &loose.cancel,
+            attempt: turn.attempt,
+            queued: self.began.elapsed(),
+        };
+        attempt.run(&call.id, &call.tool).await
+    }
+
+    fn wrote(run: &Ran) -> bool {
+        run.wrote()
+    }
+
+    fn may_conflict(&self, run: &Ran, earlier: usize) -> bool {
+        let (Some((view, _)), Some(earlier)) = (&run.left, self.get(earlier)) else { return false };
+        let staged = || earlier.current.get().is_some_and(|other| other.has_staged_what(view));
+        earlier.reach.declares_a_write_to_what(view) || staged()
+    }
+
+    fn overtaken(&self, call: usize) -> bool {
+        let view = self.get(call).and_then(|call| call.current.get());
+        view.is_some_and(|view| view.overtaken())
+    }
+
+    fn commit(&self, call: usize, run: Ran) -> Committed {
+        let (committed, outcome) = run.commit(&self.work);
+        if let (Some(call), Some(outcome)) = (self.get(call), outcome) {
+            call.end(outcome);
+        }
+        committed
+    }
+
+    fn valid(&self, call: usize) -> bool {
+        let view = self.get(call).and_then(|call| call.current.get());
+        view.is_none_or(|view| view.holds())
+    }
+
+    fn may_conflict_running(&self, _call: usize, other: usize) -> bool {
+        // What it may yet read is not known.
+        self.get(other).is_some_and(|other| other.reach.writes())
+    }
+
+    fn not_run(&self, call: usize, why: NotRun) {
+        let Some(call) = self.get(call) else { return };
+        let error = match why {
+            NotRun::Conflict => conflict(),
+            NotRun::Panicked(message) => {
+                CallError::new(ErrorKind::Host, format!("the host panicked: {message}"))
+            }
+            NotRun::Cancelled | NotRun::Input(_) | NotRun::Broken(_) => cancelled_call(),
+        };
+        let usage = call.started.get().map_or_else(Usage::default, |started| Usage {
+            queued: *started - self.began,
+            run: started.elapsed(),
+            attempts: call.attempts.load(Ordering::Relaxed),
+            ..Usage::default()
+        });
+        call.end(failed(&call.call.id, &call.call.tool, error, usage));
+    }
+}
