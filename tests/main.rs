@@ -12,10 +12,13 @@
 mod batches;
 mod cases;
 mod cli;
+mod crash;
+mod escapes;
 mod layout;
 mod plugins;
 mod sandbox;
 mod serial;
 mod support;
 mod tags;
+mod transactions;
 mod values;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use inorder::{Host, PluginSpec};
+use inorder::{Effect, Host, PluginSpec, RunOptions, UndoError};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -138,57 +138,91 @@ impl Worker<'_> {
         Worker { guest, runtime, hosts: HashMap::new(), plain, counts: Counts::default() }
     }
 
-    /// Where the host's answers and files are not the oracle's.
+    /// Where the host's answers and files are not the oracle's. By the number of jobs, a batch is also run dry
+    /// before, which changes nothing, or undone after, which leaves what was before.
     fn differences(&mut self, batch: &Batch) -> Vec<String> {
-        let guest = self.guest;
-        let (root, host) = self.hosts.entry(batch.jobs).or_insert_with(|| host(guest, batch.jobs));
         let plain = self.plain.path().join("root");
-        let began = Instant::now();
-        batch.before.lay_out(root.path()).unwrap();
-        let request = inorder::Batch::from_json(batch.to_json().to_string().as_bytes()).unwrap();
-        let host_began = Instant::now();
-        let run = async { tokio::time::timeout(PATIENCE, host.run(request)).await };
-        let Ok(report) = self.runtime.block_on(run) else {
-            return vec![format!("the batch has not ended after {PATIENCE:?}")];
-        };
-        let report = report.unwrap();
-        let on_host = host_began.elapsed();
-        let report = serde_json::to_value(&report).unwrap();
-        let results = report["results"].as_array().unwrap();
-
         let oracle_began = Instant::now();
         batch.before.lay_out(&plain).unwrap();
+        let before = Tree::read(&plain).unwrap();
         let expected = oracle::run(&plain, batch);
-        let by_oracle = oracle_began.elapsed();
+        let after = Tree::read(&plain).unwrap();
+        self.counts.by_oracle += oracle_began.elapsed();
 
-        let found: Vec<End> = results.iter().map(end_of).collect();
+        let guest = self.guest;
+        let (root, host) = self.hosts.entry(batch.jobs).or_insert_with(|| host(guest, batch.jobs));
+        let began = Instant::now();
+        batch.before.lay_out(root.path()).unwrap();
+        let mut on_host = Duration::ZERO;
         let mut differences = Vec::new();
-        if found.len() != expected.len() {
-            differences.push(format!("{} results for {} calls", found.len(), expected.len()));
+        let effects: &[Effect] =
+            if batch.jobs == DRY { &[Effect::DryRun, Effect::Commit] } else { &[Effect::Commit] };
+        for &effect in effects {
+            let request =
+                inorder::Batch::from_json(batch.to_json().to_string().as_bytes()).unwrap();
+            let host_began = Instant::now();
+            let options = RunOptions { effect, ..RunOptions::default() };
+            let run = async {
+                let plan = host.plan(request).unwrap();
+                tokio::time::timeout(PATIENCE, host.execute(plan, options)).await
+            };
+            let Ok(report) = self.runtime.block_on(run) else {
+                return vec![format!("the batch has not ended after {PATIENCE:?}")];
+            };
+            on_host += host_began.elapsed();
+            let report = serde_json::to_value(&report).unwrap();
+            let results = report["results"].as_array().unwrap();
+            let trees = match effect {
+                Effect::Commit => after.differences(&Tree::read(root.path()).unwrap()),
+                _ => before.differences(&Tree::read(root.path()).unwrap()),
+            };
+            let found = compare(batch, &expected, results).into_iter().chain(trees);
+            differences.extend(found.map(|it| format!("{effect:?}: {it}")));
+            self.counts.add(&Counts {
+                calls: results.len() as u64,
+                ok: results.iter().filter(|it| it["status"] == "ok").count() as u64,
+                repeated: results.iter().filter(|it| attempts(it) > 1).count() as u64,
+                ..Counts::default()
+            });
         }
-        for ((call, expected), (found, result)) in
-            batch.calls.iter().zip(&expected).zip(found.iter().zip(results))
-        {
-            if !expected.allows(found) {
-                let id = batch.id(call.number);
-                let message = result["error"]["message"].as_str().unwrap_or_default();
-                differences.push(format!("{id}: expected {expected}, found {found} {message}"));
+        if batch.jobs == UNDONE && differences.is_empty() {
+            match inorder::undo(root.path()) {
+                Ok(_) | Err(UndoError::Nothing { .. }) => {
+                    let trees = before.differences(&Tree::read(root.path()).unwrap());
+                    differences.extend(trees.into_iter().map(|it| format!("undone: {it}")));
+                }
+                Err(error) => differences.push(format!("undone: {error}")),
             }
         }
-        let trees = Tree::read(&plain).unwrap().differences(&Tree::read(root.path()).unwrap());
-        differences.extend(trees);
-
-        self.counts.add(&Counts {
-            batches: 1,
-            calls: results.len() as u64,
-            ok: results.iter().filter(|it| it["status"] == "ok").count() as u64,
-            repeated: results.iter().filter(|it| attempts(it) > 1).count() as u64,
-            on_host,
-            by_oracle,
-            around: began.elapsed() - on_host - by_oracle,
-        });
+        self.counts.batches += 1;
+        self.counts.on_host += on_host;
+        self.counts.around += began.elapsed() - on_host;
         differences
     }
+}
+
+/// Batches of so many jobs are run dry before.
+const DRY: usize = 4;
+/// Those of so many are undone after.
+const UNDONE: usize = 8;
+
+/// Where the answers of a host are not the oracle's.
+fn compare(batch: &Batch, expected: &[End], results: &[Value]) -> Vec<String> {
+    let found: Vec<End> = results.iter().map(end_of).collect();
+    let mut differences = Vec::new();
+    if found.len() != expected.len() {
+        differences.push(format!("{} results for {} calls", found.len(), expected.len()));
+    }
+    for ((call, expected), (found, result)) in
+        batch.calls.iter().zip(expected).zip(found.iter().zip(results))
+    {
+        if !expected.allows(found) {
+            let id = batch.id(call.number);
+            let message = result["error"]["message"].as_str().unwrap_or_default();
+            differences.push(format!("{id}: expected {expected}, found {found} {message}"));
+        }
+    }
+    differences
 }
 
 fn host(guest: &PluginSpec, jobs: usize) -> (TempDir, Host) {

@@ -7,14 +7,14 @@
 //! tests the tests.
 
 mod check;
-mod generate;
+pub mod generate;
 mod honest;
-mod oracle;
+pub mod oracle;
 mod paths;
-mod render;
-mod rng;
+pub mod render;
+pub mod rng;
 mod shrink;
-mod tree;
+pub mod tree;
 
 #[path = "../guests/fileops/src/names.rs"]
 mod names;

@@ -27,6 +27,11 @@ pub enum End {
 
 /// Runs a batch in `root`, which lies alone in its parent.
 pub fn run(root: &Path, batch: &Batch) -> Vec<End> {
+    run_each(root, batch, || {})
+}
+
+/// [`run`], with a look at the directory after each call.
+pub fn run_each(root: &Path, batch: &Batch, mut look: impl FnMut()) -> Vec<End> {
     let directory = Directory::open(root);
     let mut ends: Vec<End> = Vec::with_capacity(batch.calls.len());
     for call in &batch.calls {
@@ -35,6 +40,7 @@ pub fn run(root: &Path, batch: &Batch) -> Vec<End> {
             Err(end) => end,
         };
         ends.push(end);
+        look();
     }
     ends
 }
