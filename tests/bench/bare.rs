@@ -94,7 +94,7 @@ impl Bare {
 }
 
 /// To be kept as in `host/sandbox/engine.rs`, with the defaults of `jobs` and `memory`.
-fn engine() -> wasmtime::Result<Engine> {
+pub fn engine() -> wasmtime::Result<Engine> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = u32::try_from(4 * cores).unwrap_or(u32::MAX);
     let mut pool = PoolingAllocationConfig::new();

@@ -1,16 +1,22 @@
 //! The benchmark: what inorder costs above bare wasmtime, measured in one process on one component.
 //!
 //! Prints one table. A wanted bound stands beside its measured ratio and is never asserted: the exit code
-//! is not zero only if a case could not be run. Knows nothing of single cases; those are
-//! `scheduling.rs` and `cost.rs`.
+//! is not zero only if a case could not be run. Knows nothing of single cases; those are `scheduling.rs`, `cost.rs`,
+//! and, on files, `files.rs`, `writes.rs` and `conflicts.rs`.
 
 mod bare;
+mod conflicts;
 mod cost;
+mod files;
+mod folder;
 mod measure;
 mod scheduling;
 mod setup;
+mod stock;
 mod table;
+mod writes;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -20,7 +26,7 @@ use crate::measure::Effort;
 use crate::setup::Bench;
 use crate::table::Row;
 
-/// Measures inorder against bare wasmtime, on the component tests/guests/probe.
+/// Measures inorder against bare wasmtime, and against stock wasmtime-wasi, on the components in tests/guests.
 ///
 /// Run it with nothing else at work: the load average is printed with the table.
 #[derive(Parser)]
@@ -31,6 +37,9 @@ struct Args {
     /// Fewer runs: to see that it works, not to quote.
     #[arg(long)]
     quick: bool,
+    /// Makes files in this folder, on whatever file system it is on; in `target/` by default.
+    #[arg(long)]
+    folder: Option<PathBuf>,
     /// Names the cases.
     #[arg(long)]
     list: bool,
@@ -42,7 +51,7 @@ struct Args {
 type Case = (&'static str, fn(&Arc<Bench>) -> anyhow::Result<Vec<Row>>);
 
 /// In the order in which they always run.
-const CASES: [Case; 7] = [
+const CASES: [Case; 14] = [
     ("timer", scheduling::timer),
     ("five-sleeps", scheduling::five_sleeps),
     ("chain", scheduling::chain),
@@ -50,6 +59,13 @@ const CASES: [Case; 7] = [
     ("add", cost::add),
     ("echo", cost::echo),
     ("batch-1000", cost::batch),
+    ("files-read", files::reading),
+    ("files-look", files::looking),
+    ("files-write", writes::writes),
+    ("files-batch-write", writes::in_one_batch),
+    ("files-one", conflicts::one_file),
+    ("files-many", conflicts::many_files),
+    ("files-effects", conflicts::effects),
 ];
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -62,7 +78,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let chosen: Vec<&Case> = CASES.iter().filter(|(name, _)| name.contains(&filter)).collect();
     anyhow::ensure!(!chosen.is_empty(), "no case has {filter:?} in its name; --list names them");
     let effort = if args.quick { Effort::Quick } else { Effort::Full };
-    let bench = Arc::new(Bench::new(effort)?);
+    let bench = Arc::new(Bench::new(effort, args.folder)?);
 
     let before = setup::load();
     let (mut rows, mut failed) = (Vec::new(), false);

@@ -45,6 +45,20 @@ impl Samples {
         sorted.get(at).copied().unwrap_or_default()
     }
 
+    pub fn extend(&mut self, more: Samples) {
+        self.0.extend(more.0);
+    }
+
+    /// Every sample less what is not to be counted; nothing is below zero.
+    pub fn less(&self, other: Duration) -> Samples {
+        Samples(self.0.iter().map(|sample| sample.saturating_sub(other)).collect())
+    }
+
+    /// Pair by pair.
+    pub fn plus(&self, other: &Samples) -> Samples {
+        Samples(self.0.iter().zip(&other.0).map(|(one, other)| *one + *other).collect())
+    }
+
     /// Every sample divided by `parts`.
     pub fn each(&self, parts: u32) -> Samples {
         Samples(self.0.iter().map(|sample| *sample / parts).collect())

@@ -1,6 +1,6 @@
 //! What all cases share: the probe guest in a host and in bare wasmtime, runtimes, and the machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use inorder::{Batch, Grants, Host, PluginSpec, Report, RunOptions, Source};
@@ -14,10 +14,12 @@ pub struct Bench {
     pub host: Host,
     pub bare: Bare,
     pub effort: Effort,
+    /// Where files are made.
+    pub folder: Option<PathBuf>,
 }
 
 impl Bench {
-    pub fn new(effort: Effort) -> anyhow::Result<Bench> {
+    pub fn new(effort: Effort, folder: Option<PathBuf>) -> anyhow::Result<Bench> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/guests/dist/probe.wasm");
         let bytes = std::fs::read(&path).with_context(|| {
             format!("the benchmark needs {}: run plugins/build.sh, which builds it", path.display())
@@ -25,7 +27,7 @@ impl Bench {
         let bare = Bare::new(&bytes)?;
         let plugin = PluginSpec::new("probe", Source::Bytes(bytes), Grants::default());
         let host = Host::builder().plugin(plugin).build()?;
-        Ok(Bench { host, bare, effort })
+        Ok(Bench { host, bare, effort, folder })
     }
 
     /// The whole path: JSON text to JSON text.
