@@ -197,6 +197,8 @@ fn explain(denial: &Denial, plugin: &str) -> String {
     let patterns = match (access, path.as_str()) {
         (_, ".") => vec!["**".to_owned()],
         (Access::WriteTree, path) => vec![literal(path), format!("{}/**", literal(path))],
+        // It is made for what is to be in it.
+        (Access::MakeDir, path) => vec![format!("{}/**", literal(path))],
         (_, path) => vec![literal(path)],
     };
     let flags: Vec<String> = patterns.iter().map(|pattern| format!("{flag} '{pattern}'")).collect();

@@ -296,3 +296,21 @@ fn a_call_commits_ahead_of_an_earlier_one_that_cannot_touch_what_it_did() {
     // One that may write anywhere holds them back, as it would one at a time.
     assert_eq!(order_of_ends(&host, &json!([slow("all_write"), first, next])), [0, 1, 2]);
 }
+
+#[test]
+fn a_refusal_to_write_says_which_grant_to_write_would_do() {
+    let (_root, builder) = scratch(&[("a.txt", "a")]);
+    let spec = PluginSpec::builtin("filesystem", grants(&[], &["docs/**"]));
+    let host = builder.plugin(spec).build().unwrap();
+    for (path, grant) in [("a.txt", "a.txt"), ("new.txt", "new.txt"), ("new/deep/h.txt", "new/**")]
+    {
+        let result = call(&host, "write_file", json!({"path": path, "content": "x"}));
+        let message = result["error"]["message"].as_str().unwrap();
+        assert!(message.contains(&format!("--allow-write '{grant}'")), "{message}");
+        let (_root, builder) = scratch(&[("a.txt", "a")]);
+        let spec = PluginSpec::builtin("filesystem", grants(&[], &[grant]));
+        let host = builder.plugin(spec).build().unwrap();
+        let result = call(&host, "write_file", json!({"path": path, "content": "x"}));
+        assert_eq!(result["status"], "ok", "{result}");
+    }
+}

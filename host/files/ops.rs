@@ -38,7 +38,10 @@ impl Tree {
                 return Err(Errno::ISDIR);
             }
         }
-        let at = self.resolve(from, path, if exclusive { Last::Keep } else { last })?;
+        let last = if exclusive { Last::Keep } else { last };
+        let writes = how.create || how.write || how.truncate;
+        let access = if writes { Access::Write } else { Access::Read };
+        let at = self.resolve_for(access, from, path, last)?;
         let Some(id) = at.node else {
             return if how.create { self.create(&at) } else { Err(Errno::NOENT) };
         };
@@ -75,6 +78,22 @@ impl Tree {
         Ok(id)
     }
 
+    /// [`Tree::resolve`] on the way to something: a path that may not even be looked at is refused for that.
+    fn resolve_for(&mut self, access: Access, from: NodeId, path: &str, last: Last) -> Result<At> {
+        let known = self.denials.len();
+        let at = self.resolve(from, path, last);
+        if let Some(denial) = self.denials.get_mut(known)
+            && denial.access == Access::Look
+        {
+            // A directory on the way, rather than what it leads to.
+            let name =
+                |path: &str| path.trim_end_matches('/').rsplit('/').next().map(str::to_owned);
+            let above = access == Access::Write && name(&denial.path) != name(path);
+            denial.access = if above { Access::MakeDir } else { access };
+        }
+        at
+    }
+
     fn create(&mut self, at: &At) -> Result<NodeId> {
         if at.slash {
             return Err(Errno::ISDIR);
@@ -87,7 +106,7 @@ impl Tree {
     }
 
     pub fn mkdir(&mut self, from: NodeId, path: &str) -> Result<()> {
-        let at = self.resolve(from, stripped(path), Last::Keep)?;
+        let at = self.resolve_for(Access::MakeDir, from, stripped(path), Last::Keep)?;
         if at.node.is_some() {
             return Err(Errno::EXIST);
         }
@@ -110,7 +129,7 @@ impl Tree {
         if target.len() >= 4096 {
             return Err(Errno::NAMETOOLONG);
         }
-        let at = self.resolve(from, stripped(path), Last::Keep)?;
+        let at = self.resolve_for(Access::Write, from, stripped(path), Last::Keep)?;
         if at.node.is_some() {
             return Err(Errno::EXIST);
         }
@@ -150,7 +169,7 @@ impl Tree {
     }
 
     pub fn rmdir(&mut self, from: NodeId, path: &str) -> Result<()> {
-        let at = self.resolve(from, stripped(path), Last::Keep)?;
+        let at = self.resolve_for(Access::Write, from, stripped(path), Last::Keep)?;
         let id = at.node.ok_or(Errno::NOENT)?;
         if at.name.is_empty() {
             return Err(match stripped(path).rsplit('/').next() {
@@ -171,7 +190,7 @@ impl Tree {
     }
 
     pub fn unlink(&mut self, from: NodeId, path: &str) -> Result<()> {
-        let at = self.resolve(from, stripped(path), Last::Keep)?;
+        let at = self.resolve_for(Access::Write, from, stripped(path), Last::Keep)?;
         let id = at.node.ok_or(Errno::NOENT)?;
         if self.node(id).kind == Kind::Dir {
             return Err(Errno::ISDIR);
