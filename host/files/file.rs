@@ -152,7 +152,14 @@ impl Tree {
                 let from = usize::try_from(at).unwrap_or(usize::MAX).min(whole.len());
                 Ok(whole.slice(from..from + length.min(whole.len() - from)))
             }
-            Open::Handle(handle) => Ok(disk::read_up_to(handle.as_fd(), length, at)?.into()),
+            Open::Handle(handle) => {
+                // It ends where it did when it was first looked at, though others may have appended since.
+                // One without a size may have content all the same, as those of /proc have.
+                let size = lower.stat.map_or(0, |(stat, _)| stat.size);
+                let size = if size == 0 { u64::MAX } else { size };
+                let left = usize::try_from(size.saturating_sub(at)).unwrap_or(usize::MAX);
+                Ok(disk::read_up_to(handle.as_fd(), length.min(left), at)?.into())
+            }
             Open::Not => Err(Errno::IO),
         }
     }

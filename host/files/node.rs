@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use super::content::Content;
 use super::disk::{Kind, Stat, Time};
@@ -54,7 +55,7 @@ pub struct Dir {
     pub path: Arc<str>,
     /// Itself for the root.
     pub parent: NodeId,
-    pub children: HashMap<Box<str>, Child>,
+    pub children: HashMap<Box<str>, Child, RandomState>,
     /// Whether `children` holds all that is below.
     pub listed: bool,
     /// Names below that are not UTF-8: guests cannot see them, and still they are there.

@@ -86,6 +86,9 @@ impl Plan {
 /// The plans of a tree, one for each root in which something changes.
 pub fn plans(tree: &Tree) -> Result<Vec<Plan>> {
     let mut plans = Vec::new();
+    if tree.is_untouched() {
+        return Ok(plans);
+    }
     for root in 0..tree.roots.len() {
         let plan = Planner::new(tree, root)?.plan()?;
         if !plan.is_empty() {

@@ -8,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
 use rustix::io::Errno;
 
 use super::disk::{self, Kind, Result, Stat};
@@ -51,7 +52,7 @@ pub struct Tree {
     pub(super) nodes: Vec<Node>,
     tops: Vec<NodeId>,
     /// What may have further names: by device and inode, or by the node of the layer.
-    pub(super) by_inode: HashMap<(u64, u64), NodeId>,
+    pub(super) by_inode: HashMap<(u64, u64), NodeId, RandomState>,
 }
 
 impl Tree {
@@ -81,7 +82,7 @@ impl Tree {
             held: VecDeque::new(),
             nodes: Vec::new(),
             tops: Vec::new(),
-            by_inode: HashMap::new(),
+            by_inode: HashMap::default(),
         };
         for index in 0..tree.roots.len() {
             let top = tree.top(index);
@@ -277,6 +278,14 @@ impl Tree {
         }
     }
 
+    /// Whether everything is as it is below.
+    pub fn is_untouched(&self) -> bool {
+        self.nodes.iter().all(|node| {
+            let same = |dir: &Dir| dir.children.values().all(|child| child.base == child.now);
+            node.lower.is_some() && !node.changed() && node.dir().is_none_or(same)
+        })
+    }
+
     /// Every node that was loaded or made.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         (0..self.nodes.len()).map(NodeId)
@@ -289,7 +298,7 @@ impl Dir {
             root,
             path,
             parent,
-            children: HashMap::new(),
+            children: HashMap::default(),
             listed: false,
             unspoken: 0,
             removed: false,

@@ -16,6 +16,7 @@ pub struct Stock {
     pre: InstancePre<State>,
     exports: HashMap<&'static str, ComponentExportIndex>,
     dir: PathBuf,
+    name: String,
 }
 
 struct State {
@@ -44,7 +45,8 @@ impl Stock {
         };
         let exports = functions.iter().map(export).collect::<anyhow::Result<_>>()?;
         let pre = linker.instantiate_pre(&component)?;
-        Ok(Stock { engine, pre, exports, dir: dir.to_owned() })
+        let name = dir.to_str().context("the folder is not UTF-8")?.to_owned();
+        Ok(Stock { engine, pre, exports, dir: dir.to_owned(), name })
     }
 
     /// Calls a function that gives a number.
@@ -55,7 +57,9 @@ impl Stock {
         let export = self.exports.get(function).context("not one of the functions")?;
         let mut wasi = WasiCtx::builder();
         wasi.allow_blocking_current_thread(true);
+        // The same names for it that guests have here: a relative and an absolute path both lead to it.
         wasi.preopened_dir(&self.dir, ".", FsPerms::ReadWrite)?;
+        wasi.preopened_dir(&self.dir, &self.name, FsPerms::ReadWrite)?;
         let state = State { wasi: wasi.build(), table: ResourceTable::new() };
         let mut store = Store::new(&self.engine, state);
         store.set_epoch_deadline(1);
