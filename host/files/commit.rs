@@ -11,10 +11,11 @@ use rustix::io::Errno;
 use super::disk::{self, Kind, Result, Stat};
 use super::journal::{self, Left, Record, Step, stat_beneath};
 use super::ledger::{Ledger, Writes};
+use super::lock::RootLock;
 use super::place::{Facets, Key, Place};
 use super::prepare::{How, Prepared};
 use super::roots::Roots;
-use super::stage::{RootLock, Stages};
+use super::stage::Stages;
 use super::steps::{Act, Commit};
 
 /// Why nothing was committed. The files are as they were.
@@ -33,7 +34,7 @@ pub fn commit(
     roots: &Roots,
     stages: &Stages,
     ledger: &Ledger,
-    lock: &RootLock,
+    lock: &RootLock<'_>,
     mut expected: HashMap<String, Stat>,
     mut prepared: Prepared,
 ) -> std::result::Result<Writes, Failed> {
@@ -51,22 +52,27 @@ pub fn commit(
     let before: Vec<Option<Stat>> = parents.iter().map(|it| dir_stat(root, it)).collect();
 
     let number = stage.next_commit();
-    let journal = stage.journal.as_fd();
+    let journal = stage.folder.journal.as_fd();
     let mut done = Ok(());
     if durable {
         // Where what is staged and saved is to be found comes before the line that tells of it.
-        done = rustix::fs::fsync(&stage.dir).map_err(|error| (".inorder".to_owned(), error));
+        done = rustix::fs::fsync(&stage.folder.dir).map_err(|error| (".inorder".to_owned(), error));
     }
     let done = done.and_then(|()| {
         let changed = prepared.paths().chain(prepared.contents.iter().map(|it| it.before.as_str()));
         let mut found: Vec<(String, Left)> = Vec::new();
         for path in changed {
             if !found.iter().any(|(known, _)| known == path) {
-                let there = stat_beneath(root, path).map_err(|error| (path.to_owned(), error))?;
+                let there = commit.now(path).map_err(|error| (path.to_owned(), error))?;
                 found.push((path.to_owned(), Left::of(there)));
             }
         }
-        let begin = Record::Begin { commit: number, steps: commit.steps.clone(), found };
+        let begin = Record::Begin {
+            batch: stage.number.clone(),
+            commit: number,
+            steps: commit.steps.clone(),
+            found,
+        };
         let begun = lock.begin().and_then(|()| journal::append(journal, &begin));
         let begun = if durable { begun.and_then(|()| rustix::fs::fsync(journal)) } else { begun };
         begun.map_err(|error| (".inorder/journal".to_owned(), error))
@@ -89,8 +95,9 @@ pub fn commit(
     let spills = prepared.spills.iter().chain(spills);
     if let Err((path, error)) = done {
         let failed = format!("{path}: {error}");
-        if let Err(error) = journal::roll_back(root, stage.dir.as_fd(), &commit.steps) {
+        if let Err(error) = journal::roll_back(root, stage.folder.dir.as_fd(), &commit.steps) {
             // The slots may hold what was in the root.
+            stage.stuck();
             spills.for_each(super::stage::Spill::take);
             let message = format!(
                 "{failed}; and taking it back failed too ({error}): the next commit, or the next `inorder` that opens \
@@ -125,7 +132,7 @@ pub fn commit(
     }
     if durable {
         // Everything is on the disk; losing this line would only take the commit back.
-        let _ = rustix::fs::fdatasync(&stage.journal);
+        let _ = rustix::fs::fdatasync(&stage.folder.journal);
     }
     Ok(commit.written(at.stat.dev))
 }
@@ -182,7 +189,7 @@ impl Commit<'_> {
     }
 
     fn act(&self, step: &Step, act: &Act<'_>) -> Result<()> {
-        let stage = self.stage.dir.as_fd();
+        let stage = self.stage.folder.dir.as_fd();
         match (step, act) {
             (Step::Displace { path, slot, ino }, Act::Displace { must_be_empty }) => {
                 let (parent, name) = disk::split(path);
@@ -257,12 +264,23 @@ impl Commit<'_> {
         let mut left: Vec<(String, Left)> = Vec::new();
         for path in prepared.paths() {
             if !left.iter().any(|(known, _)| known == path) {
-                let found =
-                    stat_beneath(self.root, path).map_err(|error| (path.to_owned(), error))?;
+                let found = self.left(prepared, path).map_err(|error| (path.to_owned(), error))?;
                 left.push((path.to_owned(), Left::of(found)));
             }
         }
         Ok(left)
+    }
+
+    /// What the commit has left at a path.
+    fn left(&self, prepared: &Prepared, path: &str) -> Result<Option<Stat>> {
+        let new = prepared.contents.iter().find_map(|it| match &it.how {
+            How::Replace { spill, .. } if it.path == path => Some(spill),
+            _ => None,
+        });
+        match new {
+            Some(spill) => disk::stat_fd(spill.fd()).map(Some),
+            None => stat_beneath(self.root, path),
+        }
     }
 
     /// Waits until what was done is on the disk.
@@ -280,14 +298,14 @@ impl Commit<'_> {
                 }
             }
         }
-        let dirs = dirs.iter().map(|dir| dir.as_fd()).chain([self.stage.dir.as_fd()]);
+        let dirs = dirs.iter().map(|dir| dir.as_fd()).chain([self.stage.folder.dir.as_fd()]);
         dirs.into_iter().try_for_each(rustix::fs::fsync).map_err(|error| (".", error))
     }
 
     fn swap(&self, slot: &str, path: &str, old: &Stat) -> Result<()> {
         let (parent, name) = disk::split(path);
         let parent = disk::open_dir(self.root, parent)?;
-        let stage = self.stage.dir.as_fd();
+        let stage = self.stage.folder.dir.as_fd();
         let what = |stat: Stat| (stat.ino, stat.size, stat.modified, stat.mode, stat.uid, stat.gid);
         let new = what(disk::stat(stage, slot)?);
         journal::swap(stage, slot, parent.as_fd(), name)?;

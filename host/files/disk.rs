@@ -73,8 +73,26 @@ pub struct Listed {
 }
 
 /// Opens the directory at `path` beneath `root`; empty for the root itself.
-pub fn open_dir(root: BorrowedFd<'_>, path: &str) -> Result<OwnedFd> {
-    open_beneath(root, path, OFlags::PATH | OFlags::DIRECTORY)
+pub fn open_dir<'r>(root: BorrowedFd<'r>, path: &str) -> Result<DirFd<'r>> {
+    if path.is_empty() {
+        return Ok(DirFd::Root(root));
+    }
+    open_beneath(root, path, OFlags::PATH | OFlags::DIRECTORY).map(DirFd::Inner)
+}
+
+/// A directory of a root, or the root.
+pub enum DirFd<'r> {
+    Root(BorrowedFd<'r>),
+    Inner(OwnedFd),
+}
+
+impl AsFd for DirFd<'_> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            DirFd::Root(root) => *root,
+            DirFd::Inner(dir) => dir.as_fd(),
+        }
+    }
 }
 
 /// Opens `path` beneath `root` without following a symlink anywhere.
@@ -293,6 +311,9 @@ pub fn copy_attributes(from: BorrowedFd<'_>, like: &Stat, to: BorrowedFd<'_>) ->
         let Ok(length) = rustix::fs::fgetxattr(from, name, &mut value) else { continue };
         // Some belong to the kernel alone.
         let _ = rustix::fs::fsetxattr(to, name, &value[..length], rustix::fs::XattrFlags::empty());
+    }
+    if stat_fd(to)?.mode == like.mode {
+        return Ok(());
     }
     rustix::fs::fchmod(to, Mode::from_raw_mode(like.mode))
 }

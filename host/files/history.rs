@@ -13,11 +13,13 @@ use crate::batch::{Change, Report};
 
 use super::disk;
 use super::journal::{self, Left, Record, Step, stat_beneath};
+use super::lock::LockFile;
 use super::recover::{
     self, Dead, dead_batches, last_commit, open_journal, remove_batch, take_back,
 };
 use super::roots::{FilesError, Roots};
-use super::stage::{BATCHES, INORDER, Stage, lock, open_folder};
+use super::shelf::{BATCHES, INORDER, open_folder};
+use super::stage::Stage;
 use super::work::Work;
 
 /// A batch that changed files, or the undo of one.
@@ -88,7 +90,7 @@ impl Work {
             if stage.has_committed() {
                 let time = super::tree::now().0.unsigned_abs();
                 let entry =
-                    Entry { batch: stage.name.clone(), time, calls: calls.clone(), undoes: None };
+                    Entry { batch: stage.number.clone(), time, calls: calls.clone(), undoes: None };
                 if let Err(error) = write(&stage, &entry) {
                     tracing::warn!(%error, "the log of batches cannot be written");
                 }
@@ -98,8 +100,8 @@ impl Work {
 }
 
 fn write(stage: &Stage, entry: &Entry) -> disk::Result<()> {
-    let _lock = lock(stage.folder.as_fd())?;
-    append(stage.folder.as_fd(), entry)
+    let _lock = stage.shelf.lock.lock()?;
+    append(stage.shelf.folder.as_fd(), entry)
 }
 
 fn append(folder: BorrowedFd<'_>, entry: &Entry) -> disk::Result<()> {
@@ -162,7 +164,8 @@ pub fn undo(root: &Path) -> Result<Vec<String>, UndoError> {
     let nothing = || UndoError::Nothing { root: root.to_owned() };
     recover::recover(at.fd.as_fd()).map_err(failed)?;
     let folder = open_folder(at.fd.as_fd()).map_err(failed)?.ok_or_else(nothing)?;
-    let lock = lock(folder.as_fd()).map_err(failed)?;
+    let file = LockFile::open(folder.as_fd()).map_err(failed)?;
+    let lock = file.lock().map_err(failed)?;
     // A host that has just ended may have left its lock to a child process, for the moment until that is a program of
     // its own.
     let mut patience = 200;
@@ -190,10 +193,10 @@ pub fn undo(root: &Path) -> Result<Vec<String>, UndoError> {
     take_back(at.fd.as_fd(), batch).map_err(failed)?;
     lock.end().map_err(failed)?;
     let time = super::tree::now().0.unsigned_abs();
-    let (name, undoes) = (batch.name.clone(), Some(batch.name.clone()));
+    let number = batch.number().unwrap_or(&batch.name).to_owned();
+    let entry = Entry { batch: number.clone(), time, calls: vec![], undoes: Some(number) };
     remove_batch(folder.as_fd(), &batch.name);
-    if let Err(error) = append(folder.as_fd(), &Entry { batch: name, time, calls: vec![], undoes })
-    {
+    if let Err(error) = append(folder.as_fd(), &entry) {
         tracing::warn!(%error, "the log of batches cannot be written");
     }
     Ok(left.into_keys().collect())
@@ -235,7 +238,7 @@ fn left(batch: &Dead) -> BTreeMap<String, Now> {
                     paths.insert(path.clone(), Now { left: *left, made, changed });
                 }
             }
-            Record::RolledBack { .. } | Record::Undo => {}
+            Record::RolledBack { .. } | Record::Undo | Record::Emptied => {}
         }
     }
     paths

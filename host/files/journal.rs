@@ -16,14 +16,16 @@ use super::disk::{self, Kind, Result, Stat, Time};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
-    /// `found` is what it found at the paths that it changes.
-    Begin { commit: u64, steps: Vec<Step>, found: Vec<(String, Left)> },
+    /// Of the batch of this number. `found` is what it found at the paths that it changes.
+    Begin { batch: String, commit: u64, steps: Vec<Step>, found: Vec<(String, Left)> },
     /// It is done, at `time` in milliseconds since 1970. `left` is what it left at the paths that it changed.
     Done { commit: u64, time: u64, left: Vec<(String, Left)> },
     /// It was taken back.
     RolledBack { commit: u64 },
     /// The whole batch is being taken back.
     Undo,
+    /// Its folder is for another batch now: what came before is of no use.
+    Emptied,
 }
 
 /// One step of a commit, with what it takes to tell whether it was done, and to take it back. Paths are beneath the
@@ -115,12 +117,15 @@ pub fn whole(text: &[u8]) -> u64 {
     lines.take_while(|line| parse_line(line).is_some()).map(|line| line.len() as u64).sum()
 }
 
-/// The records of a journal, up to the first line that does not hold together.
+/// The records of a journal's last batch, up to the first line that does not hold together.
 pub fn parse(text: &[u8]) -> Vec<Record> {
     let mut records = Vec::new();
     for line in text.split_inclusive(|byte| *byte == b'\n') {
-        let Some(record) = parse_line(line) else { break };
-        records.push(record);
+        match parse_line(line) {
+            Some(Record::Emptied) => records.clear(),
+            Some(record) => records.push(record),
+            None => break,
+        }
     }
     records
 }

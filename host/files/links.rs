@@ -10,7 +10,7 @@ use super::node::NodeId;
 use super::place::{Facets, Key};
 use super::plan::join;
 use super::scope::{Access, Denial, DeniedBy, Scope, beneath};
-use super::stage::INORDER;
+use super::shelf::INORDER;
 use super::tree::{Tree, locked};
 
 /// Directories to look through before a file's other names count as not found.

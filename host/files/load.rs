@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::content::Content;
@@ -13,7 +14,7 @@ use super::node::{Body, Child, Dir, LowerNode, Node, NodeId, Open, SetTimes};
 use super::place::{Facets, Key, Place};
 use super::reads::Observed;
 use super::scope::Access;
-use super::stage::INORDER;
+use super::shelf::INORDER;
 use super::tree::{Tree, locked};
 
 /// Stands for a device, where a tree stands on a layer.
@@ -253,7 +254,9 @@ impl Tree {
             return Ok(handle.clone());
         }
         let root = self.roots.get(lower.place.root);
-        let handle = Arc::new(disk::open_dir(root.fd.as_fd(), &lower.place.path)?);
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let handle = disk::open_beneath(root.fd.as_fd(), &lower.place.path, flags)?;
+        let handle = Arc::new(handle);
         self.hold(id, handle.clone());
         Ok(handle)
     }

@@ -10,7 +10,8 @@
 //! plan, prepare     a tree's changes as steps, and everything of them that needs no lock
 //! work              a batch's files; validation; the turn
 //!   ledger                         our commits, and what each wrote
-//!   steps, commit, journal, stage  steps to the disk, all or nothing
+//!   steps, commit, journal         steps to the disk, all or nothing
+//!   stage, shelf, lock             where what is staged waits, and who may commit
 //!   layer                          the same for dry runs and atomic batches
 //! recover, history  what is left of earlier batches; the log and undo
 //! diff              what a dry run would change
@@ -34,6 +35,7 @@ mod layer;
 mod ledger;
 mod links;
 mod load;
+mod lock;
 #[cfg(test)]
 mod model;
 mod node;
@@ -46,6 +48,7 @@ mod recover;
 mod resolve;
 mod roots;
 mod scope;
+mod shelf;
 mod stage;
 mod steps;
 mod streams;

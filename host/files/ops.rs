@@ -11,7 +11,7 @@ use super::disk::{Kind, Result, Stat};
 use super::node::{Body, Dir, NodeId, SetTimes};
 use super::resolve::{At, Last};
 use super::scope::Access;
-use super::stage::INORDER;
+use super::shelf::INORDER;
 use super::tree::Tree;
 
 /// How to open a path.

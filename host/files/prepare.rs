@@ -74,7 +74,7 @@ pub fn prepare(tree: &mut Tree, plan: Plan) -> Result<Prepared> {
         std::collections::HashMap::new();
     let mut displaced = Vec::new();
     for it in plan.displaced {
-        let slot = stage.slot();
+        let slot = stage.folder.slot();
         let node = tree.node(it.node);
         let ino =
             node.lower.as_ref().and_then(|lower| lower.stat).map_or(node.ino, |(stat, _)| stat.ino);
@@ -87,15 +87,15 @@ pub fn prepare(tree: &mut Tree, plan: Plan) -> Result<Prepared> {
         let (slot, ino) = match it.what {
             What::Moved(from) => slots.get(&from).cloned().ok_or(Errno::INVAL)?,
             What::Dir => {
-                let slot = stage.slot();
-                rustix::fs::mkdirat(&stage.dir, &*slot, Mode::from_raw_mode(0o777))?;
-                let ino = disk::stat(stage.dir.as_fd(), &slot)?.ino;
+                let slot = stage.folder.slot();
+                rustix::fs::mkdirat(&stage.folder.dir, &*slot, Mode::from_raw_mode(0o777))?;
+                let ino = disk::stat(stage.folder.dir.as_fd(), &slot)?.ino;
                 (slot, ino)
             }
             What::Symlink(target) => {
-                let slot = stage.slot();
-                rustix::fs::symlinkat(&*target, &stage.dir, &*slot)?;
-                let ino = disk::stat(stage.dir.as_fd(), &slot)?.ino;
+                let slot = stage.folder.slot();
+                rustix::fs::symlinkat(&*target, &stage.folder.dir, &*slot)?;
+                let ino = disk::stat(stage.folder.dir.as_fd(), &slot)?.ino;
                 (slot, ino)
             }
             What::File => {

@@ -3,12 +3,13 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::disk::{self, Kind, Result};
 use super::journal::{self, Record, Step};
-use super::stage::{ALIVE, BATCHES, JOURNAL, RootLock, SPARE, lock, open_folder};
+use super::lock::{LockFile, RootLock};
+use super::shelf::{ALIVE, BATCHES, JOURNAL, open_folder};
 
 /// A batch whose host is gone.
 pub struct Dead {
@@ -26,8 +27,8 @@ pub struct Dead {
 /// A commit that was cut off cannot be taken back.
 pub fn recover(root: BorrowedFd<'_>) -> Result<()> {
     let Some(folder) = open_folder(root)? else { return Ok(()) };
-    let lock = lock(folder.as_fd())?;
-    recover_locked(root, folder.as_fd(), &lock)
+    let file = LockFile::open(folder.as_fd())?;
+    recover_locked(root, folder.as_fd(), &file.lock()?)
 }
 
 /// [`recover`], holding the lock. A commit without an end is taken back even if its host is alive: it does not hold
@@ -35,7 +36,11 @@ pub fn recover(root: BorrowedFd<'_>) -> Result<()> {
 ///
 /// # Errors
 /// As [`recover`].
-pub fn recover_locked(root: BorrowedFd<'_>, folder: BorrowedFd<'_>, lock: &RootLock) -> Result<()> {
+pub fn recover_locked(
+    root: BorrowedFd<'_>,
+    folder: BorrowedFd<'_>,
+    lock: &RootLock<'_>,
+) -> Result<()> {
     let mut keep: Option<(u64, String)> = None;
     for dead in batches(folder)? {
         if dead.records.contains(&Record::Undo) {
@@ -65,6 +70,16 @@ pub fn recover_locked(root: BorrowedFd<'_>, folder: BorrowedFd<'_>, lock: &RootL
         }
     }
     if lock.is_begun()? { lock.end() } else { Ok(()) }
+}
+
+impl Dead {
+    /// The number of the batch, if it began a commit.
+    pub fn number(&self) -> Option<&str> {
+        self.records.iter().find_map(|record| match record {
+            Record::Begin { batch, .. } => Some(batch.as_str()),
+            _ => None,
+        })
+    }
 }
 
 /// Takes back all commits of a batch, the last first.
@@ -194,28 +209,13 @@ fn remove_leftovers(dead: &Dead) {
 
 /// Removes all batches but `keep` whose hosts are gone: what they kept for an undo is of no use after another batch.
 /// The root's lock must be held.
-pub fn forget_others(folder: BorrowedFd<'_>, keep: &str) {
+pub fn forget_others(folder: BorrowedFd<'_>, _: &RootLock<'_>, keep: &[Option<&str>]) {
     let Ok(dead) = dead_batches(folder) else { return };
-    for it in dead.iter().filter(|it| it.name != keep && unfinished(&it.records).is_none()) {
-        if make_spare(folder, it).is_err() {
+    for it in dead.iter().filter(|it| unfinished(&it.records).is_none()) {
+        if !keep.contains(&Some(&it.name)) {
             remove_batch(folder, &it.name);
         }
     }
-}
-
-/// Empties the folder of a batch and keeps it for the next one, which would else spend most of its time on
-/// making its own.
-fn make_spare(folder: BorrowedFd<'_>, dead: &Dead) -> Result<()> {
-    let batches = disk::open_beneath(folder, BATCHES, OFlags::RDONLY | OFlags::DIRECTORY)?;
-    // The journal first: without it, nothing of a half-emptied batch is taken for a commit.
-    rustix::fs::ftruncate(disk::open_beneath(dead.dir.as_fd(), JOURNAL, OFlags::WRONLY)?, 0)?;
-    for it in
-        disk::list(dead.dir.as_fd())?.0.iter().filter(|it| ![ALIVE, JOURNAL].contains(&&*it.name))
-    {
-        let is_dir = it.kind.unwrap_or(Kind::Dir) == Kind::Dir;
-        remove(dead.dir.as_fd(), &it.name, is_dir)?;
-    }
-    rustix::fs::renameat_with(&batches, &*dead.name, folder, SPARE, RenameFlags::NOREPLACE)
 }
 
 /// Removes a batch's folder. What cannot be removed only takes room, and is tried again by the next host.
@@ -227,7 +227,7 @@ pub fn remove_batch(folder: BorrowedFd<'_>, name: &str) {
     }
 }
 
-fn remove(parent: BorrowedFd<'_>, name: &str, is_dir: bool) -> Result<()> {
+pub fn remove(parent: BorrowedFd<'_>, name: &str, is_dir: bool) -> Result<()> {
     if !is_dir {
         return rustix::fs::unlinkat(parent, name, AtFlags::empty());
     }

@@ -81,7 +81,7 @@ impl<'c> Commit<'c> {
             match &it.over {
                 Some(before) => {
                     let old = self.file(before)?;
-                    let slot = self.stage.slot();
+                    let slot = self.stage.folder.slot();
                     self.steps.push(Step::Swap {
                         slot: slot.clone(),
                         path,
@@ -107,10 +107,17 @@ impl<'c> Commit<'c> {
         Ok(())
     }
 
+    /// What is at a path now.
+    pub fn now(&self, path: &str) -> Result<Option<Stat>> {
+        match self.expected.get(path) {
+            // It was looked at a moment ago, under the same lock.
+            Some(stat) => Ok(Some(*stat)),
+            None => stat_beneath(self.root, path),
+        }
+    }
+
     fn file(&self, path: &str) -> Result<Stat> {
-        let found = stat_beneath(self.root, path)?.ok_or(Errno::NOENT)?;
-        let changed = self.expected.get(path).is_some_and(|expected| !expected.same(&found));
-        if found.kind == Kind::File && !changed { Ok(found) } else { Err(Errno::STALE) }
+        self.now(path)?.filter(|stat| stat.kind == Kind::File).ok_or(Errno::STALE)
     }
 
     /// The inode that a path will have once it is placed and has its content.
@@ -175,14 +182,14 @@ impl<'c> Commit<'c> {
 
     /// Copies ranges of a file into a slot.
     fn save(&self, path: &str, ranges: &[(u64, u64)]) -> Result<String> {
-        let slot = self.stage.slot();
+        let slot = self.stage.folder.slot();
         if ranges.is_empty() {
             return Ok(slot);
         }
         let file = disk::open_beneath(self.root, path, OFlags::RDONLY | OFlags::NONBLOCK)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
-        let saved = rustix::fs::openat(&self.stage.dir, &*slot, flags, mode)?;
+        let saved = rustix::fs::openat(&self.stage.folder.dir, &*slot, flags, mode)?;
         let (mut to, mut buffer) = (0, vec![0; 256 << 10]);
         for &(at, length) in ranges {
             let mut done = 0;

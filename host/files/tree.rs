@@ -18,7 +18,8 @@ use super::place::{Facets, Key, Place};
 use super::reads::{Observed, Reads};
 use super::roots::Roots;
 use super::scope::{Access, Declared, Denial, DeniedBy, Scope};
-use super::stage::{INORDER, Stages};
+use super::shelf::INORDER;
+use super::stage::Stages;
 
 /// What a tree stands on.
 #[derive(Clone)]

@@ -18,6 +18,7 @@ use super::disk::{Kind, Stat};
 use super::journal::stat_beneath;
 use super::layer;
 use super::ledger::{Ledger, Writes};
+use super::lock::RootLock;
 use super::place::{Facets, Key, Place};
 use super::plan::plans;
 use super::prepare::prepare;
@@ -25,7 +26,7 @@ use super::reads::{Observed, Reads};
 use super::recover;
 use super::roots::{FilesError, Roots};
 use super::scope::Scope;
-use super::stage::{Durability, RootLock, Stage, Stages, lock};
+use super::stage::{Durability, Shelves, Stage, Stages};
 use super::tree::{Lower, Tree, locked};
 use super::view::{Staged, View};
 
@@ -33,6 +34,7 @@ use super::view::{Staged, View};
 pub struct Files {
     roots: Arc<Roots>,
     ledger: Arc<Ledger>,
+    shelves: Arc<Shelves>,
     durability: Durability,
     /// Held by whoever commits in this host.
     turn: Mutex<()>,
@@ -75,7 +77,9 @@ impl Files {
                 message: std::io::Error::from(error).to_string(),
             })?;
         }
-        Ok(Arc::new(Files { roots, ledger: Arc::default(), durability, turn: Mutex::new(()) }))
+        let ledger: Arc<Ledger> = Arc::default();
+        let shelves = Arc::new(Shelves::new(roots.clone(), ledger.clone()));
+        Ok(Arc::new(Files { roots, ledger, shelves, durability, turn: Mutex::new(()) }))
     }
 
     pub fn roots(&self) -> &Arc<Roots> {
@@ -86,7 +90,7 @@ impl Files {
     pub fn work(self: &Arc<Files>, effect: Effect) -> Work {
         let durability =
             if effect == Effect::DryRun { Durability::Nothing } else { self.durability };
-        let stages = Arc::new(Stages::new(self.roots.clone(), self.ledger.clone(), durability));
+        let stages = Arc::new(Stages::new(self.shelves.clone(), durability));
         let (layer, ledger) = match effect {
             Effect::Commit => (None, self.ledger.clone()),
             Effect::Atomic | Effect::DryRun => {
@@ -256,12 +260,12 @@ impl Work {
     }
 
     /// Takes the lock of a root. What a host that was killed meanwhile has left half done is taken back first.
-    fn lock(&self, root: usize, stage: &Stage) -> Result<RootLock, Errno> {
-        let lock = lock(stage.folder.as_fd())?;
+    fn lock<'s>(&self, root: usize, stage: &'s Stage) -> Result<RootLock<'s>, Errno> {
+        let lock = stage.shelf.lock.lock()?;
         if lock.is_begun()? {
             recover::recover_locked(
                 self.files.roots.get(root).fd.as_fd(),
-                stage.folder.as_fd(),
+                stage.shelf.folder.as_fd(),
                 &lock,
             )?;
         }
@@ -313,7 +317,7 @@ impl Work {
 impl Drop for Work {
     fn drop(&mut self) {
         for (_, stage) in self.stages.made() {
-            stage.leave();
+            stage.leave(self.stages.durable());
         }
     }
 }
