@@ -235,6 +235,10 @@ impl Job for BatchJob {
 
     fn may_conflict(&self, run: &Ran, earlier: usize) -> bool {
         let Some((view, staged)) = &run.left else { return false };
+        // A host that is killed between the two must not leave the later one's files alone.
+        if run.wrote() && self.reaches[earlier].writes() {
+            return true;
+        }
         let unfinished = |call| self.unfinished(call);
         self.certainty.may_conflict(&self.work, &self.reaches, (view, staged), earlier, unfinished)
     }

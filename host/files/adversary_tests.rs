@@ -178,6 +178,22 @@ fn a_commit_that_fails_does_not_cost_the_undo_of_the_batch_before() {
 }
 
 #[test]
+fn a_file_that_is_replaced_between_its_name_and_its_content_is_read_whole() {
+    let (_dir, files) = root(&[("f", &"a".repeat(20_000))]);
+    let all = may_write(&files, "**");
+    let work = files.work(Effect::Commit);
+    let view = work.view(all.clone(), LIMIT);
+    let top = view.tree().root(0);
+    let id = view.tree().child(top, "f").unwrap().unwrap();
+    let other = work.view(all, LIMIT);
+    write(&other, "f", &"b".repeat(60_000)).unwrap();
+    commit(&work, &other);
+    let read = view.tree().read(id, 0, 100_000).unwrap();
+    assert_eq!(read.len(), 60_000);
+    assert!(view.holds());
+}
+
+#[test]
 fn a_view_of_many_directories_and_large_files_holds_few_handles() {
     let (dir, files) = root(&[]);
     let large = vec![b'x'; 100_000];

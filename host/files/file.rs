@@ -152,15 +152,12 @@ impl Tree {
                 let from = usize::try_from(at).unwrap_or(usize::MAX).min(whole.len());
                 Ok(whole.slice(from..from + length.min(whole.len() - from)))
             }
-            Open::Handle(handle) => {
-                // It ends where it did when it was first looked at, though others may have appended since.
-                // One without a size may have content all the same, as those of /proc have.
-                let size = lower.stat.map_or(0, |(stat, _)| stat.size);
-                let size = if size == 0 { u64::MAX } else { size };
+            Open::File(file, size) => {
+                // It ends where it did when it was opened, though others may have appended since.
                 let left = usize::try_from(size.saturating_sub(at)).unwrap_or(usize::MAX);
-                Ok(disk::read_up_to(handle.as_fd(), length.min(left), at)?.into())
+                Ok(disk::read_up_to(file.as_fd(), length.min(left), at)?.into())
             }
-            Open::Not => Err(Errno::IO),
+            Open::Not | Open::Handle(_) => Err(Errno::IO),
         }
     }
 
@@ -199,7 +196,9 @@ impl Tree {
                 return Ok(());
             }
         }
-        self.hold(id, Arc::new(file));
+        // One without a size may have content all the same, as those of /proc have.
+        let size = if stat.size == 0 { u64::MAX } else { stat.size };
+        self.hold(id, Open::File(Arc::new(file), size));
         Ok(())
     }
 
@@ -322,9 +321,9 @@ impl Tree {
         if self.below(id).is_none() {
             self.open_lower(id)?;
             if let Some(lower) = &self.node(id).lower
-                && let Open::Handle(handle) = &lower.open
+                && let Open::File(file, _) = &lower.open
             {
-                return to.copy(handle.as_fd(), kept);
+                return to.copy(file.as_fd(), kept);
             }
         }
         let mut at = 0;

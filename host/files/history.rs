@@ -180,7 +180,7 @@ pub fn undo(root: &Path) -> Result<Vec<String>, UndoError> {
     let last = dead
         .iter()
         .filter_map(|it| Some((last_commit(&it.records)?, it)))
-        .max_by_key(|(time, it)| (*time, it.name.clone()));
+        .max_by(|(one, _), (two, _)| one.cmp(two));
     let (_, batch) = last.ok_or_else(nothing)?;
     let left = left(batch);
     let changed = changed_since(at.fd.as_fd(), &left).map_err(failed)?;

@@ -257,7 +257,7 @@ impl Tree {
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         let handle = disk::open_beneath(root.fd.as_fd(), &lower.place.path, flags)?;
         let handle = Arc::new(handle);
-        self.hold(id, handle.clone());
+        self.hold(id, Open::Handle(handle.clone()));
         Ok(handle)
     }
 }

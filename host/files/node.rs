@@ -88,8 +88,10 @@ pub struct LowerNode {
 pub enum Open {
     #[default]
     Not,
-    /// A directory to look into, or a file too large to keep.
+    /// A directory to look into.
     Handle(Arc<OwnedFd>),
+    /// A file too large to keep, and its size when it was opened.
+    File(Arc<OwnedFd>, u64),
     /// A small file, whole.
     Whole(Bytes),
 }

@@ -41,7 +41,7 @@ pub fn recover_locked(
     folder: BorrowedFd<'_>,
     lock: &RootLock<'_>,
 ) -> Result<()> {
-    let mut keep: Option<(u64, String)> = None;
+    let mut keep: Option<((u64, u64), String)> = None;
     for dead in batches(folder)? {
         if dead.records.contains(&Record::Undo) {
             take_back(root, &dead)?;
@@ -60,8 +60,8 @@ pub fn recover_locked(
             continue;
         }
         match last_commit(&dead.records) {
-            Some(time) if keep.as_ref().is_none_or(|(newest, _)| time >= *newest) => {
-                if let Some((_, older)) = keep.replace((time, dead.name.clone())) {
+            Some(last) if keep.as_ref().is_none_or(|(newest, _)| last >= *newest) => {
+                if let Some((_, older)) = keep.replace((last, dead.name.clone())) {
                     remove_batch(folder, &older);
                 }
                 remove_leftovers(&dead);
@@ -102,13 +102,19 @@ pub fn open_journal(dead: &Dead) -> Result<OwnedFd> {
     Ok(journal)
 }
 
-/// When a batch last committed, in milliseconds since 1970; nothing, if it never did.
-pub fn last_commit(records: &[Record]) -> Option<u64> {
-    let times = records.iter().filter_map(|record| match record {
-        Record::Done { time, .. } => Some(*time),
-        _ => None,
-    });
-    times.max()
+/// When a batch last committed, in milliseconds since 1970, and its number, which tells between two of one moment;
+/// nothing, if it never did.
+pub fn last_commit(records: &[Record]) -> Option<(u64, u64)> {
+    let mut number = None;
+    let mut last = None;
+    for record in records {
+        match record {
+            Record::Begin { batch, .. } => number = Some(batch),
+            Record::Done { time, .. } => last = last.max(Some(*time)),
+            _ => {}
+        }
+    }
+    Some((last?, number?.parse().unwrap_or(0)))
 }
 
 /// A commit that was begun and has no end.

@@ -4,7 +4,6 @@
 //! stands on the disk. What is in it comes from `load`, by single names; paths are `resolve`, operations `ops` and `file`.
 
 use std::collections::{HashMap, VecDeque};
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -265,10 +264,10 @@ impl Tree {
 
     /// Keeps a handle on a node below, and lets go of the oldest one where a view holds many: all calls share the
     /// process's.
-    pub(super) fn hold(&mut self, id: NodeId, handle: Arc<OwnedFd>) {
+    pub(super) fn hold(&mut self, id: NodeId, open: Open) {
         const MOST: usize = 64;
         if let Some(lower) = &mut self.node_mut(id).lower {
-            lower.open = Open::Handle(handle);
+            lower.open = open;
         }
         self.held.push_back(id);
         if self.held.len() > MOST

@@ -1,11 +1,12 @@
 //! Commits that are cut off, refused or disturbed: a host killed at any moment leaves the files as some first
 //! calls of its batch would, and what others write meanwhile is not lost.
 //!
-//! `kill` kills the binary, `cut` cuts the journal, `refused` lets the system refuse, `outside` edits files beside
+//! `kill` kills the binary, `many` a host of many batches, `cut` cuts the journal, `refused` lets the system refuse, `outside` edits files beside
 //! running hosts, `undone` takes batches back. Random batches and what they must give are `serial`'s.
 
 mod cut;
 mod kill;
+mod many;
 mod outside;
 mod refused;
 mod undone;
