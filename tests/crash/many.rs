@@ -14,6 +14,7 @@ use crate::serial::rng::Rng;
 use crate::support::{block_on, grants};
 
 const ROOT: &str = "INORDER_VICTIM_ROOT";
+const ENDED: &str = "a batch has ended";
 const FIRST: &str = "INORDER_VICTIM_FIRST";
 
 /// What each batch does, one call after another, to files that say by which batch they were written.
@@ -84,9 +85,12 @@ fn a_host_of_many_batches_killed_at_any_moment_leaves_some_first_calls_and_can_b
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(said.any(|line| line.unwrap().contains("begins")), "the victim did not begin");
-        std::thread::sleep(Duration::from_micros(rng.below(20_000) as u64));
+        // Some batches in peace, and then at any moment.
+        let ended = BufReader::new(child.stdout.take().unwrap())
+            .lines()
+            .filter(|line| line.as_ref().is_ok_and(|line| line.contains(ENDED)));
+        assert!(ended.take(rng.below(6)).all(|line| line.is_ok()));
+        std::thread::sleep(Duration::from_micros(rng.below(3_000) as u64));
         child.kill().unwrap();
         child.wait().unwrap();
         place.reopen().unwrap();
@@ -129,12 +133,12 @@ fn victim() {
     let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
     let spec = PluginSpec::builtin("filesystem", grants(&[], &["**"]));
     let host = Host::builder().root(&root).plugin(spec).build().unwrap();
-    println!("begins");
     block_on(async {
         for n in first..first + 10_000 {
             let text = json!({ "calls": calls(n) }).to_string();
             let report = host.run(Batch::from_json(text.as_bytes()).unwrap()).await.unwrap();
             assert!(report.all_ok(), "{report:?}");
+            println!("{ENDED}");
         }
     });
 }
