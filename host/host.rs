@@ -30,6 +30,7 @@ pub(crate) struct Shared {
     pub(crate) sandboxes: Vec<Sandbox>,
     pub(crate) files: Arc<Files>,
     pub(crate) room: Arc<Semaphore>,
+    jobs: usize,
 }
 
 /// What a run may be given besides its batch.
@@ -64,7 +65,12 @@ impl Host {
         jobs: usize,
     ) -> Host {
         let room = Arc::new(Semaphore::new(jobs));
-        Host { shared: Arc::new(Shared { engine, registry, sandboxes, files, room }) }
+        Host { shared: Arc::new(Shared { engine, registry, sandboxes, files, room, jobs }) }
+    }
+
+    /// How many calls run at once at the most, over all batches.
+    pub fn jobs(&self) -> usize {
+        self.shared.jobs
     }
 
     /// Runs a batch: [`Host::plan`], then [`Host::execute`].

@@ -217,6 +217,33 @@ fn a_fifo_holds_nobody_up() {
 }
 
 #[test]
+fn bench_runs_a_batch_many_times_and_changes_nothing_unless_told() {
+    let batch = json!({"calls": [
+        {"id": "read", "tool": "read_text_file", "args": {"path": "a.txt"}},
+        {"id": "write", "tool": "write_file", "args": {"path": "b.txt", "content": {"$from": "read"}}},
+        {"id": "list", "tool": "list_directory", "args": {"path": "."}},
+    ]});
+    let dir = Dir::new(&[("a.txt", "hello"), ("b.json", &batch.to_string())]);
+    let args = ["bench", "b.json", "-n", "3", "--json", "--allow-write", "**"];
+    let output = dir.run(&args);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let figures: Value = serde_json::from_str(&stdout(&output)).unwrap();
+    assert_eq!(figures["runs"], 3);
+    let ids: Vec<&Value> =
+        figures["calls"].as_array().unwrap().iter().map(|it| &it["id"]).collect();
+    assert_eq!(ids, ["read", "write", "list"]);
+    let number = |name: &str| figures[name].as_f64().unwrap();
+    assert!(number("lower_bound_ms") >= number("critical_path_ms"));
+    assert!(number("critical_path_ms") > 0.0 && number("over_lower_bound") > 0.0);
+    assert!(!dir.0.path().join("b.txt").exists());
+    let output = dir.run(&[&args[..], &["--commit"]].concat());
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(std::fs::read_to_string(dir.0.path().join("b.txt")).unwrap(), "hello");
+    let none = dir.run(&["bench", "b.json", "-n", "0"]);
+    assert_eq!(none.status.code(), Some(2));
+}
+
+#[test]
 fn tools_and_inspect_print_schemas() {
     let dir = Dir::new(&[]);
     let tools: Value = serde_json::from_str(&stdout(&dir.run(&["tools", "--json"]))).unwrap();

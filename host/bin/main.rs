@@ -3,6 +3,7 @@
 //! 0: every call was ok. 1: a call failed. 2: the batch, the config or the command line is wrong.
 //! 3: the host failed. Results go to stdout, everything else to stderr.
 
+mod bench;
 mod call;
 mod history;
 mod inspect;
@@ -37,6 +38,7 @@ enum Command {
     Pack(pack::Args),
     Log(history::LogArgs),
     Undo(history::UndoArgs),
+    Bench(bench::Args),
 }
 
 /// How the process ends when nothing was wrong with what it was given.
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Command::Log(args) => history::log(&args),
         Command::Undo(args) => history::undo(&args),
         Command::Pack(args) => pack::main(&args),
+        Command::Bench(args) => bench::main(&args),
     };
     match ended {
         Ok(Ending::AllOk) => ExitCode::SUCCESS,

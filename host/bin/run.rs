@@ -85,23 +85,51 @@ pub fn execute(
     effect: Effect,
     live: bool,
 ) -> anyhow::Result<Report> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
-    let cancel = CancellationToken::new();
-    let interrupts = Interrupts::watch(cancel.clone());
-    let report = runtime.block_on(async {
-        let live = live.then(|| Live::start(&plan));
-        let progress = live.as_ref().map(Live::sender);
-        let report = host.execute(plan, RunOptions { cancel, progress, effect }).await;
-        if let Some(live) = live {
-            live.clear().await;
-        }
-        report
-    });
-    interrupts.end_at_once();
+    let runner = Runner::start()?;
+    let report = runner.run(host, plan, effect, live);
+    runner.end();
     Ok(report)
+}
+
+/// A runtime of its own, with Ctrl-C as cancellation of what it runs.
+pub struct Runner {
+    runtime: tokio::runtime::Runtime,
+    cancel: CancellationToken,
+    interrupts: Interrupts,
+}
+
+impl Runner {
+    pub fn start() -> anyhow::Result<Runner> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
+        let cancel = CancellationToken::new();
+        let interrupts = Interrupts::watch(cancel.clone());
+        Ok(Runner { runtime, cancel, interrupts })
+    }
+
+    pub fn run(&self, host: &Host, plan: Plan<ToolRef>, effect: Effect, live: bool) -> Report {
+        self.runtime.block_on(async {
+            let live = live.then(|| Live::start(&plan));
+            let progress = live.as_ref().map(Live::sender);
+            let options = RunOptions { cancel: self.cancel.clone(), progress, effect };
+            let report = host.execute(plan, options).await;
+            if let Some(live) = live {
+                live.clear().await;
+            }
+            report
+        })
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    /// From here on, Ctrl-C ends the process.
+    pub fn end(self) {
+        self.interrupts.end_at_once();
+    }
 }
 
 /// Ctrl-C: the first cancels the batch; the next one, or any when the batch has ended, ends the process.
@@ -143,7 +171,8 @@ pub fn print_json(report: &Report) -> anyhow::Result<()> {
     print::out(&(text + "\n"))
 }
 
-fn read(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
+/// A batch's text: of a file, or `-` for standard input.
+pub fn read(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
     if path == std::path::Path::new("-") {
         let mut text = Vec::new();
         std::io::stdin().lock().read_to_end(&mut text).context("cannot read standard input")?;
