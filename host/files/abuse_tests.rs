@@ -86,6 +86,26 @@ fn what_is_staged_is_bounded_in_memory_and_in_spills() {
 }
 
 #[test]
+fn a_call_that_makes_thousands_of_files_holds_few_handles() {
+    const FILES: usize = 3000;
+    let (dir, work, view) = view();
+    for n in 0..FILES / 2 {
+        std::fs::write(dir.path().join(format!("f{n}")), "old").unwrap();
+    }
+    for n in 0..FILES {
+        let file = open(&view, &format!("f{n}")).unwrap();
+        view.tree().write(file, 0, b"new").unwrap();
+    }
+    let handles = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let staged = view.stage().unwrap();
+    // Other tests run beside this one.
+    assert!(handles() < FILES / 4, "{}", handles());
+    assert_eq!(work.commit(&view, staged).unwrap().len(), FILES);
+    assert_eq!(std::fs::read_to_string(dir.path().join("f7")).unwrap(), "new");
+    assert_eq!(std::fs::read_to_string(dir.path().join("f2999")).unwrap(), "new");
+}
+
+#[test]
 fn many_small_writes_take_time_that_grows_with_them() {
     let (_dir, work, view) = view();
     let one = open(&view, "one").unwrap();

@@ -13,7 +13,7 @@ use super::journal::{self, Left, Record, Step, stat_beneath};
 use super::ledger::{Ledger, Writes};
 use super::lock::RootLock;
 use super::place::{Facets, Key, Place};
-use super::prepare::{How, Prepared};
+use super::prepare::{How, Prepared, ready};
 use super::roots::Roots;
 use super::stage::Stages;
 use super::steps::{Act, Commit};
@@ -158,16 +158,14 @@ fn append_by_copy(
             let mut spill = stages.spill(number)?;
             spill.copy(file.as_fd(), stat.size)?;
             spill.write(tail, stat.size)?;
-            disk::copy_attributes(file.as_fd(), &stat, spill.fd())?;
-            if stages.durable() {
-                rustix::fs::fsync(spill.fd())?;
-            }
-            Ok(Some((spill, stat)))
+            spill.with(|new| disk::copy_attributes(file.as_fd(), &stat, new))?;
+            let new = ready(&spill, stages.durable())?;
+            Ok(Some((spill, new, stat)))
         })();
         match copied {
-            Ok(Some((spill, like))) => {
+            Ok(Some((spill, new, like))) => {
                 expected.insert(content.before.clone(), like);
-                content.how = How::Replace { spill, like };
+                content.how = How::Replace { spill, new, like };
             }
             Ok(None) => {}
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Err(stale(&content.before)),
@@ -274,11 +272,12 @@ impl Commit<'_> {
     /// What the commit has left at a path.
     fn left(&self, prepared: &Prepared, path: &str) -> Result<Option<Stat>> {
         let new = prepared.contents.iter().find_map(|it| match &it.how {
-            How::Replace { spill, .. } if it.path == path => Some(spill),
+            How::Replace { new, .. } if it.path == path => Some(*new),
             _ => None,
         });
-        match new {
-            Some(spill) => disk::stat_fd(spill.fd()).map(Some),
+        let timed = prepared.times.iter().any(|(it, _)| it == path);
+        match new.filter(|_| !timed) {
+            Some(new) => Ok(Some(new)),
             None => stat_beneath(self.root, path),
         }
     }
@@ -352,7 +351,7 @@ impl Commit<'_> {
             }
             How::Overwrite { spill } => {
                 rustix::fs::ftruncate(&file, 0)?;
-                disk::copy(spill.fd(), file.as_fd(), spill.len)?;
+                spill.with(|new| disk::copy(new, file.as_fd(), spill.len))?;
                 rustix::fs::ftruncate(&file, spill.len)
             }
             How::Replace { .. } => Err(Errno::INVAL),

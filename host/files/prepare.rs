@@ -55,7 +55,7 @@ pub struct NewContent {
 /// How a file gets its new content.
 pub enum How {
     /// By a new file in its place, which was given the attributes that the old one had.
-    Replace { spill: Spill, like: Stat },
+    Replace { spill: Spill, new: Stat, like: Stat },
     /// By bytes at its end. `in_place` if it must stay the same file, whatever its size.
     Append { tail: Vec<u8>, in_place: bool },
     /// By bytes written over it: the file must stay the same one, or is too large to be copied for a few bytes.
@@ -100,10 +100,10 @@ pub fn prepare(tree: &mut Tree, plan: Plan) -> Result<Prepared> {
             }
             What::File => {
                 let spill = whole(tree, it.node)?;
-                let ino = disk::stat_fd(spill.fd())?.ino;
+                let new = ready(&spill, tree.stages.durable())?;
                 let slot = spill.slot().to_owned();
                 spills.push(spill);
-                (slot, ino)
+                (slot, new.ino)
             }
         };
         placed.push(Placed { path: it.path, slot, ino, over: it.over });
@@ -113,17 +113,20 @@ pub fn prepare(tree: &mut Tree, plan: Plan) -> Result<Prepared> {
         let how = content(tree, it.node)?;
         contents.push(NewContent { path: it.path, before: it.before, how });
     }
-    if tree.stages.durable() {
-        let replaced = contents.iter().filter_map(|it| match &it.how {
-            How::Replace { spill, .. } => Some(spill),
-            _ => None,
-        });
-        for spill in spills.iter().chain(replaced) {
-            rustix::fs::fsync(spill.fd())?;
-        }
-    }
     let (root, links, times, changes) = (plan.root, plan.links, plan.times, plan.changes);
     Ok(Prepared { root, displaced, placed, contents, links, times, changes, spills })
+}
+
+/// Lets go of a file that is as it shall be; and tells how it is.
+pub fn ready(spill: &Spill, durable: bool) -> Result<Stat> {
+    let stat = spill.with(|file| {
+        if durable {
+            rustix::fs::fsync(file)?;
+        }
+        disk::stat_fd(file)
+    })?;
+    spill.close();
+    Ok(stat)
 }
 
 /// All of a new file, in a slot.
@@ -157,8 +160,9 @@ fn content(tree: &mut Tree, id: NodeId) -> Result<How> {
         return Ok(How::Overwrite { spill });
     }
     let old = tree.lower_file(id)?;
-    disk::copy_attributes(old.as_fd(), &stat, spill.fd())?;
-    Ok(How::Replace { spill, like: stat })
+    spill.with(|file| disk::copy_attributes(old.as_fd(), &stat, file))?;
+    let new = ready(&spill, tree.stages.durable())?;
+    Ok(How::Replace { spill, new, like: stat })
 }
 
 /// Whether a file cannot be replaced by another one in its place: it has other names, its owner cannot be

@@ -61,7 +61,8 @@ pub struct Spill {
 }
 
 struct SpillFile {
-    fd: OwnedFd,
+    /// Closed where a call has got many ready: opened again by its slot.
+    file: Mutex<Option<OwnedFd>>,
     /// Where it lies; nowhere, in a dry run.
     slot: Option<(String, Arc<Stage>)>,
     /// It has left its slot, or is kept there.
@@ -132,7 +133,11 @@ impl Stages {
                 error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error)
             })?;
             return Ok(Spill {
-                file: Arc::new(SpillFile { fd: file.into(), slot: None, taken }),
+                file: Arc::new(SpillFile {
+                    file: Mutex::new(Some(file.into())),
+                    slot: None,
+                    taken,
+                }),
                 len: 0,
             });
         }
@@ -142,7 +147,8 @@ impl Stages {
         let fd = disk::retry(|| {
             rustix::fs::openat(&stage.folder.dir, &*slot, flags, Mode::from_raw_mode(0o666))
         })?;
-        Ok(Spill { file: Arc::new(SpillFile { fd, slot: Some((slot, stage)), taken }), len: 0 })
+        let (file, slot) = (Mutex::new(Some(fd)), Some((slot, stage)));
+        Ok(Spill { file: Arc::new(SpillFile { file, slot, taken }), len: 0 })
     }
 
     /// The stages that were made, by root.
@@ -187,8 +193,24 @@ impl Stage {
 }
 
 impl Spill {
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.file.fd.as_fd()
+    /// Does something with the file.
+    pub fn with<T>(&self, work: impl FnOnce(BorrowedFd<'_>) -> Result<T>) -> Result<T> {
+        let file = self.file.file.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&*file, &self.file.slot) {
+            (Some(file), _) => work(file.as_fd()),
+            (None, Some((slot, stage))) => {
+                let dir = stage.folder.dir.as_fd();
+                work(disk::open_beneath(dir, slot, OFlags::RDWR)?.as_fd())
+            }
+            (None, None) => Err(Errno::BADF),
+        }
+    }
+
+    /// Lets go of the handle: a process has few, and a call may stage many files.
+    pub fn close(&self) {
+        if self.file.slot.is_some() {
+            *self.file.file.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
     }
 
     pub fn slot(&self) -> &str {
@@ -196,14 +218,14 @@ impl Spill {
     }
 
     pub fn write(&mut self, bytes: &[u8], at: u64) -> Result<()> {
-        disk::write_at(self.fd(), bytes, at)?;
+        self.with(|file| disk::write_at(file, bytes, at))?;
         self.len = self.len.max(at + bytes.len() as u64);
         Ok(())
     }
 
     pub fn truncate(&mut self, len: u64) -> Result<()> {
         if len != self.len {
-            rustix::fs::ftruncate(self.fd(), len)?;
+            self.with(|file| rustix::fs::ftruncate(file, len))?;
         }
         self.len = len;
         Ok(())
@@ -211,7 +233,7 @@ impl Spill {
 
     /// Begins it with the first `length` bytes of a file.
     pub fn copy(&mut self, from: BorrowedFd<'_>, length: u64) -> Result<()> {
-        disk::copy(from, self.fd(), length)?;
+        self.with(|file| disk::copy(from, file, length))?;
         self.len = self.len.max(length);
         Ok(())
     }

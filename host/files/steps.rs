@@ -150,16 +150,13 @@ impl<'c> Commit<'c> {
         let path = it.path.clone();
         let (len, ino) = (found.size, found.ino);
         let ranges = match &it.how {
-            How::Replace { spill, like } => {
+            How::Replace { spill, new, like } => {
                 let attributes = |stat: &Stat| (stat.mode, stat.uid, stat.gid);
                 if found.nlink > 1 || attributes(&found) != attributes(like) {
                     return Err(Errno::STALE);
                 }
-                let new = disk::stat_fd(spill.fd())?.ino;
-                return Ok((
-                    Step::Swap { slot: spill.slot().to_owned(), path, new, old: ino },
-                    found,
-                ));
+                let slot = spill.slot().to_owned();
+                return Ok((Step::Swap { slot, path, new: new.ino, old: ino }, found));
             }
             How::Append { .. } => vec![],
             How::Overwrite { .. } => vec![(0, len)],
