@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Place, SEED, number, tell};
 use crate::serial::rng::Rng;
-use crate::support::{block_on, grants};
+use crate::support::{block_on, grants, repository};
 
 const ROOT: &str = "INORDER_VICTIM_ROOT";
 const ENDED: &str = "a batch has ended";
@@ -132,7 +132,8 @@ fn victim() {
     let root = std::env::var(ROOT).expect("the root");
     let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
     let spec = PluginSpec::builtin("filesystem", grants(&[], &["**"]));
-    let host = Host::builder().root(&root).plugin(spec).build().unwrap();
+    let cache = repository().join("target/test-cache/many");
+    let host = Host::builder().root(&root).plugin(spec).cache(cache).build().unwrap();
     block_on(async {
         for n in first..first + 10_000 {
             let text = json!({ "calls": calls(n) }).to_string();
