@@ -2,83 +2,71 @@
 
 use base64::Engine as _;
 use serde_json::{Map, Number, Value, json};
-use wasmtime::component::Val;
 
 use super::check::{BASE64, MAX_SAFE};
 use super::shape::{Case, Field, Shape};
+use super::wire::Wire;
 
 /// The JSON form of a value that a tool gave; `None` if it is not of that shape, which would be a
 /// fault of the host.
-pub fn encode(shape: &Shape, value: &Val) -> Option<Value> {
+pub fn encode(shape: &Shape, value: &Wire) -> Option<Value> {
     Some(match (shape, value) {
-        (Shape::Bool, Val::Bool(value)) => json!(value),
-        (Shape::S8, Val::S8(value)) => json!(value),
-        (Shape::U8, Val::U8(value)) => json!(value),
-        (Shape::S16, Val::S16(value)) => json!(value),
-        (Shape::U16, Val::U16(value)) => json!(value),
-        (Shape::S32, Val::S32(value)) => json!(value),
-        (Shape::U32, Val::U32(value)) => json!(value),
-        (Shape::S64, Val::S64(value)) if value.unsigned_abs() <= MAX_SAFE.unsigned_abs() => {
+        (Shape::Bool, Wire::Bool(value)) => json!(value),
+        (Shape::S8 | Shape::S16 | Shape::S32, Wire::Signed(value)) => json!(value),
+        (Shape::U8 | Shape::U16 | Shape::U32, Wire::Unsigned(value)) => json!(value),
+        (Shape::S64, Wire::Signed(value)) if value.unsigned_abs() <= MAX_SAFE.unsigned_abs() => {
             json!(value)
         }
-        (Shape::S64, Val::S64(value)) => json!(value.to_string()),
-        (Shape::U64, Val::U64(value)) if *value <= MAX_SAFE.unsigned_abs() => json!(value),
-        (Shape::U64, Val::U64(value)) => json!(value.to_string()),
-        (Shape::F32, Val::Float32(value)) => float(shortest(*value)),
-        (Shape::F64, Val::Float64(value)) => float(*value),
-        (Shape::Char, Val::Char(value)) => json!(value),
-        (Shape::String, Val::String(value)) => json!(value),
-        (Shape::Bytes, Val::List(items)) => {
-            let byte = |item: &Val| if let Val::U8(byte) = item { Some(*byte) } else { None };
-            json!(BASE64.encode(items.iter().map(byte).collect::<Option<Vec<u8>>>()?))
-        }
-        (Shape::List(item), Val::List(items)) => {
+        (Shape::S64, Wire::Signed(value)) => json!(value.to_string()),
+        (Shape::U64, Wire::Unsigned(value)) if *value <= MAX_SAFE.unsigned_abs() => json!(value),
+        (Shape::U64, Wire::Unsigned(value)) => json!(value.to_string()),
+        (Shape::F32, Wire::F32(value)) => float(shortest(*value)),
+        (Shape::F64, Wire::F64(value)) => float(*value),
+        (Shape::Char, Wire::Char(value)) => json!(value),
+        (Shape::String, Wire::String(value)) => json!(value),
+        (Shape::Bytes, Wire::Bytes(bytes)) => Value::String(BASE64.encode(bytes)),
+        (Shape::List(item), Wire::List(items)) => {
             Value::Array(items.iter().map(|value| encode(item, value)).collect::<Option<_>>()?)
         }
-        (Shape::Tuple(shapes), Val::Tuple(items)) if shapes.len() == items.len() => {
+        (Shape::Tuple(shapes), Wire::Fields(items)) if shapes.len() == items.len() => {
             let items = shapes.iter().zip(items).map(|(shape, value)| encode(shape, value));
             Value::Array(items.collect::<Option<_>>()?)
         }
-        (Shape::Record(fields), Val::Record(values)) if fields.len() == values.len() => {
-            let field = |(field, (_, value)): (&Field, &(String, Val))| {
+        (Shape::Record(fields), Wire::Fields(values)) if fields.len() == values.len() => {
+            let field = |(field, value): (&Field, &Wire)| {
                 Some((field.json.clone(), encode(&field.shape, value)?))
             };
             Value::Object(fields.iter().zip(values).map(field).collect::<Option<Map<_, _>>>()?)
         }
-        (Shape::Variant(cases), Val::Variant(name, payload)) => {
-            case(cases, name, payload.as_deref())?
+        (Shape::Variant(cases), Wire::Case(index, payload)) => {
+            case(cases, *index, payload.as_deref())?
         }
-        (Shape::Result(cases), Val::Result(Ok(payload))) => {
-            case(&**cases, "ok", payload.as_deref())?
+        (Shape::Result(cases), Wire::Case(index, payload)) => {
+            case(&**cases, *index, payload.as_deref())?
         }
-        (Shape::Result(cases), Val::Result(Err(payload))) => {
-            case(&**cases, "err", payload.as_deref())?
+        (Shape::Enum(cases), Wire::Case(index, None)) => json!(cases.get(*index as usize)?.json),
+        (Shape::Flags(cases), Wire::Flags(words)) => {
+            let set =
+                |at: &usize| words.get(at / 32).is_some_and(|word| word >> (at % 32) & 1 == 1);
+            let names = (0..cases.len()).filter(set).map(|at| json!(cases[at].json));
+            Value::Array(names.collect())
         }
-        (Shape::Enum(cases), Val::Enum(name)) => json!(json_name(cases, name)?),
-        (Shape::Flags(cases), Val::Flags(names)) => {
-            let names = names.iter().map(|name| json_name(cases, name).map(Value::from));
-            Value::Array(names.collect::<Option<_>>()?)
-        }
-        (Shape::Option(_), Val::Option(None)) => Value::Null,
-        (Shape::Option(some), Val::Option(Some(value))) if some.nullable() => {
+        (Shape::Option(_), Wire::Case(0, None)) => Value::Null,
+        (Shape::Option(some), Wire::Case(1, Some(value))) if some.nullable() => {
             json!({ "some": encode(some, value)? })
         }
-        (Shape::Option(some), Val::Option(Some(value))) => encode(some, value)?,
+        (Shape::Option(some), Wire::Case(1, Some(value))) => encode(some, value)?,
         _ => return None,
     })
 }
 
-fn case(cases: &[Case], name: &str, payload: Option<&Val>) -> Option<Value> {
-    let case = cases.iter().find(|case| case.wit == name)?;
+fn case(cases: &[Case], index: u32, payload: Option<&Wire>) -> Option<Value> {
+    let case = cases.get(index as usize)?;
     Some(match (&case.payload, payload) {
         (None, None) => json!(case.json),
         (Some(shape), Some(value)) => json!({ &case.json: encode(shape, value)? }),
         _ => return None,
     })
-}
-
-fn json_name<'s>(cases: &'s [Case], name: &str) -> Option<&'s str> {
-    cases.iter().find(|case| case.wit == name).map(|case| case.json.as_str())
 }
 
 fn float(value: f64) -> Value {

@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
-use wasmtime::component::Val;
+use wasmtime::component::TypedFunc;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::batch::{CallError, ErrorKind, describe, longer_than};
 use crate::files::View;
-use crate::plugin::{Answer, Tool, decode, encode};
+use crate::plugin::{Answer, Args, Given, Tool, Wire, decode, encode};
 
 use super::engine::Engine;
 use super::linked::Sandbox;
@@ -91,8 +91,8 @@ pub async fn run(
     }
 }
 
-/// How many bytes a guest may have the host copy in one go, as wasmtime counts them: 32 for each item of a
-/// list, so that a `list<u8>` whose base64 just fits the limit of results takes 24 for each byte of it.
+/// How many bytes a guest may have the host copy in one go, as wasmtime and `plugin/lift.rs` count them: those of strings and
+/// bytes, and 32 for each item of any other list.
 fn copies(result: u64) -> usize {
     usize::try_from(result.saturating_mul(32)).unwrap_or(usize::MAX).max(16 << 20)
 }
@@ -107,19 +107,18 @@ async fn invoke(
         let message = "the arguments do not fit the tool's parameters";
         return Ok(Err(CallError::new(ErrorKind::Arguments, message)));
     };
-    let mut results = match tool.answer {
-        Answer::Nothing => vec![],
-        Answer::Value(_) | Answer::Fallible { .. } => vec![Val::Bool(false)],
-    };
     let called = async {
         let instance = sandbox.pre.instantiate_async(&mut *store).await?;
         let function = instance.get_func(&mut *store, tool.export).ok_or_else(|| {
             wasmtime::Error::msg(format!("{:?} is not exported", tool.name.function))
         })?;
-        function.call_async(&mut *store, &params, &mut results).await
+        // SAFETY: `Args` and `Given` are values of whatever types the function has.
+        #[expect(unsafe_code, reason = "these types are not known at compile time")]
+        let function = unsafe { TypedFunc::<Args<'_>, Given>::new_unchecked(function) };
+        function.call_async(&mut *store, Args(&params)).await
     };
     match called.await {
-        Ok(()) => Ok(answer(&tool.answer, results.first())),
+        Ok(Given(result)) => Ok(answer(&tool.answer, result.as_ref())),
         Err(error) if exited_well(&error, &tool.answer) => Ok(Ok(Value::Null)),
         Err(error) => Err(error),
     }
@@ -132,8 +131,8 @@ fn exited_well(error: &wasmtime::Error, answer: &Answer) -> bool {
     gives_nothing && exit.is_some_and(|exit| exit.0 == 0)
 }
 
-fn answer(answer: &Answer, result: Option<&Val>) -> Result<Value, CallError> {
-    let json = |shape: &Option<_>, value: &Option<Box<Val>>| match (shape, value) {
+fn answer(answer: &Answer, result: Option<&Wire>) -> Result<Value, CallError> {
+    let json = |shape: &Option<_>, value: &Option<Box<Wire>>| match (shape, value) {
         (None, None) => Some(Value::Null),
         (Some(shape), Some(value)) => encode(shape, value),
         _ => None,
@@ -141,8 +140,8 @@ fn answer(answer: &Answer, result: Option<&Val>) -> Result<Value, CallError> {
     let value = match (answer, result) {
         (Answer::Nothing, None) => Some(Value::Null),
         (Answer::Value(shape), Some(value)) => encode(shape, value),
-        (Answer::Fallible { ok, .. }, Some(Val::Result(Ok(value)))) => json(ok, value),
-        (Answer::Fallible { err, .. }, Some(Val::Result(Err(value)))) => match json(err, value) {
+        (Answer::Fallible { ok, .. }, Some(Wire::Case(0, value))) => json(ok, value),
+        (Answer::Fallible { err, .. }, Some(Wire::Case(1, value))) => match json(err, value) {
             Some(value) => return Err(tool_failed(value)),
             None => None,
         },

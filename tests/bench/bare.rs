@@ -1,6 +1,7 @@
 //! Bare wasmtime: the same component with the same engine settings, by the shortest way that wasmtime
 //! itself offers. A fresh store with a WASI context, an instance, one typed call, all dropped.
 
+use anyhow::Context as _;
 use wasmtime::component::{
     Component, ComponentExportIndex, ComponentNamedList, InstancePre, Lift, Linker, Lower,
     ResourceTable, Val,
@@ -13,9 +14,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 pub struct Bare {
     engine: Engine,
     pre: InstancePre<State>,
-    add: ComponentExportIndex,
-    echo: ComponentExportIndex,
-    sleep: ComponentExportIndex,
+    exports: Vec<(&'static str, ComponentExportIndex)>,
 }
 
 struct State {
@@ -30,39 +29,46 @@ impl WasiView for State {
 }
 
 impl Bare {
-    pub fn new(probe: &[u8]) -> anyhow::Result<Bare> {
+    /// Functions of one interface of a component.
+    pub fn new(bytes: &[u8], interface: &str, functions: &[&'static str]) -> anyhow::Result<Bare> {
         let engine = engine()?;
-        let component = Component::new(&engine, probe)?;
+        let component = Component::new(&engine, bytes)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-        let export = |function: &str| {
-            let interface = component.get_export_index(None, "test:probe/probe");
-            let index = interface.and_then(|it| component.get_export_index(Some(&it), function));
-            index.ok_or_else(|| anyhow::anyhow!("the probe guest does not export {function:?}"))
+        let exporting = component.get_export_index(None, interface);
+        let exporting = exporting.with_context(|| format!("no export {interface:?}"))?;
+        let export = |function: &&'static str| {
+            let index = component.get_export_index(Some(&exporting), function);
+            Ok((*function, index.with_context(|| format!("no export {function:?}"))?))
         };
-        let (add, echo, sleep) = (export("add")?, export("echo")?, export("sleep")?);
-        Ok(Bare { pre: linker.instantiate_pre(&component)?, engine, add, echo, sleep })
+        let exports = functions.iter().map(export).collect::<anyhow::Result<_>>()?;
+        Ok(Bare { pre: linker.instantiate_pre(&component)?, engine, exports })
     }
 
     pub async fn add(&self, a: u32, b: u32) -> anyhow::Result<u32> {
-        let (sum,) = self.call::<_, (u32,)>(&self.add, (a, b)).await?;
+        let (sum,) = self.call::<_, (u32,)>("add", (a, b)).await?;
         Ok(sum)
     }
 
     pub async fn echo(&self, text: &str) -> anyhow::Result<String> {
-        let (text,) = self.call::<_, (String,)>(&self.echo, (text,)).await?;
+        let (text,) = self.call::<_, (String,)>("echo", (text,)).await?;
         Ok(text)
     }
 
+    pub async fn echo_bytes(&self, data: &[u8]) -> anyhow::Result<Vec<u8>> {
+        let (data,) = self.call::<_, (Vec<u8>,)>("echo-bytes", (data,)).await?;
+        Ok(data)
+    }
+
     pub async fn sleep(&self, ms: u32) -> anyhow::Result<()> {
-        self.call::<_, ()>(&self.sleep, (ms,)).await
+        self.call::<_, ()>("sleep", (ms,)).await
     }
 
     /// `add` by dynamic values, which is how a host calls what it does not know at compile time.
     pub async fn add_untyped(&self, a: u32, b: u32) -> anyhow::Result<u32> {
         let mut store = self.store();
         let instance = self.pre.instantiate_async(&mut store).await?;
-        let Some(function) = instance.get_func(&mut store, self.add) else {
+        let Some(function) = instance.get_func(&mut store, *self.export("add")?) else {
             anyhow::bail!("the export is not a function");
         };
         let mut results = [Val::Bool(false)];
@@ -73,14 +79,19 @@ impl Bare {
         }
     }
 
-    async fn call<P, R>(&self, export: &ComponentExportIndex, params: P) -> anyhow::Result<R>
+    fn export(&self, function: &str) -> anyhow::Result<&ComponentExportIndex> {
+        let found = self.exports.iter().find(|(name, _)| *name == function);
+        found.map(|(_, index)| index).with_context(|| format!("{function:?} is not one of them"))
+    }
+
+    pub async fn call<P, R>(&self, function: &str, params: P) -> anyhow::Result<R>
     where
         P: ComponentNamedList + Lower + Send + Sync,
         R: ComponentNamedList + Lift + Send + Sync + 'static,
     {
         let mut store = self.store();
         let instance = self.pre.instantiate_async(&mut store).await?;
-        let function = instance.get_typed_func::<P, R>(&mut store, export)?;
+        let function = instance.get_typed_func::<P, R>(&mut store, self.export(function)?)?;
         Ok(function.call_async(&mut store, params).await?)
     }
 

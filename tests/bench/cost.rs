@@ -92,23 +92,6 @@ fn parts(bench: &Arc<Bench>, runs: usize, text: String) -> anyhow::Result<Vec<Ro
     ])
 }
 
-pub fn echo(bench: &Arc<Bench>) -> anyhow::Result<Vec<Row>> {
-    let runs = bench.effort.runs(20_000);
-    let said = "0123456789abcdef".repeat(64);
-    let text = batch_of(&[json!({"tool": "echo", "args": {"text": said}})]);
-    let ours = bench.clone();
-    let (bare, whole) = Threads::One.run(async move {
-        let bench = &*ours;
-        in_turns(runs, 100, || bare_echo(bench, &said), || whole(bench, &text)).await
-    })?;
-    Ok(vec![
-        Row::new("echo of 1 KiB, one thread: bare", &bare),
-        Row::new("echo of 1 KiB, one thread: text to text", &whole)
-            .ratio("bare", ratio(whole.median(), bare.median()))
-            .wanted(1.5),
-    ])
-}
-
 pub fn batch(bench: &Arc<Bench>) -> anyhow::Result<Vec<Row>> {
     let runs = bench.effort.runs(101);
     let text = batch_of(&vec![call_add(); CALLS as usize]);
@@ -148,11 +131,6 @@ async fn bare_add(bench: &Bench) -> anyhow::Result<()> {
 
 async fn bare_add_untyped(bench: &Bench) -> anyhow::Result<()> {
     ensure!(bench.bare.add_untyped(1, 2).await? == 3, "bare add is wrong");
-    Ok(())
-}
-
-async fn bare_echo(bench: &Bench, text: &str) -> anyhow::Result<()> {
-    ensure!(bench.bare.echo(text).await?.len() == text.len(), "bare echo is wrong");
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 use inorder::{Batch, Grants, Host, PathGrant, PluginSpec, Report, RunOptions, Source, Usage};
 use serde_json::{Value, json};
 
-use crate::setup::{Bench, all_ok};
+use crate::setup::{Bench, all_ok, guest};
 
 /// Gone when dropped.
 pub struct Folder {
@@ -18,10 +18,7 @@ impl Folder {
     /// In the folder that was asked for, else in `target/`.
     pub fn new(bench: &Bench) -> anyhow::Result<Folder> {
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-        let path = target.join("guests/dist/readers.wasm");
-        let readers = std::fs::read(&path).with_context(|| {
-            format!("the benchmark needs {}: run plugins/build.sh, which builds it", path.display())
-        })?;
+        let readers = guest("readers")?;
         let above = bench.folder.as_ref().unwrap_or(&target);
         Ok(Folder { dir: tempfile::Builder::new().prefix("bench").tempdir_in(above)?, readers })
     }

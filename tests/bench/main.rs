@@ -1,19 +1,23 @@
 //! The benchmark: what inorder costs above bare wasmtime, measured in one process on one component.
 //!
 //! Prints one table. A wanted bound stands beside its measured ratio and is never asserted: the exit code
-//! is not zero only if a case could not be run. Knows nothing of single cases; those are `scheduling.rs`, `cost.rs`,
-//! and, on files, `files.rs`, `writes.rs` and `conflicts.rs`.
+//! is not zero only if a case could not be run. Knows nothing of single cases; those are `scheduling.rs`, `cost.rs`, `values.rs`,
+//! `scale.rs`, `flight.rs`, `start.rs`, and, on files, `files.rs`, `writes.rs` and `conflicts.rs`.
 
 mod bare;
 mod conflicts;
 mod cost;
 mod files;
+mod flight;
 mod folder;
 mod measure;
+mod scale;
 mod scheduling;
 mod setup;
+mod start;
 mod stock;
 mod table;
+mod values;
 mod writes;
 
 use std::path::PathBuf;
@@ -51,14 +55,21 @@ struct Args {
 type Case = (&'static str, fn(&Arc<Bench>) -> anyhow::Result<Vec<Row>>);
 
 /// In the order in which they always run.
-const CASES: [Case; 14] = [
+const CASES: [Case; 21] = [
     ("timer", scheduling::timer),
     ("five-sleeps", scheduling::five_sleeps),
     ("chain", scheduling::chain),
     ("diamond", scheduling::diamond),
     ("add", cost::add),
-    ("echo", cost::echo),
+    ("echo", values::text),
+    ("bytes", values::bytes),
+    ("records", values::records),
     ("batch-1000", cost::batch),
+    ("calls-in-a-batch", scale::calls),
+    ("edits-in-a-batch", scale::edits),
+    ("tools-loaded", scale::tools),
+    ("in-flight", flight::sleeping),
+    ("processes", start::processes),
     ("files-read", files::reading),
     ("files-look", files::looking),
     ("files-write", writes::writes),

@@ -20,11 +20,8 @@ pub struct Bench {
 
 impl Bench {
     pub fn new(effort: Effort, folder: Option<PathBuf>) -> anyhow::Result<Bench> {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/guests/dist/probe.wasm");
-        let bytes = std::fs::read(&path).with_context(|| {
-            format!("the benchmark needs {}: run plugins/build.sh, which builds it", path.display())
-        })?;
-        let bare = Bare::new(&bytes)?;
+        let bytes = guest("probe")?;
+        let bare = Bare::new(&bytes, "test:probe/probe", &["add", "echo", "echo-bytes", "sleep"])?;
         let plugin = PluginSpec::new("probe", Source::Bytes(bytes), Grants::default());
         let host = Host::builder().plugin(plugin).build()?;
         Ok(Bench { host, bare, effort, folder })
@@ -44,6 +41,15 @@ impl Bench {
         all_ok(&report)?;
         Ok(report)
     }
+}
+
+/// A component of tests/guests.
+pub fn guest(name: &str) -> anyhow::Result<Vec<u8>> {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("target/guests/dist/{name}.wasm"));
+    std::fs::read(&path).with_context(|| {
+        format!("the benchmark needs {}: run plugins/build.sh, which builds it", path.display())
+    })
 }
 
 pub fn all_ok(report: &Report) -> anyhow::Result<()> {
