@@ -176,7 +176,14 @@ fn refused(
         );
         return Err(CallError { message, ..error });
     }
-    let Some(denial) = denials.first() else { return Err(error) };
+    let Some(denial) = denials.first() else {
+        if !view.bare() {
+            return Err(error);
+        }
+        // It may have failed for another reason, and so keeps its kind.
+        let message = format!("{}; {}", error.message, nothing_granted(plugin));
+        return Err(CallError { message, ..error });
+    };
     let message = format!("{}; {}", error.message, explain(denial, plugin));
     Err(CallError { kind: ErrorKind::Denied, message, ..error })
 }
@@ -206,6 +213,16 @@ fn explain(denial: &Denial, plugin: &str) -> String {
     format!(
         "{doing} {path:?} is not granted: `{field} = {patterns}` under [plugins.{plugin}] in the config, or {flags}, \
          would allow it"
+    )
+}
+
+/// Why there are no files for a plugin, and the line of policy that would give it some. Which it looked for is not known:
+/// without a directory to begin at, a path never reaches the host.
+fn nothing_granted(plugin: &str) -> String {
+    format!(
+        "no file is granted to the plugin, so there are none for it: `read = [\"**\"]` under [plugins.{plugin}] in the \
+         config, or --allow-read '**', would let it read all that is in the root, and a narrower pattern less; `write` \
+         likewise"
     )
 }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use inorder::{Host, PluginSpec};
 use serde_json::{Value, json};
 
-use crate::support::{built_guest, call, grants, guest, matches, report, scratch};
+use crate::support::{built_guest, calc, call, grants, guest, matches, report, scratch};
 
 const SECRET: &str = "the secret";
 
@@ -454,8 +454,9 @@ fn the_policy_that_a_refusal_suggests_makes_the_call_work() {
                 break;
             }
             let message = result["error"]["message"].as_str().unwrap();
-            // With no grant at all, nothing is there.
-            if read.is_empty() && write.is_empty() && !message.contains("would allow") {
+            // With no grant at all, nothing is there, and what was looked for is not known.
+            if read.is_empty() && write.is_empty() {
+                assert!(message.contains("no file is granted"), "{tool} {args}: {message}");
                 read.push("nothing".to_owned());
                 continue;
             }
@@ -471,6 +472,32 @@ fn the_policy_that_a_refusal_suggests_makes_the_call_work() {
             assert!(tries < 12, "{tool} {args}: {read:?} {write:?}: {message}");
         }
     }
+}
+
+#[test]
+fn a_plugin_that_was_granted_no_file_is_told_so_when_it_fails() {
+    let Some((dir, bare)) = host(&[], &[], &[]) else { return };
+    for (tool, args) in [
+        ("read", json!({"path": "here"})),
+        ("read", json!({"path": dir.path().join("in/here").canonicalize().unwrap()})),
+        ("list", json!({"path": "."})),
+        ("write", json!({"path": "here", "text": "x"})),
+    ] {
+        let result = call(&bare, tool, args.clone());
+        // What it looked for never reached the host, so that nothing was denied.
+        assert_eq!(result["error"]["kind"], "tool", "{tool}: {result}");
+        let message = result["error"]["message"].as_str().unwrap();
+        assert!(message.contains("under [plugins.fileops]"), "{tool}: {message}");
+        assert_eq!(suggested(message), ("read".to_owned(), vec!["**".to_owned()]));
+    }
+    assert_eq!(value(&bare, "exists_all", json!({"paths": ["here"]})), json!([false]));
+    // Neither a plugin that has some files, nor one that never looked for any.
+    let Some((_dir, some)) = host(&[], &["here"], &[]) else { return };
+    let failed = call(&some, "readlink", json!({"path": "here"}));
+    assert_eq!(failed["error"]["message"], failed["error"]["value"], "{failed}");
+    let (_root, builder) = scratch(&[]);
+    let failed = call(&builder.plugin(calc()).build().unwrap(), "half", json!({"number": 3}));
+    assert!(!failed.to_string().contains("granted"), "{failed}");
 }
 
 /// `fileops`, with tags on one of its functions.
