@@ -185,6 +185,21 @@ fn two_plugins_of_one_file_are_told_apart_by_name() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_used_is_named_and_costs_only_time() {
+    let dir = Dir::new(&[("a.txt", "hello"), ("caches", "a file")]);
+    let caches = dir.0.path().join("caches");
+    let read = inorder()
+        .current_dir(dir.0.path())
+        .env("XDG_CACHE_HOME", &caches)
+        .args(["call", "read_text_file", "path=a.txt"])
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&read), "hello");
+    let path = caches.join("inorder").display().to_string();
+    assert!(stderr(&read).contains(&path), "{}", stderr(&read));
+}
+
+#[test]
 fn output_for_programs_is_exact() {
     let text = "\u{1b}[31mred\u{1b}[0m\r\nno newline at the end";
     let dir = Dir::new(&[("a.txt", text)]);
