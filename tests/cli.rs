@@ -140,6 +140,29 @@ fn explicit_read_grants_replace_the_default() {
 }
 
 #[test]
+fn what_is_in_the_way_of_the_folder_of_the_host_is_named() {
+    for (target, what) in [(None, "is a file"), (Some("d"), "symlink"), (Some("gone"), "symlink")] {
+        let dir = Dir::new(&[("a.txt", "a")]);
+        let at = dir.0.path().join(".inorder");
+        std::fs::create_dir(dir.0.path().join("d")).unwrap();
+        match target {
+            None => std::fs::write(&at, "theirs").unwrap(),
+            Some(target) => std::os::unix::fs::symlink(target, &at).unwrap(),
+        }
+        for args in [&["call", "read_text_file", "path=a.txt"][..], &["log"], &["undo"]] {
+            let output = dir.run(args);
+            assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+            let said = stderr(&output);
+            assert!(said.contains("/.inorder is") && said.contains(what), "{args:?}: {said}");
+            assert!(said.contains("move it away"), "{args:?}: {said}");
+        }
+        let kept = at.symlink_metadata().unwrap().file_type();
+        assert_eq!(kept.is_symlink(), target.is_some());
+        assert_eq!(std::fs::read_dir(dir.0.path().join("d")).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn a_config_is_obeyed_when_it_is_named_and_mentioned_when_it_is_not() {
     let config = "roots = [\"data\"]\n[plugins.filesystem]\nprefix = \"fs_\"\nread = [\"**\"]\n";
     let dir = Dir::new(&[("inorder.toml", config)]);
