@@ -2,19 +2,21 @@
 //!
 //! The same for calls of a batch and for loose ones. When it runs, and when it commits, is `schedule/`'s to say.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{CallError, Change, ErrorKind, Outcome, Usage};
-use crate::files::{Access, Declared, Denial, DeniedBy, Failed, Staged, Unfit, View, Work};
+use crate::batch::{CallError, Change, ErrorKind, Outcome, Planned, Step, Usage};
+use crate::files::{Access, Denial, DeniedBy, Failed, Staged, Unfit, View, Work};
 use crate::host::Shared;
 use crate::plugin::ToolRef;
+use crate::reach::declared;
 use crate::sandbox::{self, Ended};
-use crate::schedule::Committed;
-use crate::schedule::Verdict;
+use crate::schedule::{Committed, Turn, Verdict};
 
 /// What a run has left.
 pub(crate) struct Ran {
@@ -23,47 +25,84 @@ pub(crate) struct Ran {
     pub(crate) left: Option<(Arc<View>, Staged)>,
 }
 
-/// The view of the run in progress of a call, for those who ask whether it still holds.
-#[derive(Default)]
-pub(crate) struct Current(Mutex<Option<Arc<View>>>);
+/// Arguments with every reference replaced by its value, or why they cannot be had.
+pub(crate) type Filled<'a> = Result<Cow<'a, Map<String, Value>>, CallError>;
 
-impl Current {
-    pub(crate) fn get(&self) -> Option<Arc<View>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// The runs of one call, for those who ask while it has not ended.
+#[derive(Default)]
+pub(crate) struct Runs {
+    /// When the first one began.
+    started: OnceLock<Instant>,
+    count: AtomicU32,
+    /// Of the one in progress.
+    view: Mutex<Option<Arc<View>>>,
+}
+
+impl Runs {
+    pub(crate) fn view(&self) -> Option<Arc<View>> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn set(&self, view: Option<Arc<View>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    /// There will be no further one.
+    pub(crate) fn ended(&self) {
+        self.set_view(None);
+    }
+
+    fn set_view(&self, view: Option<Arc<View>>) {
+        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
+    }
+
+    /// What they have used so far, of a batch or session that began then.
+    pub(crate) fn usage(&self, began: Instant) -> Usage {
+        let Some(started) = self.started.get() else { return Usage::default() };
+        Usage {
+            queued: *started - began,
+            run: started.elapsed(),
+            attempts: self.count.load(Ordering::Relaxed),
+            ..Usage::default()
+        }
     }
 }
 
-/// A call that is to run.
+/// A call whose turn it is to run.
 pub(crate) struct Attempt<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) work: &'a Work,
-    pub(crate) tool: ToolRef,
-    pub(crate) args: &'a Map<String, Value>,
-    pub(crate) declared: Option<Declared>,
-    pub(crate) current: &'a Current,
+    /// The batch, or the session.
+    pub(crate) began: Instant,
+    pub(crate) call: &'a Planned<ToolRef>,
+    pub(crate) runs: &'a Runs,
     pub(crate) cancel: &'a CancellationToken,
-    pub(crate) attempt: u32,
-    /// From the start of the batch.
-    pub(crate) queued: Duration,
 }
 
-impl Attempt<'_> {
-    pub(crate) async fn run(self, id: &str, name: &str) -> Ran {
-        let began = Instant::now();
-        let sandbox = &self.shared.sandboxes[self.tool.plugin];
-        let view = self.work.view(sandbox.scope().clone(), sandbox.limits().staged);
-        if let Some(declared) = self.declared {
+impl<'a> Attempt<'a> {
+    /// Runs it once, with what `fill` makes of its arguments.
+    pub(crate) async fn run(
+        self,
+        turn: &Turn,
+        fill: impl FnOnce(ToolRef, &'a Map<String, Value>) -> Filled<'a>,
+    ) -> Ran {
+        let Attempt { shared, work, began, call, runs, cancel } = self;
+        runs.started.get_or_init(Instant::now);
+        runs.count.store(turn.attempt, Ordering::Relaxed);
+        let ready = match &call.step {
+            Step::Run { tool, args } => fill(*tool, args).map(|args| (*tool, args)),
+            Step::Refused(error) => Err(error.clone()),
+        };
+        let (tool, args) = match ready {
+            Ok(ready) => ready,
+            Err(error) => return Ran::without_running(&call.id, &call.tool, error),
+        };
+        let (queued, started) = (began.elapsed(), Instant::now());
+        let sandbox = &shared.sandboxes[tool.plugin];
+        let view = work.view(sandbox.scope().clone(), sandbox.limits().staged);
+        if let Some(declared) = declared(work.roots(), shared.registry.tool(tool), &args) {
             view.declare(declared);
         }
-        self.current.set(Some(view.clone()));
-        let (engine, args) = (&self.shared.engine, self.args);
+        runs.set_view(Some(view.clone()));
         let Ended { mut result, peak_memory, stdout, stderr } =
-            sandbox::run(engine, sandbox, self.tool.tool, args, &view, self.cancel).await;
-        let plugin = &self.shared.registry.plugin(self.tool).name;
+            sandbox::run(&shared.engine, sandbox, tool.tool, &args, &view, cancel).await;
+        let plugin = &shared.registry.plugin(tool).name;
         result = refused(result, &view, plugin, sandbox.limits().staged);
         let staged = match &result {
             Ok(_) => view.stage().unwrap_or_else(|unfit| {
@@ -75,15 +114,15 @@ impl Attempt<'_> {
         };
         let (bytes_read, bytes_written) = view.bytes();
         let usage = Usage {
-            queued: self.queued,
-            run: began.elapsed(),
+            queued,
+            run: started.elapsed(),
             commit: Duration::ZERO,
-            attempts: self.attempt,
+            attempts: turn.attempt,
             peak_memory,
             bytes_read,
             bytes_written,
         };
-        let (id, tool) = (id.to_owned(), name.to_owned());
+        let (id, tool) = (call.id.clone(), call.tool.clone());
         let outcome = Outcome { id, tool, result, usage, changes: vec![], stdout, stderr };
         Ran { outcome, left: Some((view, staged)) }
     }
@@ -176,7 +215,14 @@ fn refused(
         );
         return Err(CallError { message, ..error });
     }
-    let Some(denial) = denials.first() else { return Err(error) };
+    let Some(denial) = denials.first() else {
+        if !view.bare() {
+            return Err(error);
+        }
+        // It may have failed for another reason, and so keeps its kind.
+        let message = format!("{}; {}", error.message, nothing_granted(plugin));
+        return Err(CallError { message, ..error });
+    };
     let message = format!("{}; {}", error.message, explain(denial, plugin));
     Err(CallError { kind: ErrorKind::Denied, message, ..error })
 }
@@ -206,6 +252,16 @@ fn explain(denial: &Denial, plugin: &str) -> String {
     format!(
         "{doing} {path:?} is not granted: `{field} = {patterns}` under [plugins.{plugin}] in the config, or {flags}, \
          would allow it"
+    )
+}
+
+/// Why there are no files for a plugin, and the line of policy that would give it some. Which it looked for is not known:
+/// without a directory to begin at, a path never reaches the host.
+fn nothing_granted(plugin: &str) -> String {
+    format!(
+        "no file is granted to the plugin, so there are none for it: `read = [\"**\"]` under [plugins.{plugin}] in the \
+         config, or --allow-read '**', would let it read all that is in the root, and a narrower pattern less; `write` \
+         likewise"
     )
 }
 

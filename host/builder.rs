@@ -233,7 +233,9 @@ impl Source {
 /// A cache that cannot be used costs time, not results.
 fn open_cache(dir: &Path) -> Option<Cache> {
     Cache::open(dir)
-        .inspect_err(|error| tracing::warn!(%error, "compiled plugins cannot be kept"))
+        .inspect_err(
+            |error| tracing::warn!(dir = %dir.display(), %error, "compiled plugins cannot be kept"),
+        )
         .ok()
 }
 

@@ -4,7 +4,6 @@
 //! answers.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -12,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Attempt, Current, Ran, conflict, failed};
+use crate::attempt::{Attempt, Filled, Ran, Runs, conflict, failed};
 use crate::batch::{
     CallError, ErrorKind, Link, Outcome, Plan, Planned, Report, Status, Step, Usage,
     argument_error, length, too_large_arguments,
@@ -20,7 +19,7 @@ use crate::batch::{
 use crate::files::Work;
 use crate::host::{RunOptions, Shared};
 use crate::plugin::{References, ToolRef, check};
-use crate::reach::{CallReach, Certainty, Hints, declared};
+use crate::reach::{CallReach, Certainty, Hints};
 use crate::sandbox::cancelled_call;
 use crate::schedule::{Committed, Job, Needs, NotRun, Turn};
 
@@ -47,10 +46,7 @@ pub(crate) struct BatchJob {
 
 #[derive(Default)]
 struct CallState {
-    /// Of the first run.
-    started: OnceLock<Instant>,
-    attempts: AtomicU32,
-    current: Current,
+    runs: Runs,
     outcome: OnceLock<Outcome>,
 }
 
@@ -118,7 +114,7 @@ impl BatchJob {
         let status = outcome.status();
         tracing::debug!(call = %outcome.id, tool = %outcome.tool, ?status, "call ended");
         let state = &self.calls[call];
-        state.current.set(None);
+        state.runs.ended();
         if state.outcome.set(outcome).is_ok() {
             self.tell(Progress::Ended(call, status));
         }
@@ -137,7 +133,7 @@ impl BatchJob {
         call: &Planned<ToolRef>,
         tool: ToolRef,
         args: &'a Map<String, Value>,
-    ) -> Result<Cow<'a, Map<String, Value>>, CallError> {
+    ) -> Filled<'a> {
         if call.links.is_empty() {
             return Ok(Cow::Borrowed(args));
         }
@@ -183,17 +179,6 @@ impl BatchJob {
     fn unfinished(&self, call: usize) -> bool {
         self.calls[call].outcome.get().is_none()
     }
-
-    fn usage(&self, call: usize) -> Usage {
-        let state = &self.calls[call];
-        let Some(started) = state.started.get() else { return Usage::default() };
-        Usage {
-            queued: *started - self.began,
-            run: started.elapsed(),
-            attempts: state.attempts.load(Ordering::Relaxed),
-            ..Usage::default()
-        }
-    }
 }
 
 impl Job for BatchJob {
@@ -201,32 +186,12 @@ impl Job for BatchJob {
 
     async fn run(&self, index: usize, turn: &Turn) -> Ran {
         let (call, state) = (&self.plan.calls[index], &self.calls[index]);
-        state.started.get_or_init(Instant::now);
-        state.attempts.store(turn.attempt, Ordering::Relaxed);
         tracing::debug!(call = %call.id, tool = %call.tool, attempt = turn.attempt, last = turn.last, "call starts");
         self.tell(Progress::Started(index));
-        let (tool, args) = match &call.step {
-            Step::Run { tool, args } => (*tool, self.filled(call, *tool, args)),
-            Step::Refused(error) => {
-                return Ran::without_running(&call.id, &call.tool, error.clone());
-            }
-        };
-        let args = match args {
-            Ok(args) => args,
-            Err(error) => return Ran::without_running(&call.id, &call.tool, error),
-        };
-        let attempt = Attempt {
-            shared: &self.shared,
-            work: &self.work,
-            tool,
-            declared: declared(self.work.roots(), self.shared.registry.tool(tool), &args),
-            args: &args,
-            current: &state.current,
-            cancel: &self.cancel,
-            attempt: turn.attempt,
-            queued: self.began.elapsed(),
-        };
-        attempt.run(&call.id, &call.tool).await
+        let (shared, work, began) = (&self.shared, &self.work, self.began);
+        let attempt =
+            Attempt { shared, work, began, call, runs: &state.runs, cancel: &self.cancel };
+        attempt.run(turn, |tool, args| self.filled(call, tool, args)).await
     }
 
     fn wrote(run: &Ran) -> bool {
@@ -244,7 +209,7 @@ impl Job for BatchJob {
     }
 
     fn overtaken(&self, call: usize) -> bool {
-        self.calls[call].current.get().is_some_and(|view| view.overtaken())
+        self.calls[call].runs.view().is_some_and(|view| view.overtaken())
     }
 
     fn commit(&self, call: usize, run: Ran) -> Committed {
@@ -256,7 +221,7 @@ impl Job for BatchJob {
     }
 
     fn valid(&self, call: usize) -> bool {
-        self.calls[call].current.get().is_none_or(|view| view.holds())
+        self.calls[call].runs.view().is_none_or(|view| view.holds())
     }
 
     fn may_conflict_running(&self, _call: usize, other: usize) -> bool {
@@ -283,6 +248,7 @@ impl Job for BatchJob {
                 CallError::new(ErrorKind::Cancelled, message)
             }
         };
-        self.end(index, failed(&call.id, &call.tool, error, self.usage(index)));
+        let usage = self.calls[index].runs.usage(self.began);
+        self.end(index, failed(&call.id, &call.tool, error, usage));
     }
 }

@@ -1,19 +1,19 @@
 //! Loose calls: each a request of its own, ordered by when they finish instead of by a batch.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Attempt, Current, Ran, conflict, failed};
+use crate::attempt::{Attempt, Ran, Runs, conflict, failed};
 use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, Step, Usage};
 use crate::error::Error;
 use crate::files::{Effect, Work};
 use crate::host::{Host, Shared};
 use crate::plugin::ToolRef;
-use crate::reach::{CallReach, declared, same_paths};
+use crate::reach::{CallReach, same_paths};
 use crate::sandbox::cancelled_call;
 use crate::schedule::{Committed, Job, Loose, NotRun, Turn};
 
@@ -42,9 +42,7 @@ pub(crate) struct LooseJob {
 struct LooseCall {
     call: Planned<ToolRef>,
     reach: CallReach,
-    current: Current,
-    started: OnceLock<Instant>,
-    attempts: AtomicU32,
+    runs: Runs,
     outcome: OnceLock<Outcome>,
     cancel: CancellationToken,
 }
@@ -125,12 +123,11 @@ impl LooseCall {
                 CallReach::new(job.work.roots(), scope, job.shared.registry.tool(*tool), args)
             }
         };
-        let (current, started, outcome) = (Current::default(), OnceLock::new(), OnceLock::new());
-        LooseCall { call, reach, current, started, attempts: AtomicU32::new(0), outcome, cancel }
+        LooseCall { call, reach, runs: Runs::default(), outcome: OnceLock::new(), cancel }
     }
 
     fn end(&self, outcome: Outcome) {
-        self.current.set(None);
+        self.runs.ended();
         // It ends once; the scheduler sees to that.
         let _ = self.outcome.set(outcome);
     }
@@ -165,28 +162,11 @@ impl Job for LooseJob {
                 CallError::new(ErrorKind::Host, "the call is gone"),
             );
         };
-        let LooseCall { call, .. } = &*loose;
-        loose.started.get_or_init(Instant::now);
-        loose.attempts.store(turn.attempt, Ordering::Relaxed);
+        let LooseCall { call, runs, cancel, .. } = &*loose;
         tracing::debug!(call = %call.id, tool = %call.tool, attempt = turn.attempt, last = turn.last, "loose call starts");
-        let (tool, args) = match &call.step {
-            Step::Run { tool, args } => (*tool, args),
-            Step::Refused(error) => {
-                return Ran::without_running(&call.id, &call.tool, error.clone());
-            }
-        };
-        let attempt = Attempt {
-            shared: &self.shared,
-            work: &self.work,
-            tool,
-            declared: declared(self.work.roots(), self.shared.registry.tool(tool), args),
-            args,
-            current: &loose.current,
-            cancel: &loose.cancel,
-            attempt: turn.attempt,
-            queued: self.began.elapsed(),
-        };
-        attempt.run(&call.id, &call.tool).await
+        let (shared, work, began) = (&self.shared, &self.work, self.began);
+        let attempt = Attempt { shared, work, began, call, runs, cancel };
+        attempt.run(turn, |_, args| Ok(Cow::Borrowed(args))).await
     }
 
     fn wrote(run: &Ran) -> bool {
@@ -195,12 +175,12 @@ impl Job for LooseJob {
 
     fn may_conflict(&self, run: &Ran, earlier: usize) -> bool {
         let (Some((view, _)), Some(earlier)) = (&run.left, self.get(earlier)) else { return false };
-        let staged = || earlier.current.get().is_some_and(|other| other.has_staged_what(view));
+        let staged = || earlier.runs.view().is_some_and(|other| other.has_staged_what(view));
         earlier.reach.declares_a_write_to_what(view) || staged()
     }
 
     fn overtaken(&self, call: usize) -> bool {
-        let view = self.get(call).and_then(|call| call.current.get());
+        let view = self.get(call).and_then(|call| call.runs.view());
         view.is_some_and(|view| view.overtaken())
     }
 
@@ -213,7 +193,7 @@ impl Job for LooseJob {
     }
 
     fn valid(&self, call: usize) -> bool {
-        let view = self.get(call).and_then(|call| call.current.get());
+        let view = self.get(call).and_then(|call| call.runs.view());
         view.is_none_or(|view| view.holds())
     }
 
@@ -231,12 +211,7 @@ impl Job for LooseJob {
             }
             NotRun::Cancelled | NotRun::Input(_) | NotRun::Broken(_) => cancelled_call(),
         };
-        let usage = call.started.get().map_or_else(Usage::default, |started| Usage {
-            queued: *started - self.began,
-            run: started.elapsed(),
-            attempts: call.attempts.load(Ordering::Relaxed),
-            ..Usage::default()
-        });
+        let usage = call.runs.usage(self.began);
         call.end(failed(&call.call.id, &call.call.tool, error, usage));
     }
 }

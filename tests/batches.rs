@@ -31,10 +31,13 @@ fn lone_surrogates_and_broken_utf8_are_refused() {
 #[test]
 fn a_wrong_shape_names_the_field() {
     for (text, at) in [
-        ("3", "at the top: invalid type"),
         ("{}", "missing field `calls`"),
         (r#"{"calls": 3}"#, "at `calls`"),
         (r#"{"calls": [{}]}"#, "at `calls[0]`: missing field `tool`"),
+        (
+            r#"{"calls": [["id", "tool"]]}"#,
+            "at `calls[0]`: invalid type: sequence, expected an object",
+        ),
         (r#"{"calls": [{"tool": "a"}, {"tool": 3}]}"#, "at `calls[1].tool`"),
         (r#"{"calls": [{"tool": "a", "args": []}]}"#, "at `calls[0].args`"),
         (r#"{"calls": [{"tool": "a", "arguments": {}}]}"#, "unknown field `arguments`"),
@@ -47,6 +50,26 @@ fn a_wrong_shape_names_the_field() {
         let error = parse(text);
         assert!(error.contains(at), "{text}: {error}");
     }
+}
+
+#[test]
+fn what_is_no_batch_at_all_is_told_what_one_is() {
+    for text in [
+        r#"[{"tool": "a"}]"#,
+        // Its fields in their order.
+        r#"[[{"tool": "a"}]]"#,
+        r#"{"tool": "a"}"#,
+        r#"{"calls": {"tool": "a"}}"#,
+        r#""a""#,
+        "3",
+        "null",
+    ] {
+        let error = parse(text);
+        assert!(error.starts_with("the batch has the wrong shape at "), "{text}: {error}");
+        assert!(error.contains(r#"a batch is {"calls": [{"tool""#), "{text}: {error}");
+    }
+    assert!(parse("[]").contains("at the top: invalid type: sequence, expected an object"));
+    assert!(!parse(r#"{"calls": [{"tool": 3}]}"#).contains("a batch is"));
 }
 
 #[test]

@@ -140,6 +140,29 @@ fn explicit_read_grants_replace_the_default() {
 }
 
 #[test]
+fn what_is_in_the_way_of_the_folder_of_the_host_is_named() {
+    for (target, what) in [(None, "is a file"), (Some("d"), "symlink"), (Some("gone"), "symlink")] {
+        let dir = Dir::new(&[("a.txt", "a")]);
+        let at = dir.0.path().join(".inorder");
+        std::fs::create_dir(dir.0.path().join("d")).unwrap();
+        match target {
+            None => std::fs::write(&at, "theirs").unwrap(),
+            Some(target) => std::os::unix::fs::symlink(target, &at).unwrap(),
+        }
+        for args in [&["call", "read_text_file", "path=a.txt"][..], &["log"], &["undo"]] {
+            let output = dir.run(args);
+            assert_eq!(output.status.code(), Some(2), "{args:?}: {}", stderr(&output));
+            let said = stderr(&output);
+            assert!(said.contains("/.inorder is") && said.contains(what), "{args:?}: {said}");
+            assert!(said.contains("move it away"), "{args:?}: {said}");
+        }
+        let kept = at.symlink_metadata().unwrap().file_type();
+        assert_eq!(kept.is_symlink(), target.is_some());
+        assert_eq!(std::fs::read_dir(dir.0.path().join("d")).unwrap().count(), 0);
+    }
+}
+
+#[test]
 fn a_config_is_obeyed_when_it_is_named_and_mentioned_when_it_is_not() {
     let config = "roots = [\"data\"]\n[plugins.filesystem]\nprefix = \"fs_\"\nread = [\"**\"]\n";
     let dir = Dir::new(&[("inorder.toml", config)]);
@@ -182,6 +205,21 @@ fn two_plugins_of_one_file_are_told_apart_by_name() {
     assert_eq!(stdout(&dir.run(&both)), "3\n");
     let twice = ["call", "add", "a=1", "b=2", "--plugin", &file, "--plugin", &file];
     assert_eq!(stdout(&dir.run(&twice)), "3\n");
+}
+
+#[test]
+fn a_cache_that_cannot_be_used_is_named_and_costs_only_time() {
+    let dir = Dir::new(&[("a.txt", "hello"), ("caches", "a file")]);
+    let caches = dir.0.path().join("caches");
+    let read = inorder()
+        .current_dir(dir.0.path())
+        .env("XDG_CACHE_HOME", &caches)
+        .args(["call", "read_text_file", "path=a.txt"])
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&read), "hello");
+    let path = caches.join("inorder").display().to_string();
+    assert!(stderr(&read).contains(&path), "{}", stderr(&read));
 }
 
 #[test]

@@ -2,7 +2,12 @@
 //!
 //! Checks the shape alone. Whether tools exist, arguments fit and references resolve is `plan.rs`.
 
-use serde::Deserialize;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::references::CallRef;
@@ -17,6 +22,7 @@ use super::references::CallRef;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Batch {
+    #[serde(deserialize_with = "objects")]
     pub calls: Vec<Call>,
 }
 
@@ -56,18 +62,57 @@ impl Batch {
         // Some editors begin a file with a byte order mark, which JSON does not know.
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let mut json = serde_json::Deserializer::from_slice(text);
-        let batch: Batch = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let batch = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let at = error.path().to_string();
             let inner = error.into_inner();
             match inner.classify() {
                 serde_json::error::Category::Data => {
+                    let mut message = inner.to_string();
+                    // Whoever is wrong above a call may know another format, and not this one.
+                    if !at.starts_with("calls[") {
+                        message.push_str("; a batch is ");
+                        message.push_str(SHAPE);
+                    }
                     let at = if at == "." { "the top".to_owned() } else { format!("`{at}`") };
-                    RequestError::WrongShape { at, message: inner.to_string() }
+                    RequestError::WrongShape { at, message }
                 }
                 _ => RequestError::NotJson(inner.to_string()),
             }
         })?;
         json.end().map_err(|error| RequestError::NotJson(error.to_string()))?;
+        let Object(batch) = batch;
         Ok(batch)
     }
+}
+
+const SHAPE: &str = r#"{"calls": [{"tool": "..", "args": {..}}, ..]}"#;
+
+/// What is written as an object. Left alone, serde takes a list for a struct too, as its fields in their order.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, fields: M) -> Result<Object<T>, M::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData))
+    }
+}
+
+fn objects<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<T>, D::Error> {
+    let objects = Vec::<Object<T>>::deserialize(deserializer)?;
+    Ok(objects.into_iter().map(|Object(it)| it).collect())
 }

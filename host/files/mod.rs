@@ -1,7 +1,8 @@
 //! The transactional filesystem: what calls see of the roots, what they stage, and how it becomes real.
 //!
 //! ```text
-//! wasi, translate, streams       what a guest calls
+//! wasi, descriptor  what a guest calls
+//!   translate, streams             its types, and the bytes of files
 //! view              one run's files: a tree, its reads, its limits
 //!   resolve, ops, file, links      paths, names, contents, in a tree
 //!   tree, load, node, content      nodes over what is committed, loaded as they are asked for
@@ -26,6 +27,7 @@ mod abuse_tests;
 mod adversary_tests;
 mod commit;
 mod content;
+mod descriptor;
 mod diff;
 mod disk;
 mod file;

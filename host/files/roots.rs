@@ -3,14 +3,15 @@
 //! This is where ambient authority over files becomes a directory handle; everything later is
 //! beneath one of these.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 
-use super::disk::{self, Stat};
+use super::disk::{self, Kind, Stat};
+use super::shelf::INORDER;
 
 /// The roots in the order of the config. The first one is the guests' `.`.
 #[derive(Default)]
@@ -37,6 +38,11 @@ pub enum FilesError {
     Outside { pattern: String, roots: String },
     #[error("the root {root} cannot be recovered from a host that was killed there: {message}")]
     Recovery { root: String, message: String },
+    #[error(
+        "{path} is {what}: a directory of that name is where the host keeps what commits need; move it away, and \
+         the host makes one when it needs it"
+    )]
+    InTheWay { path: String, what: &'static str },
 }
 
 impl Roots {
@@ -55,6 +61,7 @@ impl Roots {
             let dir = Dir::open_ambient_dir(&absolute, ambient_authority()).map_err(failed)?;
             let fd = OwnedFd::from(dir.into_std_file());
             let stat = disk::stat_fd(fd.as_fd()).map_err(|error| failed(error.into()))?;
+            in_the_way(&name, fd.as_fd())?;
             Ok(Root { path: name, fd: Arc::new(fd), stat })
         };
         let mut roots: Vec<Root> = Vec::new();
@@ -105,4 +112,16 @@ impl Roots {
             (_, path) => format!("{}/{path}", self.0[root].path).trim_end_matches('/').to_owned(),
         }
     }
+}
+
+/// Whether `.inorder` is there and is no directory. Told here, where a user can still be told what to do; a root in
+/// which that cannot be found out has more to say when it is recovered.
+fn in_the_way(root: &str, fd: BorrowedFd<'_>) -> Result<(), FilesError> {
+    let what = match disk::stat(fd, INORDER).map(|stat| stat.kind) {
+        Ok(Kind::File) => "a file",
+        Ok(Kind::Symlink) => "a symlink, which is not followed",
+        Ok(Kind::Other) => "neither a file nor a directory",
+        Ok(Kind::Dir) | Err(_) => return Ok(()),
+    };
+    Err(FilesError::InTheWay { path: format!("{}/{INORDER}", root.trim_end_matches('/')), what })
 }

@@ -43,6 +43,8 @@ pub struct Tree {
     pub full: bool,
     /// A path that cannot be written, since it is on another file system than its root.
     pub crossed: Option<String>,
+    /// The guest asked which directories it has, and it has none: it was granted nothing in any root.
+    pub bare: bool,
     /// Bytes that the call has read and written.
     pub bytes: (u64, u64),
     /// The last commit before anything was looked at.
@@ -78,6 +80,7 @@ impl Tree {
             most_staged,
             full: false,
             crossed: None,
+            bare: false,
             bytes: (0, 0),
             held: VecDeque::new(),
             nodes: Vec::new(),

@@ -52,13 +52,15 @@ impl View {
     /// The directories that the guest is handed: each root of which it may reach anything, as `.` if it is the first,
     /// and under its own absolute path.
     pub fn preopens(&self) -> Vec<(usize, String)> {
-        let tree = self.tree();
+        let mut tree = self.tree();
         let reached = |root: &usize| tree.scope.as_ref().is_none_or(|scope| scope.reaches(*root));
         let named = |root: usize| {
             let dot = (root == 0).then(|| (root, ".".to_owned()));
             dot.into_iter().chain([(root, tree.roots.get(root).path.clone())])
         };
-        (0..tree.roots.len()).filter(reached).flat_map(named).collect()
+        let directories: Vec<_> = (0..tree.roots.len()).filter(reached).flat_map(named).collect();
+        tree.bare = directories.is_empty() && tree.roots.len() > 0;
+        directories
     }
 
     /// Names the paths that the call has declared to touch, and with them those that they lead to.
@@ -138,6 +140,11 @@ impl View {
     /// A path that was not written, since it is on another file system than its root.
     pub fn crossed(&self) -> Option<String> {
         self.tree().crossed.clone()
+    }
+
+    /// Whether the guest looked for files, and was granted none at all: it cannot even be refused one.
+    pub fn bare(&self) -> bool {
+        self.tree().bare
     }
 
     /// Bytes of files that were read, and written.

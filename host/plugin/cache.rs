@@ -38,7 +38,7 @@ impl Cache {
         let probe = tempfile::tempfile_in(dir)?;
         let ours = probe.metadata()?.uid() == found.uid();
         if !ours || found.mode() & 0o077 != 0 {
-            let message = format!("{} must belong to you alone (mode 0700)", dir.display());
+            let message = "it must belong to you alone (mode 0700)";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
         }
         Ok(Cache { dir: dir.to_owned() })
