@@ -193,6 +193,44 @@ fn a_file_that_is_replaced_between_its_name_and_its_content_is_read_whole() {
     assert!(view.holds());
 }
 
+/// Another call moves `from` onto `to`.
+fn moved_onto(work: &Work, scope: &Arc<Scope>, from: &str, to: &str) {
+    let view = work.view(scope.clone(), LIMIT);
+    let top = view.tree().root(0);
+    view.tree().rename(top, from, top, to).unwrap();
+    commit(work, &view);
+}
+
+#[test]
+fn what_a_name_of_a_layer_led_to_before_it_was_moved_over_is_not_valid() {
+    let (_dir, files) = root(&[("a", "new"), ("b", "old")]);
+    let all = may_write(&files, "**");
+    let work = files.work(Effect::DryRun);
+    let view = work.view(all.clone(), LIMIT);
+    let top = view.tree().root(0);
+    let id = view.tree().child(top, "b").unwrap().unwrap();
+    moved_onto(&work, &all, "a", "b");
+    // It is the file that the name led to, which the name no longer does.
+    assert_eq!(&view.tree().read(id, 0, 10).unwrap()[..], b"old");
+    assert!(!view.holds());
+}
+
+#[test]
+fn times_of_a_file_with_two_names_are_not_set_after_one_of_them_was_moved_over() {
+    let (dir, files) = root(&[("a", "new"), ("b", "old")]);
+    std::fs::hard_link(dir.path().join("b"), dir.path().join("h")).unwrap();
+    let all = may_write(&files, "**");
+    let work = files.work(Effect::Commit);
+    let view = work.view(all.clone(), LIMIT);
+    let top = view.tree().root(0);
+    view.tree().child(top, "h").unwrap().unwrap();
+    moved_onto(&work, &all, "a", "h");
+    let times = SetTimes { accessed: None, modified: Some((1_000_000_000, 0)) };
+    view.tree().set_times_at(top, "h", Last::Follow, times).unwrap();
+    let staged = view.stage().unwrap();
+    assert!(matches!(work.commit(&view, staged), Err(Failed::Stale(_))));
+}
+
 #[test]
 fn a_view_of_many_directories_and_large_files_holds_few_handles() {
     let (dir, files) = root(&[]);

@@ -27,6 +27,9 @@ impl Tree {
         if let Some((layer, below)) = &on_layer {
             let at = self.ledger.now();
             let names = locked(layer).names(*below)?;
+            if !names.is_empty() {
+                self.mark_identity(id);
+            }
             let root = self.node(id).root;
             names.iter().try_for_each(|path| self.load_at(root, path))?;
             let scope = self.scope.clone();
@@ -57,6 +60,7 @@ impl Tree {
         if stat.nlink < 2 {
             return Ok(());
         }
+        self.mark_identity(id);
         let at = self.ledger.now();
         let found = find(self, root, Some(&scope), &stat)?;
         if on_layer.is_none() {

@@ -124,6 +124,8 @@ impl Tree {
                 Entry::Occupied(_) if alone => {}
                 Entry::Occupied(known) => {
                     let known = *known.get();
+                    // Both names are of this file, not of one that has come in its place.
+                    self.mark_identity(known);
                     // What is read of it under the other name is read under this one.
                     self.reads.note(Key::Path(place.clone()), Facets::DATA | Facets::ATTR, at);
                     self.node_mut(known).also.push(place);
@@ -141,13 +143,13 @@ impl Tree {
             Kind::Symlink => Body::Symlink(None),
             Kind::Other => Body::Other,
         };
-        let lower = Some(LowerNode { place, parent: dir, stat, layer, open: Open::Not });
+        let lower = LowerNode { place, parent: dir, found: at, stat, layer, open: Open::Not };
         let root = self.dir(dir)?.root;
         let (times, also) = (SetTimes::default(), vec![]);
         self.nodes.push(Node {
             kind,
             root,
-            lower,
+            lower: Some(lower),
             ino,
             body,
             times,

@@ -76,6 +76,8 @@ pub struct LowerNode {
     pub place: Place,
     /// The directory that it is in below; itself for the root.
     pub parent: NodeId,
+    /// The last commit before it was found under its name.
+    pub found: u64,
     /// Everything that is known of it, and the last commit before it was asked for; a listing tells less.
     pub stat: Option<(Stat, u64)>,
     /// Its node, where the tree stands on a layer.

@@ -47,8 +47,6 @@ pub struct Tree {
     pub bare: bool,
     /// Bytes that the call has read and written.
     pub bytes: (u64, u64),
-    /// The last commit before anything was looked at.
-    began: u64,
     /// Nodes with a handle of their own, oldest first.
     pub(super) held: VecDeque<NodeId>,
     pub(super) nodes: Vec<Node>,
@@ -67,7 +65,6 @@ impl Tree {
         most_staged: u64,
     ) -> Tree {
         let mut tree = Tree {
-            began: ledger.now(),
             roots,
             stages,
             ledger,
@@ -102,8 +99,8 @@ impl Tree {
             Lower::Layer(layer) => Some(locked(layer).tops[root]),
         };
         let open = Open::Handle(self.roots.get(root).fd.clone());
-        let (place, stat_at) = (Place::new(root, ""), self.ledger.now());
-        let lower = LowerNode { place, parent: id, stat: Some((stat, stat_at)), layer, open };
+        let (place, found) = (Place::new(root, ""), self.ledger.now());
+        let lower = LowerNode { place, parent: id, found, stat: Some((stat, found)), layer, open };
         self.nodes.push(Node {
             kind: Kind::Dir,
             root,
@@ -248,6 +245,8 @@ impl Tree {
     pub fn mark(&mut self, id: NodeId, facets: Facets, at: u64) {
         let node = &self.nodes[id.0];
         let Some(lower) = &node.lower else { return };
+        // What is read of a layer is of the node that stood under the name when it was found, whatever does now.
+        let at = if lower.layer.is_some() { at.min(lower.found) } else { at };
         self.reads.note(Key::Path(lower.place.clone()), facets, at);
         if node.kind == Kind::File {
             let dev = lower.stat.map_or(self.roots.get(node.root).stat.dev, |(stat, _)| stat.dev);
@@ -261,8 +260,10 @@ impl Tree {
 
     /// Records that it mattered which file stands below, and not only that one does.
     pub fn mark_identity(&mut self, id: NodeId) {
-        // It was found at some time since.
-        self.mark(id, Facets::DATA | Facets::ATTR, self.began);
+        if let Some(lower) = &self.node(id).lower {
+            let found = lower.found;
+            self.mark(id, Facets::DATA | Facets::ATTR, found);
+        }
     }
 
     /// Keeps a handle on a node below, and lets go of the oldest one where a view holds many: all calls share the
