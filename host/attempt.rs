@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{CallError, Change, ErrorKind, Outcome, Usage};
+use crate::batch::{CallError, Change, ErrorKind, Outcome, Usage, limit_of};
 use crate::files::{Access, Declared, Denial, DeniedBy, Failed, Staged, Unfit, View, Work};
 use crate::host::Shared;
 use crate::plugin::ToolRef;
+use crate::policy::Limits;
 use crate::sandbox::{self, Ended};
 use crate::schedule::Committed;
 use crate::schedule::Verdict;
@@ -42,6 +43,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) work: &'a Work,
     pub(crate) tool: ToolRef,
+    pub(crate) limits: Limits,
     pub(crate) args: &'a Map<String, Value>,
     pub(crate) declared: Option<Declared>,
     pub(crate) current: &'a Current,
@@ -55,16 +57,16 @@ impl Attempt<'_> {
     pub(crate) async fn run(self, id: &str, name: &str) -> Ran {
         let began = Instant::now();
         let sandbox = &self.shared.sandboxes[self.tool.plugin];
-        let view = self.work.view(sandbox.scope().clone(), sandbox.limits().staged);
+        let view = self.work.view(sandbox.scope().clone(), self.limits.staged);
         if let Some(declared) = self.declared {
             view.declare(declared);
         }
         self.current.set(Some(view.clone()));
-        let (engine, args) = (&self.shared.engine, self.args);
+        let (engine, limits, args) = (&self.shared.engine, &self.limits, self.args);
         let Ended { mut result, peak_memory, stdout, stderr } =
-            sandbox::run(engine, sandbox, self.tool.tool, args, &view, self.cancel).await;
+            sandbox::run(engine, sandbox, limits, self.tool.tool, args, &view, self.cancel).await;
         let plugin = &self.shared.registry.plugin(self.tool).name;
-        result = refused(result, &view, plugin, sandbox.limits().staged);
+        result = refused(result, &view, plugin, limits.staged);
         let staged = match &result {
             Ok(_) => view.stage().unwrap_or_else(|unfit| {
                 result = Err(cannot_commit(&unfit));
@@ -161,9 +163,9 @@ fn refused(
         return Err(error);
     }
     if view.full() {
-        let limit = bytesize::ByteSize(staged);
+        let limit = limit_of("staged", bytesize::ByteSize(staged));
         let message = format!(
-            "{}; the call may stage {limit} of changed files at most: raise `staged` in the limits",
+            "{}; what it changes of files is more than may wait for its commit ({limit})",
             error.message
         );
         return Err(CallError { message, ..error });

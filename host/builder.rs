@@ -3,19 +3,21 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::batch::LimitsConfig;
 use crate::error::Error;
 use crate::files::{Durability, Files, Roots, Scope};
 use crate::host::Host;
 use crate::plugin::{Cache, Docs, Plugin, Registry, Wit, builtins, check_binary};
-use crate::policy::{Config, EnvGrant, Grants, Limits, LimitsConfig, PathGrant};
+use crate::policy::{Config, EnvGrant, Grants, Limits, PathGrant};
 use crate::sandbox::{Engine, Flavor, Sandbox};
+use crate::schedule::Admission;
 
 /// Settings of a [`Host`]. Defaults are closed:
 ///
 /// - no plugins, not even built-in ones; no roots;
 /// - a plugin reads, writes and sees nothing but what its [`Grants`] name;
 /// - [`Limits::default`] for every call;
-/// - four calls at once for each core;
+/// - four calls at once for each core, 100,000 calls that have not ended, and together half of the machine's memory;
 /// - what a batch commits outlives a kill of the host, not a loss of power;
 /// - nothing is kept on disk but that: see [`HostBuilder::cache`].
 #[derive(Clone, Debug)]
@@ -24,6 +26,8 @@ pub struct HostBuilder {
     plugins: Vec<PluginSpec>,
     limits: Limits,
     jobs: usize,
+    max_memory: u64,
+    max_waiting: usize,
     cache: Option<PathBuf>,
     config: Option<PathBuf>,
     durability: Durability,
@@ -61,6 +65,8 @@ impl Default for HostBuilder {
             plugins: vec![],
             limits: Limits::default(),
             jobs: 4 * cores,
+            max_memory: default_memory(),
+            max_waiting: 100_000,
             cache: None,
             config: None,
             durability: Durability::Kill,
@@ -114,6 +120,22 @@ impl HostBuilder {
         self
     }
 
+    /// Memory that all calls hold together, over all batches of the host, in bytes: a growth that would pass it is
+    /// refused. Half of the machine's (or the container's) by default.
+    #[must_use]
+    pub fn max_memory(mut self, bytes: u64) -> HostBuilder {
+        self.max_memory = bytes;
+        self
+    }
+
+    /// Calls that may have been handed in and not ended, over all batches and sessions of the host: beyond it, a batch
+    /// or a loose call ends as `busy` at once. A tenant may always have as many as there is room for. 100,000 by default.
+    #[must_use]
+    pub fn max_waiting(mut self, calls: usize) -> HostBuilder {
+        self.max_waiting = calls;
+        self
+    }
+
     /// Commits wait for the disk, so that they outlive a loss of power; without it, they outlive a kill.
     #[must_use]
     pub fn durable(mut self, durable: bool) -> HostBuilder {
@@ -128,7 +150,7 @@ impl HostBuilder {
         self
     }
 
-    /// Takes over roots, plugins, limits and jobs of a config.
+    /// Takes over what a config says.
     #[must_use]
     pub fn config(mut self, config: &Config) -> HostBuilder {
         let roots: &[PathBuf] = match config.roots.as_slice() {
@@ -137,8 +159,10 @@ impl HostBuilder {
         };
         self.roots.extend(roots.iter().map(|root| config.base.join(root)));
         self.config.clone_from(&config.path);
-        self.limits = config.limits.over(&self.limits);
+        self.limits = self.limits.with(&config.limits);
         self.jobs = config.jobs.unwrap_or(self.jobs);
+        self.max_memory = config.max_memory.unwrap_or(self.max_memory);
+        self.max_waiting = config.max_waiting.unwrap_or(self.max_waiting);
         if config.durable {
             self = self.durable(true);
         }
@@ -162,9 +186,9 @@ impl HostBuilder {
     /// The first root, plugin or grant that cannot be used; the message names it.
     pub fn build(self) -> Result<Host, Error> {
         let files = Files::open(&self.roots, self.durability)?;
-        let limits = |spec: &PluginSpec| spec.limits.over(&self.limits);
+        let limits = |spec: &PluginSpec| self.limits.with(&spec.limits);
         let memory = self.plugins.iter().map(|spec| limits(spec).memory).max();
-        let engine = Engine::new(self.jobs, memory.unwrap_or(self.limits.memory))?;
+        let engine = Engine::new(self.jobs, memory.unwrap_or(self.limits.memory), self.max_memory)?;
         self.no_plugin_writes_the_config(files.roots())?;
         let cache = self.cache.as_deref().and_then(open_cache);
         let mut registry = Registry::default();
@@ -179,7 +203,8 @@ impl HostBuilder {
             registry.add(plugin, &spec.prefix)?;
             sandboxes.push(sandbox);
         }
-        Ok(Host::new(engine, registry, sandboxes, files, self.jobs))
+        let room = Admission::new(self.jobs, self.max_waiting);
+        Ok(Host::new(engine, registry, sandboxes, files, room))
     }
 }
 
@@ -318,6 +343,15 @@ fn describe_from_within(plugin: &mut Plugin, bytes: &[u8], path: &Path) -> Resul
             Ok(())
         }
     }
+}
+
+/// Half of the memory that there is for us: of the machine's, or of the container's where that is less.
+fn default_memory() -> u64 {
+    let machine = rustix::system::sysinfo();
+    let machine = u64::from(machine.mem_unit).saturating_mul(machine.totalram);
+    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let container = container.and_then(|most| most.trim().parse().ok());
+    container.map_or(machine, |most| machine.min(most)) / 2
 }
 
 /// The variables of a plugin. One to pass on that the host does not have stays unset.

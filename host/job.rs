@@ -22,7 +22,7 @@ use crate::host::{RunOptions, Shared};
 use crate::plugin::{References, ToolRef, check};
 use crate::reach::{CallReach, Certainty, Hints, declared};
 use crate::sandbox::cancelled_call;
-use crate::schedule::{Committed, Job, Needs, NotRun, Turn};
+use crate::schedule::{Calls, Committed, Job, Needs, NotRun, Turn};
 
 /// What happens while a batch runs. Calls are named by their index in the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub(crate) struct BatchJob {
     plan: Arc<Plan<ToolRef>>,
     work: Work,
     began: Instant,
+    /// Those that have not ended, as the whole host counts them.
+    counted: Calls,
     calls: Vec<CallState>,
     reaches: Vec<CallReach>,
     certainty: Certainty,
@@ -59,6 +61,7 @@ impl BatchJob {
         shared: Arc<Shared>,
         plan: Arc<Plan<ToolRef>>,
         work: Work,
+        counted: Calls,
         options: &RunOptions,
     ) -> BatchJob {
         let reach = |call: &Planned<ToolRef>| match &call.step {
@@ -72,7 +75,7 @@ impl BatchJob {
         let calls = plan.calls.iter().map(|_| CallState::default()).collect();
         let (cancel, progress) = (options.cancel.clone(), options.progress.clone());
         let (began, certainty) = (Instant::now(), Certainty::default());
-        BatchJob { shared, plan, work, began, calls, reaches, certainty, cancel, progress }
+        BatchJob { shared, plan, work, began, counted, calls, reaches, certainty, cancel, progress }
     }
 
     /// What each call waits for before it starts.
@@ -120,6 +123,7 @@ impl BatchJob {
         let state = &self.calls[call];
         state.current.set(None);
         if state.outcome.set(outcome).is_ok() {
+            self.counted.end_one();
             self.tell(Progress::Ended(call, status));
         }
     }
@@ -141,7 +145,7 @@ impl BatchJob {
         if call.links.is_empty() {
             return Ok(Cow::Borrowed(args));
         }
-        let limit = self.shared.sandboxes[tool.plugin].limits().args;
+        let limit = self.shared.limits(tool, call).args;
         // Before anything is copied: a few bytes of references can name a result many times.
         let mut left = limit;
         for link in &call.links {
@@ -219,6 +223,7 @@ impl Job for BatchJob {
             shared: &self.shared,
             work: &self.work,
             tool,
+            limits: self.shared.limits(tool, call),
             declared: declared(self.work.roots(), self.shared.registry.tool(tool), &args),
             args: &args,
             current: &state.current,

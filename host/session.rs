@@ -11,11 +11,11 @@ use crate::attempt::{Attempt, Current, Ran, conflict, failed};
 use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, Step, Usage};
 use crate::error::Error;
 use crate::files::{Effect, Work};
-use crate::host::{Host, Shared};
+use crate::host::{Host, Shared, busy};
 use crate::plugin::ToolRef;
 use crate::reach::{CallReach, declared, same_paths};
 use crate::sandbox::cancelled_call;
-use crate::schedule::{Committed, Job, Loose, NotRun, Turn};
+use crate::schedule::{Busy, Committed, Job, Loose, NotRun, Share, Tenant, Turn};
 
 /// Calls that come one by one, from whoever shares it. Each is a transaction: it sees all that was committed before it
 /// looked, and commits when it finishes. A call that was sent after another one which declares a write to what it
@@ -26,6 +26,7 @@ use crate::schedule::{Committed, Job, Loose, NotRun, Turn};
 pub struct Session {
     host: Host,
     loose: Loose<LooseJob>,
+    room: Share,
     job: Arc<LooseJob>,
 }
 
@@ -55,24 +56,36 @@ const MOST_LOGGED: usize = 1000;
 impl Host {
     /// Begins a session of loose calls. They share the host's room with its batches.
     pub fn session(&self) -> Session {
+        self.session_of(&Tenant::default())
+    }
+
+    /// [`Host::session`], for a tenant: while there is more to run than room, tenants share it by their weights.
+    pub fn session_of(&self, tenant: &Tenant) -> Session {
         let shared = self.shared().clone();
-        let room = shared.room.clone();
+        let room = shared.room.share(tenant);
         let (work, began) = (shared.files.work(Effect::Commit), Instant::now());
         let (calls, changed) = (Mutex::default(), Mutex::default());
         let job = Arc::new(LooseJob { shared, work, began, calls, changed });
-        Session { host: self.clone(), loose: Loose::new(job.clone(), room), job }
+        Session { host: self.clone(), loose: Loose::new(job.clone(), room.clone()), room, job }
     }
 }
 
 impl Session {
     /// Runs one call to its end. `queued` in its usage counts from the beginning of the session. Dropping the future
-    /// stops the call, which then leaves no trace.
+    /// stops the call, which then leaves no trace. When too many calls of the host have not ended, it ends as `busy` at
+    /// once.
     ///
     /// # Errors
     /// The call refers to others: in a session there are none to refer to. A call that fails is an outcome.
     pub async fn call(&self, call: Call, cancel: CancellationToken) -> Result<Outcome, Error> {
         let mut plan = self.host.plan(Batch { calls: vec![call] })?;
         let Some(call) = plan.calls.pop() else { return Err(Error::Lost) };
+        let _counted = match self.room.enter(1) {
+            Ok(counted) => counted,
+            Err(Busy { most }) => {
+                return Ok(failed(&call.id, &call.tool, busy(1, most), Usage::default()));
+            }
+        };
         let ticket = self.loose.issue();
         let id = ticket.id();
         let loose = Arc::new(LooseCall::new(&self.job, call, cancel.clone()));
@@ -179,6 +192,7 @@ impl Job for LooseJob {
             shared: &self.shared,
             work: &self.work,
             tool,
+            limits: self.shared.limits(tool, call),
             declared: declared(self.work.roots(), self.shared.registry.tool(tool), args),
             args,
             current: &loose.current,

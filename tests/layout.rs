@@ -8,7 +8,7 @@ use crate::support::repository;
 /// Folder -> the folders it may import. Imports run one way.
 const MAY_IMPORT: [(&str, &[&str]); 6] = [
     ("batch", &[]),
-    ("policy", &[]),
+    ("policy", &["batch"]),
     ("schedule", &["batch"]),
     ("plugin", &["batch"]),
     ("files", &["batch", "policy"]),

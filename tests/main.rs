@@ -15,6 +15,7 @@ mod cli;
 mod crash;
 mod escapes;
 mod layout;
+mod limits;
 mod plugins;
 mod sandbox;
 mod serial;

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use crate::print::{dim, say};
 use anyhow::{Context as _, bail};
-use inorder::{Config, Host, PathGrant, PluginConfig, builtins, parse_duration, parse_memory};
+use inorder::{
+    Config, Host, LimitError, LimitsConfig, PathGrant, PluginConfig, builtins, parse_bytes,
+    parse_duration, parse_memory,
+};
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "What calls may do")]
@@ -30,6 +33,16 @@ pub struct HostArgs {
     /// Calls at once [default: four for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Memory that all calls hold together, as in 2GiB [default: half of the machine's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    max_memory: Option<u64>,
+    /// Calls that may be handed in without having ended; more are refused as `busy` [default: 100000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_waiting: Option<u32>,
+    /// A limit of each call, as in staged=1GiB: timeout, memory, args, result, output, handles, staged, random or
+    /// copies; see the README
+    #[arg(long, value_name = "NAME=VALUE", value_parser = limit)]
+    limit: Vec<LimitsConfig>,
     /// Wall clock of one call, as in 500ms, 30s, 2m [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
@@ -103,14 +116,18 @@ impl HostArgs {
                 None => drop(config.plugins.insert(name.clone(), plugin)),
             }
         }
+        let limits =
+            LimitsConfig { timeout: self.timeout, memory: self.memory, ..LimitsConfig::default() };
+        let limits = self.limit.iter().rev().fold(limits, |limits, later| limits.or(later));
         for plugin in config.plugins.values_mut() {
             plugin.grants.read.extend(self.allow_read.iter().cloned());
             plugin.grants.write.extend(self.allow_write.iter().cloned());
             // What is said on the command line wins over every table of the config.
-            plugin.limits.timeout = self.timeout.or(plugin.limits.timeout);
-            plugin.limits.memory = self.memory.or(plugin.limits.memory);
+            plugin.limits = limits.or(&plugin.limits);
         }
         config.jobs = self.jobs.map(usize::from).or(config.jobs);
+        config.max_memory = self.max_memory.or(config.max_memory);
+        config.max_waiting = self.max_waiting.map(|it| it as usize).or(config.max_waiting);
         Ok(config)
     }
 
@@ -127,6 +144,12 @@ impl HostArgs {
         }
         config
     }
+}
+
+/// One limit, from a flag.
+fn limit(text: &str) -> Result<LimitsConfig, LimitError> {
+    let mut limits = LimitsConfig::default();
+    limits.set(text).map(|()| limits)
 }
 
 /// Where compiled plugins are kept: `inorder` in the user's cache folder, if there is one.

@@ -94,7 +94,9 @@ pub fn execute(
     let report = runtime.block_on(async {
         let live = live.then(|| Live::start(&plan));
         let progress = live.as_ref().map(Live::sender);
-        let report = host.execute(plan, RunOptions { cancel, progress, effect }).await;
+        let report = host
+            .execute(plan, RunOptions { cancel, progress, effect, ..RunOptions::default() })
+            .await;
         if let Some(live) = live {
             live.clear().await;
         }

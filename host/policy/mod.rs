@@ -11,5 +11,5 @@ mod pattern;
 
 pub use config::{Config, ConfigError, PluginConfig};
 pub use grants::{EnvGrant, GrantError, Grants, PathGrant};
-pub use limits::{LimitError, Limits, LimitsConfig, parse_bytes, parse_duration, parse_memory};
+pub use limits::Limits;
 pub use pattern::PathPattern;
