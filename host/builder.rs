@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::audit::{AuditSink, Trail};
 use crate::batch::LimitsConfig;
 use crate::error::Error;
-use crate::files::{Durability, Files, Roots, Scope};
+use crate::files::{Durability, Files, Scope};
 use crate::host::Host;
 use crate::plugin::{Cache, Docs, Plugin, Registry, Wit, builtins, check_binary};
 use crate::policy::{Config, EnvGrant, Grants, Limits, PathGrant};
@@ -19,8 +20,8 @@ use crate::schedule::Admission;
 /// - [`Limits::default`] for every call;
 /// - four calls at once for each core, 100,000 calls that have not ended, and together half of the machine's memory;
 /// - what a batch commits outlives a kill of the host, not a loss of power;
-/// - nothing is kept on disk but that: see [`HostBuilder::cache`].
-#[derive(Clone, Debug)]
+/// - nothing is kept on disk but that: see [`HostBuilder::cache`] and [`HostBuilder::audit`].
+#[derive(Clone)]
 pub struct HostBuilder {
     roots: Vec<PathBuf>,
     plugins: Vec<PluginSpec>,
@@ -30,6 +31,8 @@ pub struct HostBuilder {
     max_waiting: usize,
     cache: Option<PathBuf>,
     config: Option<PathBuf>,
+    audit: Option<Arc<dyn AuditSink>>,
+    audit_arguments: bool,
     durability: Durability,
 }
 
@@ -69,6 +72,8 @@ impl Default for HostBuilder {
             max_waiting: 100_000,
             cache: None,
             config: None,
+            audit: None,
+            audit_arguments: false,
             durability: Durability::Kill,
         }
     }
@@ -150,7 +155,21 @@ impl HostBuilder {
         self
     }
 
-    /// Takes over what a config says.
+    /// Keeps a record of every call: an [`AuditFile`](crate::AuditFile), or a sink of one's own. None by default.
+    #[must_use]
+    pub fn audit(mut self, sink: impl AuditSink + 'static) -> HostBuilder {
+        self.audit = Some(Arc::new(sink));
+        self
+    }
+
+    /// Records hold the arguments of calls, not only their digest.
+    #[must_use]
+    pub fn audit_arguments(mut self, keep: bool) -> HostBuilder {
+        self.audit_arguments = keep;
+        self
+    }
+
+    /// Takes over what a config says, but for its audit log.
     #[must_use]
     pub fn config(mut self, config: &Config) -> HostBuilder {
         let roots: &[PathBuf] = match config.roots.as_slice() {
@@ -189,7 +208,8 @@ impl HostBuilder {
         let limits = |spec: &PluginSpec| self.limits.with(&spec.limits);
         let memory = self.plugins.iter().map(|spec| limits(spec).memory).max();
         let engine = Engine::new(self.jobs, memory.unwrap_or(self.limits.memory), self.max_memory)?;
-        self.no_plugin_writes_the_config(files.roots())?;
+        self.no_plugin_writes_the_config()?;
+        self.no_plugin_writes_the_audit_log()?;
         let cache = self.cache.as_deref().and_then(open_cache);
         let mut registry = Registry::default();
         let mut sandboxes = Vec::with_capacity(self.plugins.len());
@@ -204,25 +224,45 @@ impl HostBuilder {
             sandboxes.push(sandbox);
         }
         let room = Admission::new(self.jobs, self.max_waiting);
-        Ok(Host::new(engine, registry, sandboxes, files, room))
+        let trail = self.audit.map(|sink| Trail::new(sink, self.audit_arguments));
+        Ok(Host::new(engine, registry, sandboxes, files, room, trail))
     }
 }
 
 impl HostBuilder {
     /// A tool that could write the config could widen its own grants.
-    fn no_plugin_writes_the_config(&self, roots: &Roots) -> Result<(), Error> {
+    fn no_plugin_writes_the_config(&self) -> Result<(), Error> {
         let Some(config) = self.config.as_ref().and_then(|path| path.canonicalize().ok()) else {
             return Ok(());
         };
-        let roots: Vec<&Path> = roots.paths().collect();
-        for spec in &self.plugins {
-            let mut write = spec.grants.write.iter();
-            if let Some(grant) = write.find(|it| could_replace(it, &roots, &config)) {
-                let (plugin, grant) = (spec.name.clone(), grant.pattern());
-                return Err(Error::WritableConfig { config, plugin, grant });
+        match self.who_may_write(&config) {
+            Some((plugin, grant)) => Err(Error::WritableConfig { config, plugin, grant }),
+            None => Ok(()),
+        }
+    }
+
+    /// A tool that could write the audit log could remove its own traces.
+    fn no_plugin_writes_the_audit_log(&self) -> Result<(), Error> {
+        let files = self.audit.as_ref().map(|audit| audit.files()).unwrap_or_default();
+        for log in files {
+            if let Some((plugin, grant)) = self.who_may_write(&log) {
+                return Err(Error::WritableAudit { log, plugin, grant });
             }
         }
         Ok(())
+    }
+
+    /// The plugin, and its grant, that may write or replace a file, if there is one. `file` is absolute, and without
+    /// symlinks on the way.
+    pub fn who_may_write(&self, file: &Path) -> Option<(String, String)> {
+        let roots = self.roots.iter().filter_map(|root| root.canonicalize().ok());
+        let roots: Vec<PathBuf> = roots.collect();
+        let roots: Vec<&Path> = roots.iter().map(|root| &**root).collect();
+        self.plugins.iter().find_map(|spec| {
+            let mut write = spec.grants.write.iter();
+            let grant = write.find(|it| could_replace(it, &roots, file))?;
+            Some((spec.name.clone(), grant.pattern()))
+        })
     }
 }
 

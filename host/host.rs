@@ -7,6 +7,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::failed;
+use crate::audit::Trail;
+use crate::audited::Audited;
 use crate::batch::{
     Batch, CallError, Committed, ErrorKind, LimitsConfig, Plan, Planned, Problem, Report, Tools,
     Usage,
@@ -35,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) sandboxes: Vec<Sandbox>,
     pub(crate) files: Arc<Files>,
     pub(crate) room: Arc<Admission>,
+    pub(crate) trail: Option<Trail>,
 }
 
 /// What a run may be given besides its batch.
@@ -69,8 +72,9 @@ impl Host {
         sandboxes: Vec<Sandbox>,
         files: Arc<Files>,
         room: Arc<Admission>,
+        trail: Option<Trail>,
     ) -> Host {
-        Host { shared: Arc::new(Shared { engine, registry, sandboxes, files, room }) }
+        Host { shared: Arc::new(Shared { engine, registry, sandboxes, files, room, trail }) }
     }
 
     /// Runs a batch: [`Host::plan`], then [`Host::execute`].
@@ -101,7 +105,7 @@ impl Host {
         for attempt in 1.. {
             let job = match self.run_calls(&plan, &options).await {
                 Ok(job) => job,
-                Err(Busy { most }) => return turned_away(&plan, most),
+                Err(Busy { most }) => return self.turned_away(&plan, most, &options),
             };
             let mut report = job.report();
             match options.effect {
@@ -112,7 +116,10 @@ impl Host {
                         tracing::debug!(what, "the batch runs again: what it read has changed");
                         continue;
                     }
-                    ended => report.committed = Some(told(ended)),
+                    ended => {
+                        job.audit_as(matches!(ended, Ok(None)));
+                        report.committed = Some(told(ended));
+                    }
                 },
             }
             job.work().log(&report);
@@ -135,6 +142,21 @@ impl Host {
         Ok(job)
     }
 
+    /// The report of a batch of which nothing was run.
+    fn turned_away(&self, plan: &Plan<ToolRef>, most: usize, options: &RunOptions) -> Report {
+        let error = busy(plan.calls.len(), most);
+        let audited = Audited::of(&self.shared, &options.tenant, options.effect);
+        let outcome = |call: &Planned<ToolRef>| {
+            let outcome = failed(&call.id, &call.tool, error.clone(), Usage::default());
+            if let Some(audited) = &audited {
+                self.shared.record(&audited.record(&self.shared, call, &outcome, None, None));
+            }
+            outcome
+        };
+        let results = plan.calls.iter().map(outcome).collect();
+        Report { results, ..Report::default() }
+    }
+
     /// The loaded tools by the names that calls use.
     pub fn tools(&self) -> impl Iterator<Item = (&str, &Plugin, &Tool)> {
         let registry = &self.shared.registry;
@@ -153,15 +175,6 @@ fn all_or_none(report: &Report, work: &Work) -> Result<Option<String>, Failed> {
         Some(failed) => Ok(Some(format!("the call {:?} failed", failed.id))),
         None => work.flush().map(|_| None),
     }
-}
-
-/// The report of a batch of which nothing was run.
-fn turned_away(plan: &Plan<ToolRef>, most: usize) -> Report {
-    let error = busy(plan.calls.len(), most);
-    let outcome =
-        |call: &Planned<ToolRef>| failed(&call.id, &call.tool, error.clone(), Usage::default());
-    let results = plan.calls.iter().map(outcome).collect();
-    Report { results, ..Report::default() }
 }
 
 pub(crate) fn busy(calls: usize, most: usize) -> CallError {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Map, Value};
@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Attempt, Current, Ran, conflict, failed};
+use crate::audit::{Arguments, AuditRecord};
+use crate::audited::Audited;
 use crate::batch::{
     CallError, ErrorKind, Link, Outcome, Plan, Planned, Report, Status, Step, Usage,
     argument_error, length, too_large_arguments,
@@ -45,6 +47,9 @@ pub(crate) struct BatchJob {
     certainty: Certainty,
     cancel: CancellationToken,
     progress: Option<mpsc::UnboundedSender<Progress>>,
+    audited: Option<Audited>,
+    /// Of an atomic batch: records that wait for what becomes of it.
+    records: Mutex<Vec<AuditRecord>>,
 }
 
 #[derive(Default)]
@@ -53,6 +58,8 @@ struct CallState {
     started: OnceLock<Instant>,
     attempts: AtomicU32,
     current: Current,
+    /// For the audit log.
+    arguments: OnceLock<Arguments>,
     outcome: OnceLock<Outcome>,
 }
 
@@ -73,9 +80,20 @@ impl BatchJob {
         };
         let reaches = plan.calls.iter().map(reach).collect();
         let calls = plan.calls.iter().map(|_| CallState::default()).collect();
-        let (cancel, progress) = (options.cancel.clone(), options.progress.clone());
-        let (began, certainty) = (Instant::now(), Certainty::default());
-        BatchJob { shared, plan, work, began, counted, calls, reaches, certainty, cancel, progress }
+        BatchJob {
+            audited: Audited::of(&shared, &options.tenant, options.effect),
+            began: Instant::now(),
+            certainty: Certainty::default(),
+            cancel: options.cancel.clone(),
+            progress: options.progress.clone(),
+            records: Mutex::default(),
+            shared,
+            plan,
+            work,
+            counted,
+            calls,
+            reaches,
+        }
     }
 
     /// What each call waits for before it starts.
@@ -120,11 +138,33 @@ impl BatchJob {
     fn end(&self, call: usize, outcome: Outcome) {
         let status = outcome.status();
         tracing::debug!(call = %outcome.id, tool = %outcome.tool, ?status, "call ended");
+        self.audit(call, &outcome);
         let state = &self.calls[call];
         state.current.set(None);
         if state.outcome.set(outcome).is_ok() {
             self.counted.end_one();
             self.tell(Progress::Ended(call, status));
+        }
+    }
+
+    fn audit(&self, call: usize, outcome: &Outcome) {
+        let Some(audited) = &self.audited else { return };
+        let (state, call) = (&self.calls[call], &self.plan.calls[call]);
+        let (view, arguments) = (state.current.get(), state.arguments.get().cloned());
+        let record = audited.record(&self.shared, call, outcome, view.as_deref(), arguments);
+        if audited.is_atomic() {
+            self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        } else {
+            self.shared.record(&record);
+        }
+    }
+
+    /// Tells the audit log what has become of an atomic batch.
+    pub(crate) fn audit_as(&self, committed: bool) {
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        for mut record in records.drain(..) {
+            record.committed = Some(committed);
+            self.shared.record(&record);
         }
     }
 
@@ -200,6 +240,18 @@ impl BatchJob {
     }
 }
 
+impl Drop for BatchJob {
+    fn drop(&mut self) {
+        // Whoever dropped the batch has cancelled what had not ended.
+        for index in (0..self.calls.len()).filter(|index| self.unfinished(*index)) {
+            let call = &self.plan.calls[index];
+            let usage = self.usage(index);
+            self.audit(index, &failed(&call.id, &call.tool, cancelled_call(), usage));
+        }
+        self.audit_as(false);
+    }
+}
+
 impl Job for BatchJob {
     type Run = Ran;
 
@@ -219,6 +271,9 @@ impl Job for BatchJob {
             Ok(args) => args,
             Err(error) => return Ran::without_running(&call.id, &call.tool, error),
         };
+        if let Some(trail) = &self.shared.trail {
+            state.arguments.get_or_init(|| trail.arguments(&args));
+        }
         let attempt = Attempt {
             shared: &self.shared,
             work: &self.work,

@@ -22,6 +22,8 @@
 //! [`Host::run`] is awaited on), no global state and no logging subscriber (it emits `tracing` events).
 
 mod attempt;
+mod audit;
+mod audited;
 mod batch;
 mod builder;
 mod error;
@@ -35,6 +37,7 @@ mod sandbox;
 mod schedule;
 mod session;
 
+pub use audit::{Arguments, AuditFile, AuditRecord, AuditSink, Denied, Listed, PluginId};
 pub use batch::{
     Batch, Call, CallError, CallRef, Change, Committed, ErrorKind, LimitError, LimitsConfig,
     Outcome, Plan, PlanError, Planned, Pointer, Problem, Report, RequestError, Status, Step, Usage,
@@ -50,7 +53,8 @@ pub use plugin::{
     Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
 };
 pub use policy::{
-    Config, ConfigError, EnvGrant, GrantError, Grants, Limits, PathGrant, PathPattern, PluginConfig,
+    AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, Limits, PathGrant, PathPattern,
+    PluginConfig,
 };
 pub use sandbox::{EngineError, LinkError};
 pub use schedule::Tenant;

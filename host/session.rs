@@ -8,9 +8,11 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Attempt, Current, Ran, conflict, failed};
+use crate::audit::Arguments;
+use crate::audited::Audited;
 use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, Step, Usage};
 use crate::error::Error;
-use crate::files::{Effect, Work};
+use crate::files::{Effect, View, Work};
 use crate::host::{Host, Shared, busy};
 use crate::plugin::ToolRef;
 use crate::reach::{CallReach, declared, same_paths};
@@ -34,6 +36,7 @@ pub(crate) struct LooseJob {
     shared: Arc<Shared>,
     work: Work,
     began: Instant,
+    audited: Option<Audited>,
     /// Those that have not ended.
     calls: Mutex<BTreeMap<usize, Arc<LooseCall>>>,
     /// Those that have changed files, for the log.
@@ -46,6 +49,8 @@ struct LooseCall {
     current: Current,
     started: OnceLock<Instant>,
     attempts: AtomicU32,
+    /// For the audit log.
+    arguments: OnceLock<Arguments>,
     outcome: OnceLock<Outcome>,
     cancel: CancellationToken,
 }
@@ -65,7 +70,8 @@ impl Host {
         let room = shared.room.share(tenant);
         let (work, began) = (shared.files.work(Effect::Commit), Instant::now());
         let (calls, changed) = (Mutex::default(), Mutex::default());
-        let job = Arc::new(LooseJob { shared, work, began, calls, changed });
+        let audited = Audited::of(&shared, tenant, Effect::Commit);
+        let job = Arc::new(LooseJob { shared, work, began, audited, calls, changed });
         Session { host: self.clone(), loose: Loose::new(job.clone(), room.clone()), room, job }
     }
 }
@@ -83,7 +89,9 @@ impl Session {
         let _counted = match self.room.enter(1) {
             Ok(counted) => counted,
             Err(Busy { most }) => {
-                return Ok(failed(&call.id, &call.tool, busy(1, most), Usage::default()));
+                let outcome = failed(&call.id, &call.tool, busy(1, most), Usage::default());
+                self.job.audit(&call, &outcome, None, None);
+                return Ok(outcome);
             }
         };
         let ticket = self.loose.issue();
@@ -125,7 +133,11 @@ struct Listed<'j> {
 
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
-        self.job.calls().remove(&self.id);
+        let call = self.job.calls().remove(&self.id);
+        if let Some(call) = call.filter(|call| call.outcome.get().is_none()) {
+            // Whoever dropped it has cancelled it.
+            call.end(self.job, call.without_value(self.job, cancelled_call()));
+        }
     }
 }
 
@@ -138,11 +150,31 @@ impl LooseCall {
                 CallReach::new(job.work.roots(), scope, job.shared.registry.tool(*tool), args)
             }
         };
-        let (current, started, outcome) = (Current::default(), OnceLock::new(), OnceLock::new());
-        LooseCall { call, reach, current, started, attempts: AtomicU32::new(0), outcome, cancel }
+        LooseCall {
+            call,
+            reach,
+            current: Current::default(),
+            started: OnceLock::new(),
+            attempts: AtomicU32::new(0),
+            arguments: OnceLock::new(),
+            outcome: OnceLock::new(),
+            cancel,
+        }
     }
 
-    fn end(&self, outcome: Outcome) {
+    fn without_value(&self, job: &LooseJob, error: CallError) -> Outcome {
+        let usage = self.started.get().map_or_else(Usage::default, |started| Usage {
+            queued: *started - job.began,
+            run: started.elapsed(),
+            attempts: self.attempts.load(Ordering::Relaxed),
+            ..Usage::default()
+        });
+        failed(&self.call.id, &self.call.tool, error, usage)
+    }
+
+    fn end(&self, job: &LooseJob, outcome: Outcome) {
+        let view = self.current.get();
+        job.audit(&self.call, &outcome, view.as_deref(), self.arguments.get().cloned());
         self.current.set(None);
         // It ends once; the scheduler sees to that.
         let _ = self.outcome.set(outcome);
@@ -150,6 +182,18 @@ impl LooseCall {
 }
 
 impl LooseJob {
+    fn audit(
+        &self,
+        call: &Planned<ToolRef>,
+        outcome: &Outcome,
+        view: Option<&View>,
+        arguments: Option<Arguments>,
+    ) {
+        if let Some(audited) = &self.audited {
+            self.shared.record(&audited.record(&self.shared, call, outcome, view, arguments));
+        }
+    }
+
     fn calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Arc<LooseCall>>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -188,6 +232,9 @@ impl Job for LooseJob {
                 return Ran::without_running(&call.id, &call.tool, error.clone());
             }
         };
+        if let Some(trail) = &self.shared.trail {
+            loose.arguments.get_or_init(|| trail.arguments(args));
+        }
         let attempt = Attempt {
             shared: &self.shared,
             work: &self.work,
@@ -221,7 +268,7 @@ impl Job for LooseJob {
     fn commit(&self, call: usize, run: Ran) -> Committed {
         let (committed, outcome) = run.commit(&self.work);
         if let (Some(call), Some(outcome)) = (self.get(call), outcome) {
-            call.end(outcome);
+            call.end(self, outcome);
         }
         committed
     }
@@ -245,12 +292,6 @@ impl Job for LooseJob {
             }
             NotRun::Cancelled | NotRun::Input(_) | NotRun::Broken(_) => cancelled_call(),
         };
-        let usage = call.started.get().map_or_else(Usage::default, |started| Usage {
-            queued: *started - self.began,
-            run: started.elapsed(),
-            attempts: call.attempts.load(Ordering::Relaxed),
-            ..Usage::default()
-        });
-        call.end(failed(&call.call.id, &call.call.tool, error, usage));
+        call.end(self, call.without_value(self, error));
     }
 }

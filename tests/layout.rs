@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::support::repository;
 
 /// Folder -> the folders it may import. Imports run one way.
-const MAY_IMPORT: [(&str, &[&str]); 6] = [
+const MAY_IMPORT: [(&str, &[&str]); 7] = [
+    ("audit", &[]),
     ("batch", &[]),
     ("policy", &["batch"]),
     ("schedule", &["batch"]),

@@ -5,7 +5,7 @@ use inorder::{Batch, Call, LimitsConfig, Shape, Tool};
 use serde_json::{Map, Value};
 
 use crate::Ending;
-use crate::load::HostArgs;
+use crate::load::{AuditArgs, HostArgs};
 use crate::run::EffectArgs;
 use crate::{print, run, waterfall};
 
@@ -30,13 +30,15 @@ pub struct Args {
     host: HostArgs,
     #[command(flatten)]
     effect: EffectArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
     /// Print the report as one JSON document and nothing else
     #[arg(long)]
     json: bool,
 }
 
 pub fn main(args: Args) -> anyhow::Result<Ending> {
-    let host = args.host.host()?;
+    let host = args.host.audited_host(&args.audit)?;
     let tool = host.tools().find(|(name, ..)| *name == args.tool).map(|(.., tool)| tool);
     let arguments = arguments(&args.arguments, tool)?;
     let call = Call {

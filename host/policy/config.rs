@@ -29,9 +29,37 @@ pub struct Config {
     pub max_waiting: Option<usize>,
     /// Commits wait for the disk.
     pub durable: bool,
+    /// Where the audit log is kept, if it says so.
+    pub audit: Option<AuditConfig>,
     pub limits: LimitsConfig,
     /// By name. When a config is used, no plugin is loaded that it does not name.
     pub plugins: BTreeMap<String, PluginConfig>,
+}
+
+/// `audit = false`, or `audit = "a file"`, relative to the config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditConfig {
+    Off,
+    File(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for AuditConfig {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<AuditConfig, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected `false`, or the path of a file")]
+        enum Written {
+            Kept(bool),
+            File(PathBuf),
+        }
+        match Written::deserialize(from)? {
+            Written::Kept(false) => Ok(AuditConfig::Off),
+            Written::Kept(true) => Err(serde::de::Error::custom(
+                "`audit = true` says nothing, as a log is kept unless it is `false`; write the path of a file to keep it \
+                 there",
+            )),
+            Written::File(path) => Ok(AuditConfig::File(path)),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,6 +94,7 @@ struct File {
     max_waiting: Option<std::num::NonZeroUsize>,
     #[serde(default)]
     durable: bool,
+    audit: Option<AuditConfig>,
     #[serde(default)]
     limits: LimitsConfig,
     #[serde(default)]
@@ -133,6 +162,7 @@ impl Config {
             max_memory: file.max_memory,
             max_waiting: file.max_waiting.map(usize::from),
             durable: file.durable,
+            audit: file.audit,
             limits: file.limits,
             plugins,
         })
@@ -168,6 +198,7 @@ mod tests {
             jobs = 4
             max-memory = "1GiB"
             max-waiting = 50
+            audit = "log/audit.jsonl"
             [limits]
             timeout = "5s"
             [plugins.filesystem]
@@ -182,6 +213,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.base, Path::new("dir"));
+        assert_eq!(config.audit, Some(AuditConfig::File("log/audit.jsonl".into())));
+        assert_eq!(parse("audit = false").unwrap().audit, Some(AuditConfig::Off));
         assert_eq!((config.max_memory, config.max_waiting), (Some(1 << 30), Some(50)));
         assert_eq!(config.plugins["filesystem"].grants.write[0].pattern(), "docs/**");
         assert_eq!(config.plugins["mine"].limits.memory, Some(64 << 20));
@@ -198,6 +231,8 @@ mod tests {
             ("jobs = 0", "nonzero"),
             ("max-memory = 0", "is zero"),
             ("max-waiting = 0", "nonzero"),
+            ("audit = true", "says nothing"),
+            ("audit = 1", "path of a file"),
             ("max_waiting = 1", "max_waiting"),
             ("[plugins.a]\nwirte = []", "wirte"),
             ("[plugins.a]\nread = [\"src/**.rs\"]", "src/**.rs"),
