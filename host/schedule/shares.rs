@@ -38,6 +38,10 @@ impl Tenant {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    fn rate(&self) -> u128 {
+        FINE / u128::from(self.weight)
+    }
 }
 
 impl Default for Tenant {
@@ -69,7 +73,9 @@ pub struct Shares<W> {
 }
 
 struct Entry<W> {
-    tenant: Tenant,
+    name: Arc<str>,
+    /// What a nanosecond costs: less for a heavier tenant.
+    rate: u128,
     handles: usize,
     /// Calls that have come here and not ended.
     calls: usize,
@@ -81,9 +87,9 @@ struct Entry<W> {
     queue: BTreeMap<u64, W>,
 }
 
-/// Charges are finer than nanoseconds, so that a heavy tenant's are not rounded to nothing.
-const FINE: u128 = 1 << 20;
-/// What a call is charged besides its time.
+/// What a nanosecond costs a tenant of weight 1.
+const FINE: u128 = 1 << 32;
+/// Nanoseconds that a call is charged besides its time.
 const EACH: u128 = 50_000;
 
 impl<W> Shares<W> {
@@ -110,14 +116,15 @@ impl<W> Shares<W> {
         {
             entry.advance(now);
             entry.handles += 1;
-            entry.tenant.weight = tenant.weight;
+            entry.rate = tenant.rate();
             return id;
         }
         self.sweep(now);
         let id = self.next_id;
         self.next_id += 1;
         let entry = Entry {
-            tenant: tenant.clone(),
+            name: tenant.name.clone(),
+            rate: tenant.rate(),
             handles: 1,
             calls: 0,
             running: 0,
@@ -240,7 +247,7 @@ impl<W> Shares<W> {
     fn run(&mut self, id: Id, now: u64) {
         let Some(entry) = self.tenants.get_mut(&id) else { return };
         entry.advance(now);
-        entry.charged += EACH * FINE / u128::from(entry.tenant.weight);
+        entry.charged += EACH * entry.rate;
         entry.running += 1;
         self.free -= 1;
         // With what it was charged for this call: else newcomers without end would all start before those who wait.
@@ -256,7 +263,7 @@ impl<W> Shares<W> {
         self.tenants.retain(|_, entry| {
             let used = entry.handles > 0 || entry.running > 0 || entry.charge(now) > start;
             if !used {
-                names.remove(&entry.tenant.name);
+                names.remove(&entry.name);
             }
             used
         });
@@ -267,7 +274,7 @@ impl<W> Shares<W> {
 impl<W> Entry<W> {
     fn charge(&self, now: u64) -> u128 {
         let passed = u128::from(now.saturating_sub(self.since)) * self.running as u128;
-        self.charged + passed * FINE / u128::from(self.tenant.weight)
+        self.charged + passed * self.rate
     }
 
     fn advance(&mut self, now: u64) {
