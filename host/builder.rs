@@ -21,7 +21,7 @@ use crate::schedule::Admission;
 /// - four calls at once for each core, 100,000 calls that have not ended, and together half of the machine's memory;
 /// - what a batch commits outlives a kill of the host, not a loss of power;
 /// - nothing is kept on disk but that: see [`HostBuilder::cache`] and [`HostBuilder::audit`].
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct HostBuilder {
     roots: Vec<PathBuf>,
     plugins: Vec<PluginSpec>,

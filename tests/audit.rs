@@ -205,7 +205,7 @@ fn lines_of_several_processes_do_not_mix() {
 }
 
 /// Keeps records where a test can look.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Kept(Arc<Mutex<Vec<AuditRecord>>>);
 
 impl AuditSink for Kept {

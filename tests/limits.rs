@@ -322,32 +322,29 @@ async fn next_turn() {
 
 #[test]
 fn a_guest_that_computes_lets_others_in_at_each_tick() {
-    let limits = Limits { timeout: Duration::from_millis(400), ..Limits::default() };
+    let limits = Limits { timeout: Duration::from_secs(1), ..Limits::default() };
     let host = Host::builder().plugin(calc()).limits(limits).build().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let (turns, longest) = runtime.block_on(async {
+    let kept_waiting = runtime.block_on(async {
         let ended = CancellationToken::new();
         let mut others = tokio::task::JoinSet::new();
         others.spawn({
             let ended = ended.clone();
             async move {
-                let (mut turns, mut longest, mut last) = (0, Duration::ZERO, Instant::now());
+                // How often the guest computed between two turns of this task.
+                let mut times = 0;
                 while !ended.is_cancelled() {
+                    let began = Instant::now();
                     next_turn().await;
-                    longest = longest.max(last.elapsed());
-                    last = Instant::now();
-                    turns += 1;
+                    times += u32::from(began.elapsed() > Duration::from_millis(2));
                 }
-                (turns, longest)
+                times
             }
         });
         assert!(!host.run(batch(1, "spin")).await.unwrap().all_ok());
         ended.cancel();
         others.join_next().await.unwrap().unwrap()
     });
-    // 80 ticks, if the machine has nothing else to do.
-    assert!(
-        turns >= 20 && longest < Duration::from_millis(150),
-        "{turns} turns, {longest:?} apart"
-    );
+    // 200 ticks if the machine has nothing else to do; once if the guest kept the thread to its end.
+    assert!(kept_waiting >= 10, "{kept_waiting}");
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 /// Where records go. Called from the loops that run calls: to be quick, and not to call the host.
-pub trait AuditSink: Send + Sync {
+pub trait AuditSink: std::fmt::Debug + Send + Sync {
     /// Takes the record of a call that has ended.
     fn record(&self, record: &AuditRecord);
 

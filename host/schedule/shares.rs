@@ -12,7 +12,7 @@
 //! - Nobody waits while room is free.
 //! - Whoever waits is served: the charge of all that go before it rises with each call, also that of newcomers.
 //! - Between tenants that wait all the time, charges differ by no more than what calls that run at once can add before
-//!   they end: `room * longest call / weight`.
+//!   they end: `room * longest call / weight` of each.
 //!
 //! Knows no clock, no threads and no tasks: times are told, waiters are handed back.
 
