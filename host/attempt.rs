@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{CallError, Change, ErrorKind, Outcome, Planned, Step, Usage};
+use crate::audit::Arguments;
+use crate::batch::{CallError, Change, ErrorKind, Outcome, Planned, Step, Usage, limit_of};
 use crate::files::{Access, Denial, DeniedBy, Failed, Staged, Unfit, View, Work};
 use crate::host::Shared;
 use crate::plugin::ToolRef;
@@ -36,11 +37,18 @@ pub(crate) struct Runs {
     count: AtomicU32,
     /// Of the one in progress.
     view: Mutex<Option<Arc<View>>>,
+    /// For the audit log.
+    arguments: OnceLock<Arguments>,
 }
 
 impl Runs {
     pub(crate) fn view(&self) -> Option<Arc<View>> {
         self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the call was given, if an audit log is kept and it came to run.
+    pub(crate) fn arguments(&self) -> Option<Arguments> {
+        self.arguments.get().cloned()
     }
 
     /// There will be no further one.
@@ -95,15 +103,19 @@ impl<'a> Attempt<'a> {
         };
         let (queued, started) = (began.elapsed(), Instant::now());
         let sandbox = &shared.sandboxes[tool.plugin];
-        let view = work.view(sandbox.scope().clone(), sandbox.limits().staged);
+        let limits = shared.limits(tool, call);
+        if let Some(trail) = &shared.trail {
+            runs.arguments.get_or_init(|| trail.arguments(&args));
+        }
+        let view = work.view(sandbox.scope().clone(), limits.staged);
         if let Some(declared) = declared(work.roots(), shared.registry.tool(tool), &args) {
             view.declare(declared);
         }
         runs.set_view(Some(view.clone()));
         let Ended { mut result, peak_memory, stdout, stderr } =
-            sandbox::run(&shared.engine, sandbox, tool.tool, &args, &view, cancel).await;
+            sandbox::run(&shared.engine, sandbox, &limits, tool.tool, &args, &view, cancel).await;
         let plugin = &shared.registry.plugin(tool).name;
-        result = refused(result, &view, plugin, sandbox.limits().staged);
+        result = refused(result, &view, plugin, limits.staged);
         let staged = match &result {
             Ok(_) => view.stage().unwrap_or_else(|unfit| {
                 result = Err(cannot_commit(&unfit));
@@ -200,9 +212,9 @@ fn refused(
         return Err(error);
     }
     if view.full() {
-        let limit = bytesize::ByteSize(staged);
+        let limit = limit_of("staged", bytesize::ByteSize(staged));
         let message = format!(
-            "{}; the call may stage {limit} of changed files at most: raise `staged` in the limits",
+            "{}; what it changes of files is more than may wait for its commit ({limit})",
             error.message
         );
         return Err(CallError { message, ..error });

@@ -3,29 +3,36 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::audit::{AuditSink, Trail};
+use crate::batch::LimitsConfig;
 use crate::error::Error;
-use crate::files::{Durability, Files, Roots, Scope};
+use crate::files::{Durability, Files, Scope};
 use crate::host::Host;
 use crate::plugin::{Cache, Docs, Plugin, Registry, Wit, builtins, check_binary};
-use crate::policy::{Config, EnvGrant, Grants, Limits, LimitsConfig, PathGrant};
+use crate::policy::{Config, EnvGrant, Grants, Limits, PathGrant};
 use crate::sandbox::{Engine, Flavor, Sandbox};
+use crate::schedule::Admission;
 
 /// Settings of a [`Host`]. Defaults are closed:
 ///
 /// - no plugins, not even built-in ones; no roots;
 /// - a plugin reads, writes and sees nothing but what its [`Grants`] name;
 /// - [`Limits::default`] for every call;
-/// - four calls at once for each core;
+/// - four calls at once for each core, 100,000 calls that have not ended, and together half of the machine's memory;
 /// - what a batch commits outlives a kill of the host, not a loss of power;
-/// - nothing is kept on disk but that: see [`HostBuilder::cache`].
+/// - nothing is kept on disk but that: see [`HostBuilder::cache`] and [`HostBuilder::audit`].
 #[derive(Clone, Debug)]
 pub struct HostBuilder {
     roots: Vec<PathBuf>,
     plugins: Vec<PluginSpec>,
     limits: Limits,
     jobs: usize,
+    max_memory: u64,
+    max_waiting: usize,
     cache: Option<PathBuf>,
     config: Option<PathBuf>,
+    audit: Option<Arc<dyn AuditSink>>,
+    audit_arguments: bool,
     durability: Durability,
 }
 
@@ -61,8 +68,12 @@ impl Default for HostBuilder {
             plugins: vec![],
             limits: Limits::default(),
             jobs: 4 * cores,
+            max_memory: default_memory(),
+            max_waiting: 100_000,
             cache: None,
             config: None,
+            audit: None,
+            audit_arguments: false,
             durability: Durability::Kill,
         }
     }
@@ -114,6 +125,22 @@ impl HostBuilder {
         self
     }
 
+    /// Memory that all calls hold together, over all batches of the host, in bytes: a growth that would pass it is
+    /// refused. Half of the machine's (or the container's) by default.
+    #[must_use]
+    pub fn max_memory(mut self, bytes: u64) -> HostBuilder {
+        self.max_memory = bytes;
+        self
+    }
+
+    /// Calls that may have been handed in and not ended, over all batches and sessions of the host: beyond it, a batch
+    /// or a loose call ends as `busy` at once. A tenant may always have as many as there is room for. 100,000 by default.
+    #[must_use]
+    pub fn max_waiting(mut self, calls: usize) -> HostBuilder {
+        self.max_waiting = calls;
+        self
+    }
+
     /// Commits wait for the disk, so that they outlive a loss of power; without it, they outlive a kill.
     #[must_use]
     pub fn durable(mut self, durable: bool) -> HostBuilder {
@@ -128,7 +155,21 @@ impl HostBuilder {
         self
     }
 
-    /// Takes over roots, plugins, limits and jobs of a config.
+    /// Keeps a record of every call: an [`AuditFile`](crate::AuditFile), or a sink of one's own. None by default.
+    #[must_use]
+    pub fn audit(mut self, sink: impl AuditSink + 'static) -> HostBuilder {
+        self.audit = Some(Arc::new(sink));
+        self
+    }
+
+    /// Records hold the arguments of calls, not only their digest.
+    #[must_use]
+    pub fn audit_arguments(mut self, keep: bool) -> HostBuilder {
+        self.audit_arguments = keep;
+        self
+    }
+
+    /// Takes over what a config says, but for its audit log.
     #[must_use]
     pub fn config(mut self, config: &Config) -> HostBuilder {
         let roots: &[PathBuf] = match config.roots.as_slice() {
@@ -137,8 +178,10 @@ impl HostBuilder {
         };
         self.roots.extend(roots.iter().map(|root| config.base.join(root)));
         self.config.clone_from(&config.path);
-        self.limits = config.limits.over(&self.limits);
+        self.limits = self.limits.with(&config.limits);
         self.jobs = config.jobs.unwrap_or(self.jobs);
+        self.max_memory = config.max_memory.unwrap_or(self.max_memory);
+        self.max_waiting = config.max_waiting.unwrap_or(self.max_waiting);
         if config.durable {
             self = self.durable(true);
         }
@@ -162,10 +205,11 @@ impl HostBuilder {
     /// The first root, plugin or grant that cannot be used; the message names it.
     pub fn build(self) -> Result<Host, Error> {
         let files = Files::open(&self.roots, self.durability)?;
-        let limits = |spec: &PluginSpec| spec.limits.over(&self.limits);
+        let limits = |spec: &PluginSpec| self.limits.with(&spec.limits);
         let memory = self.plugins.iter().map(|spec| limits(spec).memory).max();
-        let engine = Engine::new(self.jobs, memory.unwrap_or(self.limits.memory))?;
-        self.no_plugin_writes_the_config(files.roots())?;
+        let engine = Engine::new(self.jobs, memory.unwrap_or(self.limits.memory), self.max_memory)?;
+        self.no_plugin_writes_the_config()?;
+        self.no_plugin_writes_the_audit_log()?;
         let cache = self.cache.as_deref().and_then(open_cache);
         let mut registry = Registry::default();
         let mut sandboxes = Vec::with_capacity(self.plugins.len());
@@ -179,25 +223,46 @@ impl HostBuilder {
             registry.add(plugin, &spec.prefix)?;
             sandboxes.push(sandbox);
         }
-        Ok(Host::new(engine, registry, sandboxes, files, self.jobs))
+        let room = Admission::new(self.jobs, self.max_waiting);
+        let trail = self.audit.map(|sink| Trail::new(sink, self.audit_arguments));
+        Ok(Host::new(engine, registry, sandboxes, files, room, trail, self.jobs))
     }
 }
 
 impl HostBuilder {
     /// A tool that could write the config could widen its own grants.
-    fn no_plugin_writes_the_config(&self, roots: &Roots) -> Result<(), Error> {
+    fn no_plugin_writes_the_config(&self) -> Result<(), Error> {
         let Some(config) = self.config.as_ref().and_then(|path| path.canonicalize().ok()) else {
             return Ok(());
         };
-        let roots: Vec<&Path> = roots.paths().collect();
-        for spec in &self.plugins {
-            let mut write = spec.grants.write.iter();
-            if let Some(grant) = write.find(|it| could_replace(it, &roots, &config)) {
-                let (plugin, grant) = (spec.name.clone(), grant.pattern());
-                return Err(Error::WritableConfig { config, plugin, grant });
+        match self.who_may_write(&config) {
+            Some((plugin, grant)) => Err(Error::WritableConfig { config, plugin, grant }),
+            None => Ok(()),
+        }
+    }
+
+    /// A tool that could write the audit log could remove its own traces.
+    fn no_plugin_writes_the_audit_log(&self) -> Result<(), Error> {
+        let files = self.audit.as_ref().map(|audit| audit.files()).unwrap_or_default();
+        for log in files {
+            if let Some((plugin, grant)) = self.who_may_write(&log) {
+                return Err(Error::WritableAudit { log, plugin, grant });
             }
         }
         Ok(())
+    }
+
+    /// The plugin, and its grant, that may write or replace a file, if there is one. `file` is absolute, and without
+    /// symlinks on the way.
+    pub fn who_may_write(&self, file: &Path) -> Option<(String, String)> {
+        let roots = self.roots.iter().filter_map(|root| root.canonicalize().ok());
+        let roots: Vec<PathBuf> = roots.collect();
+        let roots: Vec<&Path> = roots.iter().map(|root| &**root).collect();
+        self.plugins.iter().find_map(|spec| {
+            let mut write = spec.grants.write.iter();
+            let grant = write.find(|it| could_replace(it, &roots, file))?;
+            Some((spec.name.clone(), grant.pattern()))
+        })
     }
 }
 
@@ -320,6 +385,15 @@ fn describe_from_within(plugin: &mut Plugin, bytes: &[u8], path: &Path) -> Resul
             Ok(())
         }
     }
+}
+
+/// Half of the memory that there is for us: of the machine's, or of the container's where that is less.
+fn default_memory() -> u64 {
+    let machine = rustix::system::sysinfo();
+    let machine = u64::from(machine.mem_unit).saturating_mul(machine.totalram);
+    let container = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let container = container.and_then(|most| most.trim().parse().ok());
+    container.map_or(machine, |most| machine.min(most)) / 2
 }
 
 /// The variables of a plugin. One to pass on that the host does not have stays unset.

@@ -31,6 +31,12 @@ pub enum Error {
         config.display()
     )]
     WritableConfig { config: PathBuf, plugin: String, grant: String },
+    #[error(
+        "the audit log {} lies in what the plugin {plugin:?} may write ({grant:?}), so that a tool could remove its \
+         own traces; keep it elsewhere (--audit FILE), or grant less",
+        log.display()
+    )]
+    WritableAudit { log: PathBuf, plugin: String, grant: String },
     #[error("cannot load {}: it is not a regular file", path.display())]
     NotAFile { path: PathBuf },
     /// `plugin` is the file, or the name of a built-in.

@@ -3,17 +3,24 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::batch::{Batch, Committed, Plan, Problem, Report, Tools};
+use crate::attempt::failed;
+use crate::audit::Trail;
+use crate::audited::Audited;
+use crate::batch::{
+    Batch, CallError, Committed, ErrorKind, LimitsConfig, Plan, Planned, Problem, Report, Tools,
+    Usage,
+};
 use crate::builder::HostBuilder;
 use crate::error::Error;
 use crate::files::{Effect, Failed, Files, Work};
 use crate::job::{BatchJob, Progress};
 use crate::plugin::{Plugin, References, Registry, Tool, ToolRef, check};
+use crate::policy::Limits;
 use crate::sandbox::{Engine, Sandbox};
-use crate::schedule;
+use crate::schedule::{self, Admission, Busy, Tenant};
 
 /// Loaded plugins with their grants, ready to run batches. Clones share everything.
 ///
@@ -29,7 +36,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) sandboxes: Vec<Sandbox>,
     pub(crate) files: Arc<Files>,
-    pub(crate) room: Arc<Semaphore>,
+    pub(crate) room: Arc<Admission>,
+    pub(crate) trail: Option<Trail>,
     jobs: usize,
 }
 
@@ -41,6 +49,8 @@ pub struct RunOptions {
     pub cancel: CancellationToken,
     /// Told of every start and end, as they happen.
     pub progress: Option<mpsc::UnboundedSender<Progress>>,
+    /// Whose calls they are: while there is more to run than room, tenants share it by their weights.
+    pub tenant: Tenant,
     /// What becomes of the changes; each call's are made real at its turn by default.
     pub effect: Effect,
 }
@@ -62,10 +72,11 @@ impl Host {
         registry: Registry,
         sandboxes: Vec<Sandbox>,
         files: Arc<Files>,
+        room: Arc<Admission>,
+        trail: Option<Trail>,
         jobs: usize,
     ) -> Host {
-        let room = Arc::new(Semaphore::new(jobs));
-        Host { shared: Arc::new(Shared { engine, registry, sandboxes, files, room, jobs }) }
+        Host { shared: Arc::new(Shared { engine, registry, sandboxes, files, room, trail, jobs }) }
     }
 
     /// How many calls run at once at the most, over all batches.
@@ -94,11 +105,15 @@ impl Host {
     /// committed by then.
     ///
     /// Batches that run at the same time are not ordered against each other; each of their calls is as one step
-    /// to the others, and no edit is lost.
+    /// to the others, and no edit is lost. When too many calls of the host have not ended, all of the batch end as
+    /// `busy`, and none is run.
     pub async fn execute(&self, plan: Plan<ToolRef>, options: RunOptions) -> Report {
         let plan = Arc::new(plan);
         for attempt in 1.. {
-            let job = self.run_calls(&plan, &options).await;
+            let job = match self.run_calls(&plan, &options).await {
+                Ok(job) => job,
+                Err(Busy { most }) => return self.turned_away(&plan, most, &options),
+            };
             let mut report = job.report();
             match options.effect {
                 Effect::Commit => {}
@@ -108,7 +123,10 @@ impl Host {
                         tracing::debug!(what, "the batch runs again: what it read has changed");
                         continue;
                     }
-                    ended => report.committed = Some(told(ended)),
+                    ended => {
+                        job.audit_as(matches!(ended, Ok(None)));
+                        report.committed = Some(told(ended));
+                    }
                 },
             }
             job.work().log(&report);
@@ -117,12 +135,33 @@ impl Host {
         Report::default()
     }
 
-    async fn run_calls(&self, plan: &Arc<Plan<ToolRef>>, options: &RunOptions) -> Arc<BatchJob> {
+    async fn run_calls(
+        &self,
+        plan: &Arc<Plan<ToolRef>>,
+        options: &RunOptions,
+    ) -> Result<Arc<BatchJob>, Busy> {
+        let room = self.shared.room.share(&options.tenant);
+        let calls = room.enter(plan.calls.len())?;
         let work = self.shared.files.work(options.effect);
-        let job = Arc::new(BatchJob::new(self.shared.clone(), plan.clone(), work, options));
-        let room = self.shared.room.clone();
+        let job = BatchJob::new(self.shared.clone(), plan.clone(), work, calls, options);
+        let job = Arc::new(job);
         schedule::run(job.clone(), &job.needs(), room, options.cancel.clone()).await;
-        job
+        Ok(job)
+    }
+
+    /// The report of a batch of which nothing was run.
+    fn turned_away(&self, plan: &Plan<ToolRef>, most: usize, options: &RunOptions) -> Report {
+        let error = busy(plan.calls.len(), most);
+        let audited = Audited::of(&self.shared, &options.tenant, options.effect);
+        let outcome = |call: &Planned<ToolRef>| {
+            let outcome = failed(&call.id, &call.tool, error.clone(), Usage::default());
+            if let Some(audited) = &audited {
+                self.shared.record(&audited.record(&self.shared, call, &outcome, None, None));
+            }
+            outcome
+        };
+        let results = plan.calls.iter().map(outcome).collect();
+        Report { results, ..Report::default() }
     }
 
     /// The loaded tools by the names that calls use.
@@ -145,6 +184,20 @@ fn all_or_none(report: &Report, work: &Work) -> Result<Option<String>, Failed> {
     }
 }
 
+pub(crate) fn busy(calls: usize, most: usize) -> CallError {
+    let message = if calls > most {
+        format!(
+            "not run: the batch has {calls} calls, more than may wait (`max-waiting`, {most}): split it"
+        )
+    } else {
+        format!(
+            "not run: too many calls of the host have not ended, and no more may wait (`max-waiting`, {most}): try \
+             again later"
+        )
+    };
+    CallError::new(ErrorKind::Busy, message)
+}
+
 fn told(ended: Result<Option<String>, Failed>) -> Committed {
     match ended {
         Ok(None) => Committed::Yes,
@@ -155,6 +208,16 @@ fn told(ended: Result<Option<String>, Failed>) -> Committed {
         Err(Failed::Broken(message)) => {
             Committed::No { because: format!("the files cannot be changed: {message}") }
         }
+    }
+}
+
+impl Shared {
+    /// The limits of one call: its plugin's, or lower ones that it asks for.
+    pub(crate) fn limits(&self, tool: ToolRef, call: &Planned<ToolRef>) -> Limits {
+        let given = self.sandboxes[tool.plugin].limits();
+        // That none is higher was seen to when it was planned.
+        let lowered = call.limits.as_deref().map(|asked| given.lowered(asked));
+        lowered.and_then(Result::ok).unwrap_or_else(|| given.clone())
     }
 }
 
@@ -175,5 +238,10 @@ impl Tools for Shared {
 
     fn max_args(&self, tool: ToolRef) -> u64 {
         self.sandboxes[tool.plugin].limits().args
+    }
+
+    fn may_have(&self, tool: ToolRef, limits: &LimitsConfig) -> Result<(), CallError> {
+        let lowered = self.sandboxes[tool.plugin].limits().lowered(limits);
+        lowered.map(drop).map_err(|raised| CallError::new(ErrorKind::Denied, raised.to_string()))
     }
 }

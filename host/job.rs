@@ -4,7 +4,7 @@
 //! answers.
 
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Map, Value};
@@ -12,6 +12,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Attempt, Filled, Ran, Runs, conflict, failed};
+use crate::audit::AuditRecord;
+use crate::audited::Audited;
 use crate::batch::{
     CallError, ErrorKind, Link, Outcome, Plan, Planned, Report, Status, Step, Usage,
     argument_error, length, too_large_arguments,
@@ -21,7 +23,7 @@ use crate::host::{RunOptions, Shared};
 use crate::plugin::{References, ToolRef, check};
 use crate::reach::{CallReach, Certainty, Hints};
 use crate::sandbox::cancelled_call;
-use crate::schedule::{Committed, Job, Needs, NotRun, Turn};
+use crate::schedule::{Calls, Committed, Job, Needs, NotRun, Turn};
 
 /// What happens while a batch runs. Calls are named by their index in the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +39,16 @@ pub(crate) struct BatchJob {
     plan: Arc<Plan<ToolRef>>,
     work: Work,
     began: Instant,
+    /// Those that have not ended, as the whole host counts them.
+    counted: Calls,
     calls: Vec<CallState>,
     reaches: Vec<CallReach>,
     certainty: Certainty,
     cancel: CancellationToken,
     progress: Option<mpsc::UnboundedSender<Progress>>,
+    audited: Option<Audited>,
+    /// Of an atomic batch: records that wait for what becomes of it.
+    records: Mutex<Vec<AuditRecord>>,
 }
 
 #[derive(Default)]
@@ -55,6 +62,7 @@ impl BatchJob {
         shared: Arc<Shared>,
         plan: Arc<Plan<ToolRef>>,
         work: Work,
+        counted: Calls,
         options: &RunOptions,
     ) -> BatchJob {
         let reach = |call: &Planned<ToolRef>| match &call.step {
@@ -66,9 +74,20 @@ impl BatchJob {
         };
         let reaches = plan.calls.iter().map(reach).collect();
         let calls = plan.calls.iter().map(|_| CallState::default()).collect();
-        let (cancel, progress) = (options.cancel.clone(), options.progress.clone());
-        let (began, certainty) = (Instant::now(), Certainty::default());
-        BatchJob { shared, plan, work, began, calls, reaches, certainty, cancel, progress }
+        BatchJob {
+            audited: Audited::of(&shared, &options.tenant, options.effect),
+            began: Instant::now(),
+            certainty: Certainty::default(),
+            cancel: options.cancel.clone(),
+            progress: options.progress.clone(),
+            records: Mutex::default(),
+            shared,
+            plan,
+            work,
+            counted,
+            calls,
+            reaches,
+        }
     }
 
     /// What each call waits for before it starts.
@@ -113,10 +132,33 @@ impl BatchJob {
     fn end(&self, call: usize, outcome: Outcome) {
         let status = outcome.status();
         tracing::debug!(call = %outcome.id, tool = %outcome.tool, ?status, "call ended");
+        self.audit(call, &outcome);
         let state = &self.calls[call];
         state.runs.ended();
         if state.outcome.set(outcome).is_ok() {
+            self.counted.end_one();
             self.tell(Progress::Ended(call, status));
+        }
+    }
+
+    fn audit(&self, call: usize, outcome: &Outcome) {
+        let Some(audited) = &self.audited else { return };
+        let (state, call) = (&self.calls[call], &self.plan.calls[call]);
+        let (view, arguments) = (state.runs.view(), state.runs.arguments());
+        let record = audited.record(&self.shared, call, outcome, view.as_deref(), arguments);
+        if audited.is_atomic() {
+            self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+        } else {
+            self.shared.record(&record);
+        }
+    }
+
+    /// Tells the audit log what has become of an atomic batch.
+    pub(crate) fn audit_as(&self, committed: bool) {
+        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        for mut record in records.drain(..) {
+            record.committed = Some(committed);
+            self.shared.record(&record);
         }
     }
 
@@ -137,7 +179,7 @@ impl BatchJob {
         if call.links.is_empty() {
             return Ok(Cow::Borrowed(args));
         }
-        let limit = self.shared.sandboxes[tool.plugin].limits().args;
+        let limit = self.shared.limits(tool, call).args;
         // Before anything is copied: a few bytes of references can name a result many times.
         let mut left = limit;
         for link in &call.links {
@@ -178,6 +220,18 @@ impl BatchJob {
 
     fn unfinished(&self, call: usize) -> bool {
         self.calls[call].outcome.get().is_none()
+    }
+}
+
+impl Drop for BatchJob {
+    fn drop(&mut self) {
+        // Whoever dropped the batch has cancelled what had not ended.
+        for index in (0..self.calls.len()).filter(|index| self.unfinished(*index)) {
+            let call = &self.plan.calls[index];
+            let usage = self.calls[index].runs.usage(self.began);
+            self.audit(index, &failed(&call.id, &call.tool, cancelled_call(), usage));
+        }
+        self.audit_as(false);
     }
 }
 

@@ -22,6 +22,8 @@
 //! [`Host::run`] is awaited on), no global state and no logging subscriber (it emits `tracing` events).
 
 mod attempt;
+mod audit;
+mod audited;
 mod batch;
 mod builder;
 mod error;
@@ -35,9 +37,11 @@ mod sandbox;
 mod schedule;
 mod session;
 
+pub use audit::{Arguments, AuditFile, AuditRecord, AuditSink, Denied, Listed, PluginId};
 pub use batch::{
-    Batch, Call, CallError, CallRef, Change, Committed, ErrorKind, Outcome, Plan, PlanError,
-    Planned, Pointer, Problem, Report, RequestError, Status, Step, Usage,
+    Batch, Call, CallError, CallRef, Change, Committed, ErrorKind, LimitError, LimitsConfig,
+    Outcome, Plan, PlanError, Planned, Pointer, Problem, Report, RequestError, Status, Step, Usage,
+    parse_bytes, parse_duration, parse_memory,
 };
 pub use builder::{HostBuilder, PluginSpec, Source};
 pub use error::Error;
@@ -49,9 +53,10 @@ pub use plugin::{
     Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
 };
 pub use policy::{
-    Config, ConfigError, EnvGrant, GrantError, Grants, LimitError, Limits, LimitsConfig, PathGrant,
-    PathPattern, PluginConfig, parse_bytes, parse_duration, parse_memory,
+    AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, Limits, PathGrant, PathPattern,
+    PluginConfig,
 };
 pub use sandbox::{EngineError, LinkError};
+pub use schedule::Tenant;
 pub use session::Session;
 pub use tokio_util::sync::CancellationToken;

@@ -8,14 +8,16 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Attempt, Ran, Runs, conflict, failed};
+use crate::audit::Arguments;
+use crate::audited::Audited;
 use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, Step, Usage};
 use crate::error::Error;
-use crate::files::{Effect, Work};
-use crate::host::{Host, Shared};
+use crate::files::{Effect, View, Work};
+use crate::host::{Host, Shared, busy};
 use crate::plugin::ToolRef;
 use crate::reach::{CallReach, same_paths};
 use crate::sandbox::cancelled_call;
-use crate::schedule::{Committed, Job, Loose, NotRun, Turn};
+use crate::schedule::{Busy, Committed, Job, Loose, NotRun, Share, Tenant, Turn};
 
 /// Calls that come one by one, from whoever shares it. Each is a transaction: it sees all that was committed before it
 /// looked, and commits when it finishes. A call that was sent after another one which declares a write to what it
@@ -26,6 +28,7 @@ use crate::schedule::{Committed, Job, Loose, NotRun, Turn};
 pub struct Session {
     host: Host,
     loose: Loose<LooseJob>,
+    room: Share,
     job: Arc<LooseJob>,
 }
 
@@ -33,6 +36,7 @@ pub(crate) struct LooseJob {
     shared: Arc<Shared>,
     work: Work,
     began: Instant,
+    audited: Option<Audited>,
     /// Those that have not ended.
     calls: Mutex<BTreeMap<usize, Arc<LooseCall>>>,
     /// Those that have changed files, for the log.
@@ -53,24 +57,39 @@ const MOST_LOGGED: usize = 1000;
 impl Host {
     /// Begins a session of loose calls. They share the host's room with its batches.
     pub fn session(&self) -> Session {
+        self.session_of(&Tenant::default())
+    }
+
+    /// [`Host::session`], for a tenant: while there is more to run than room, tenants share it by their weights.
+    pub fn session_of(&self, tenant: &Tenant) -> Session {
         let shared = self.shared().clone();
-        let room = shared.room.clone();
+        let room = shared.room.share(tenant);
         let (work, began) = (shared.files.work(Effect::Commit), Instant::now());
         let (calls, changed) = (Mutex::default(), Mutex::default());
-        let job = Arc::new(LooseJob { shared, work, began, calls, changed });
-        Session { host: self.clone(), loose: Loose::new(job.clone(), room), job }
+        let audited = Audited::of(&shared, tenant, Effect::Commit);
+        let job = Arc::new(LooseJob { shared, work, began, audited, calls, changed });
+        Session { host: self.clone(), loose: Loose::new(job.clone(), room.clone()), room, job }
     }
 }
 
 impl Session {
     /// Runs one call to its end. `queued` in its usage counts from the beginning of the session. Dropping the future
-    /// stops the call, which then leaves no trace.
+    /// stops the call, which then leaves no trace. When too many calls of the host have not ended, it ends as `busy` at
+    /// once.
     ///
     /// # Errors
     /// The call refers to others: in a session there are none to refer to. A call that fails is an outcome.
     pub async fn call(&self, call: Call, cancel: CancellationToken) -> Result<Outcome, Error> {
         let mut plan = self.host.plan(Batch { calls: vec![call] })?;
         let Some(call) = plan.calls.pop() else { return Err(Error::Lost) };
+        let _counted = match self.room.enter(1) {
+            Ok(counted) => counted,
+            Err(Busy { most }) => {
+                let outcome = failed(&call.id, &call.tool, busy(1, most), Usage::default());
+                self.job.audit(&call, &outcome, None, None);
+                return Ok(outcome);
+            }
+        };
         let ticket = self.loose.issue();
         let id = ticket.id();
         let loose = Arc::new(LooseCall::new(&self.job, call, cancel.clone()));
@@ -110,7 +129,11 @@ struct Listed<'j> {
 
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
-        self.job.calls().remove(&self.id);
+        let call = self.job.calls().remove(&self.id);
+        if let Some(call) = call.filter(|call| call.outcome.get().is_none()) {
+            // Whoever dropped it has cancelled it.
+            call.end(self.job, call.without_value(self.job, cancelled_call()));
+        }
     }
 }
 
@@ -126,7 +149,12 @@ impl LooseCall {
         LooseCall { call, reach, runs: Runs::default(), outcome: OnceLock::new(), cancel }
     }
 
-    fn end(&self, outcome: Outcome) {
+    fn without_value(&self, job: &LooseJob, error: CallError) -> Outcome {
+        failed(&self.call.id, &self.call.tool, error, self.runs.usage(job.began))
+    }
+
+    fn end(&self, job: &LooseJob, outcome: Outcome) {
+        job.audit(&self.call, &outcome, self.runs.view().as_deref(), self.runs.arguments());
         self.runs.ended();
         // It ends once; the scheduler sees to that.
         let _ = self.outcome.set(outcome);
@@ -134,6 +162,18 @@ impl LooseCall {
 }
 
 impl LooseJob {
+    fn audit(
+        &self,
+        call: &Planned<ToolRef>,
+        outcome: &Outcome,
+        view: Option<&View>,
+        arguments: Option<Arguments>,
+    ) {
+        if let Some(audited) = &self.audited {
+            self.shared.record(&audited.record(&self.shared, call, outcome, view, arguments));
+        }
+    }
+
     fn calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Arc<LooseCall>>> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -187,7 +227,7 @@ impl Job for LooseJob {
     fn commit(&self, call: usize, run: Ran) -> Committed {
         let (committed, outcome) = run.commit(&self.work);
         if let (Some(call), Some(outcome)) = (self.get(call), outcome) {
-            call.end(outcome);
+            call.end(self, outcome);
         }
         committed
     }
@@ -211,7 +251,6 @@ impl Job for LooseJob {
             }
             NotRun::Cancelled | NotRun::Input(_) | NotRun::Broken(_) => cancelled_call(),
         };
-        let usage = call.runs.usage(self.began);
-        call.end(failed(&call.call.id, &call.call.tool, error, usage));
+        call.end(self, call.without_value(self, error));
     }
 }

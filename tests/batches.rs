@@ -91,7 +91,7 @@ fn an_argument_of_ten_mebibytes_fails_its_call_alone() {
     let report = report(&host, &batch);
     assert_eq!(report["results"][0]["error"]["kind"], "arguments");
     let message = report["results"][0]["error"]["message"].as_str().unwrap();
-    assert!(message.contains("larger than 4.0 MiB"), "{message}");
+    assert!(message.contains("`limits.args`, 4.0 MiB"), "{message}");
     assert_eq!(report["results"][1]["value"], 2);
 }
 

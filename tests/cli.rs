@@ -103,6 +103,33 @@ fn exit_codes_tell_what_failed() {
 }
 
 #[test]
+fn limits_and_ceilings_have_flags() {
+    let dir = Dir::new(&[("a.txt", "hello"), ("b.json", READ)]);
+    for (flags, kind) in [
+        (["--limit", "result=3"], "output"),
+        (["--limit", "memory=64KiB"], "memory"),
+        (["--memory", "64KiB"], "memory"),
+        (["--limit", "args=3"], "arguments"),
+        (["--max-memory", "64KiB"], "memory"),
+    ] {
+        let output = dir.run(&[&["run", "b.json", "--json"][..], &flags].concat());
+        let report: Value = serde_json::from_str(&stdout(&output)).unwrap();
+        assert_eq!(report["results"][0]["error"]["kind"], kind, "{flags:?}: {report}");
+    }
+    let two = r#"{"calls": [{"tool": "list_allowed_directories"}, {"tool": "list_allowed_directories"}]}"#;
+    std::fs::write(dir.0.path().join("two.json"), two).unwrap();
+    let busy = dir.run(&["run", "two.json", "--json", "--jobs", "1", "--max-waiting", "1"]);
+    assert_eq!(busy.status.code(), Some(1));
+    assert_eq!(stdout(&busy).matches(r#""kind":"busy""#).count(), 2, "{}", stdout(&busy));
+    let unknown = dir.run(&["run", "b.json", "--limit", "fuel=1"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stderr(&unknown).contains("no limit is named \"fuel\""), "{}", stderr(&unknown));
+    // The last of a name holds.
+    let last = dir.run(&["run", "b.json", "--limit", "result=3", "--limit", "result=1KiB"]);
+    assert_eq!(last.status.code(), Some(0), "{}", stderr(&last));
+}
+
+#[test]
 fn call_takes_pairs_or_json_and_prints_the_value() {
     let dir = Dir::new(&[("a.txt", "one\ntwo\n"), ("12", "a number for a name")]);
     assert_eq!(stdout(&dir.run(&["call", "read_text_file", "path=a.txt", "head=1"])), "one\n");

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::support::repository;
 
 /// Folder -> the folders it may import. Imports run one way.
-const MAY_IMPORT: [(&str, &[&str]); 6] = [
+const MAY_IMPORT: [(&str, &[&str]); 7] = [
+    ("audit", &[]),
     ("batch", &[]),
-    ("policy", &[]),
+    ("policy", &["batch"]),
     ("schedule", &["batch"]),
     ("plugin", &["batch"]),
     ("files", &["batch", "policy"]),

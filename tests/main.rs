@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod audit;
 mod batches;
 mod cases;
 mod cli;
@@ -16,6 +17,7 @@ mod crash;
 mod escapes;
 mod layout;
 mod lifting;
+mod limits;
 mod plugins;
 mod sandbox;
 mod serial;

@@ -2,12 +2,16 @@
 //!
 //! Knows nothing of wasm, files, policy or time; every other folder may import this one.
 
+mod limits;
 mod plan;
 mod references;
 mod report;
 mod request;
 mod size;
 
+pub use limits::{
+    LimitError, LimitsConfig, bytes, limit_of, parse_bytes, parse_duration, parse_memory,
+};
 pub use plan::{
     Link, Plan, PlanError, Planned, Problem, Step, Tools, argument_error, too_large_arguments,
 };

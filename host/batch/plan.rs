@@ -11,6 +11,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::limits::{LimitsConfig, limit_of};
 use super::references::{CallRef, Pointer, Reference};
 use super::report::{CallError, ErrorKind};
 use super::request::Batch;
@@ -32,6 +33,12 @@ pub trait Tools {
 
     /// The most bytes of arguments that one call of the tool may have.
     fn max_args(&self, tool: Self::Tool) -> u64;
+
+    /// Whether a call of the tool may have these limits.
+    ///
+    /// # Errors
+    /// They are higher than policy gives.
+    fn may_have(&self, tool: Self::Tool, limits: &LimitsConfig) -> Result<(), CallError>;
 }
 
 /// One thing wrong with an argument.
@@ -59,6 +66,8 @@ pub struct Planned<T> {
     pub links: Vec<Link>,
     /// Indexes of earlier calls to wait for without using their results.
     pub after: Vec<usize>,
+    /// What the call has asked for, if anything.
+    pub limits: Option<Box<LimitsConfig>>,
 }
 
 #[derive(Debug)]
@@ -150,7 +159,9 @@ impl<T: Copy> Plan<T> {
                     None => after.push(target),
                 }
             }
-            Planned { id, step: step(tools, &call.tool, call.args), tool: call.tool, links, after }
+            let step = step(tools, &call.tool, call.args, &call.limits);
+            let limits = (!call.limits.is_empty()).then(|| Box::new(call.limits));
+            Planned { id, step, tool: call.tool, links, after, limits }
         });
         Ok(Plan { calls: calls.collect() })
     }
@@ -282,7 +293,12 @@ fn quoted(name: &str) -> String {
     }
 }
 
-fn step<T: Copy>(tools: &impl Tools<Tool = T>, name: &str, args: Map<String, Value>) -> Step<T> {
+fn step<T: Copy>(
+    tools: &impl Tools<Tool = T>,
+    name: &str,
+    args: Map<String, Value>,
+    limits: &LimitsConfig,
+) -> Step<T> {
     let Some(tool) = tools.find(name) else {
         let hint = match tools.similar(name) {
             Some(similar) => format!("; did you mean {similar:?}?"),
@@ -291,7 +307,10 @@ fn step<T: Copy>(tools: &impl Tools<Tool = T>, name: &str, args: Map<String, Val
         let message = format!("no tool is named {}{hint}", quoted(name));
         return Step::Refused(CallError::new(ErrorKind::UnknownTool, message));
     };
-    let limit = tools.max_args(tool);
+    if let Err(error) = tools.may_have(tool, limits) {
+        return Step::Refused(error);
+    }
+    let limit = limits.args.unwrap_or_else(|| tools.max_args(tool));
     if longer_than(&args, limit) {
         return Step::Refused(too_large_arguments(limit));
     }
@@ -320,10 +339,9 @@ pub fn argument_error(problems: &[Problem]) -> Option<CallError> {
 }
 
 pub fn too_large_arguments(limit: u64) -> CallError {
-    let limit = bytesize::ByteSize(limit);
+    let limit = limit_of("args", bytesize::ByteSize(limit));
     let message = format!(
-        "the arguments are larger than {limit}; pass a path instead of its contents, or raise `args` in \
-         the limits"
+        "the arguments are larger than their limit ({limit}); pass a path instead of its contents"
     );
     CallError::new(ErrorKind::Arguments, message)
 }

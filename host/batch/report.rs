@@ -126,6 +126,15 @@ impl Change {
             Change::Renamed { to, .. } => to,
         }
     }
+
+    /// Every path that it names.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        let other = match self {
+            Change::Renamed { from, .. } => Some(&**from),
+            _ => None,
+        };
+        std::iter::once(self.path()).chain(other)
+    }
 }
 
 /// Why a call has no value. Data, never an `Err` of the host.
@@ -179,6 +188,8 @@ pub enum ErrorKind {
     Skipped,
     /// What the call read was changed from outside again and again.
     Conflict,
+    /// Too many calls of the host have not ended; this one was not run.
+    Busy,
     /// The host failed, not the plugin.
     Host,
 }
@@ -197,6 +208,7 @@ impl ErrorKind {
             ErrorKind::Cancelled => "cancelled",
             ErrorKind::Skipped => "skipped",
             ErrorKind::Conflict => "conflict",
+            ErrorKind::Busy => "busy",
             ErrorKind::Host => "host",
         }
     }

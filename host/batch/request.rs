@@ -10,6 +10,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use super::limits::LimitsConfig;
 use super::references::CallRef;
 
 /// The tool calls of one response of a model, in the order it gave them.
@@ -41,6 +42,9 @@ pub struct Call {
     /// Calls that must have ended before this one starts, whatever their outcome.
     #[serde(default)]
     pub after: Vec<CallRef>,
+    /// Limits of this call alone. They may be lower than what policy gives its plugin, not higher.
+    #[serde(default)]
+    pub limits: LimitsConfig,
 }
 
 /// The text is not a batch.
@@ -53,7 +57,7 @@ pub enum RequestError {
 }
 
 impl Batch {
-    /// Parses `{"calls": [{"id"?, "tool", "args"?, "after"?}, ..]}`.
+    /// Parses `{"calls": [{"id"?, "tool", "args"?, "after"?, "limits"?}, ..]}`.
     ///
     /// # Errors
     /// The text is not JSON (with line and column), or not of that shape (with the path to the

@@ -1,11 +1,11 @@
 //! `inorder call`: one tool, its arguments from the command line, its value to standard output.
 
 use anyhow::{Context as _, bail};
-use inorder::{Batch, Call, Shape, Tool};
+use inorder::{Batch, Call, LimitsConfig, Shape, Tool};
 use serde_json::{Map, Value};
 
 use crate::Ending;
-use crate::load::HostArgs;
+use crate::load::{AuditArgs, HostArgs};
 use crate::run::EffectArgs;
 use crate::{print, run, waterfall};
 
@@ -30,16 +30,24 @@ pub struct Args {
     host: HostArgs,
     #[command(flatten)]
     effect: EffectArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
     /// Print the report as one JSON document and nothing else
     #[arg(long)]
     json: bool,
 }
 
 pub fn main(args: Args) -> anyhow::Result<Ending> {
-    let host = args.host.host()?;
+    let host = args.host.audited_host(&args.audit)?;
     let tool = host.tools().find(|(name, ..)| *name == args.tool).map(|(.., tool)| tool);
     let arguments = arguments(&args.arguments, tool)?;
-    let call = Call { id: None, tool: args.tool, args: arguments, after: vec![] };
+    let call = Call {
+        id: None,
+        tool: args.tool,
+        args: arguments,
+        after: vec![],
+        limits: LimitsConfig::default(),
+    };
     let plan = host.plan(Batch { calls: vec![call] })?;
     let report = run::execute(&host, plan, args.effect.effect(), false)?;
     if args.json {

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use crate::print::{dim, say};
 use anyhow::{Context as _, bail};
-use inorder::{Config, Host, PathGrant, PluginConfig, builtins, parse_duration, parse_memory};
+use inorder::{
+    AuditConfig, AuditFile, AuditSink as _, Config, Host, HostBuilder, LimitError, LimitsConfig,
+    PathGrant, PluginConfig, builtins, parse_bytes, parse_duration, parse_memory,
+};
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "What calls may do")]
@@ -30,12 +33,37 @@ pub struct HostArgs {
     /// Calls at once [default: four for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+    /// Memory that all calls hold together, as in 2GiB [default: half of the machine's]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    max_memory: Option<u64>,
+    /// Calls that may be handed in without having ended; more are refused as `busy` [default: 100000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_waiting: Option<u32>,
+    /// A limit of each call, as in staged=1GiB: timeout, memory, args, result, output, handles, staged, random or
+    /// copies; see the README
+    #[arg(long, value_name = "NAME=VALUE", value_parser = limit)]
+    limit: Vec<LimitsConfig>,
     /// Wall clock of one call, as in 500ms, 30s, 2m [default: 30s]
     #[arg(long, value_name = "TIME", value_parser = parse_duration)]
     timeout: Option<Duration>,
     /// Memory of one call, as in 64MiB [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<u64>,
+}
+
+/// Where a record of every call is kept.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Audit log")]
+pub struct AuditArgs {
+    /// A file for the records of calls, one JSON line each [default: inorder/audit.jsonl in the user's state folder]
+    #[arg(long, value_name = "FILE", conflicts_with = "no_audit")]
+    audit: Option<PathBuf>,
+    /// Keep no records
+    #[arg(long)]
+    no_audit: bool,
+    /// Keep the arguments of calls too, not only their digest
+    #[arg(long)]
+    audit_arguments: bool,
 }
 
 /// `FILE`, named like it; or `NAME=FILE`, with the name before those of its tools.
@@ -65,9 +93,15 @@ impl PluginFlag {
 impl HostArgs {
     /// Reads the config, applies the flags on top, loads the plugins.
     pub fn host(&self) -> anyhow::Result<Host> {
-        let mut builder = Host::builder().config(&self.policy()?);
-        if let Some(dir) = cache_dir() {
-            builder = builder.cache(dir);
+        Ok(builder(&self.policy()?).build()?)
+    }
+
+    /// [`HostArgs::host`], with a record kept of every call.
+    pub fn audited_host(&self, audit: &AuditArgs) -> anyhow::Result<Host> {
+        let config = self.policy()?;
+        let mut builder = builder(&config).audit_arguments(audit.audit_arguments);
+        if let Some(log) = audit.log(&config, &builder) {
+            builder = builder.audit(log);
         }
         Ok(builder.build()?)
     }
@@ -103,14 +137,18 @@ impl HostArgs {
                 None => drop(config.plugins.insert(name.clone(), plugin)),
             }
         }
+        let limits =
+            LimitsConfig { timeout: self.timeout, memory: self.memory, ..LimitsConfig::default() };
+        let limits = self.limit.iter().rev().fold(limits, |limits, later| limits.or(later));
         for plugin in config.plugins.values_mut() {
             plugin.grants.read.extend(self.allow_read.iter().cloned());
             plugin.grants.write.extend(self.allow_write.iter().cloned());
             // What is said on the command line wins over every table of the config.
-            plugin.limits.timeout = self.timeout.or(plugin.limits.timeout);
-            plugin.limits.memory = self.memory.or(plugin.limits.memory);
+            plugin.limits = limits.or(&plugin.limits);
         }
         config.jobs = self.jobs.map(usize::from).or(config.jobs);
+        config.max_memory = self.max_memory.or(config.max_memory);
+        config.max_waiting = self.max_waiting.map(|it| it as usize).or(config.max_waiting);
         Ok(config)
     }
 
@@ -129,9 +167,51 @@ impl HostArgs {
     }
 }
 
+/// One limit, from a flag.
+fn limit(text: &str) -> Result<LimitsConfig, LimitError> {
+    let mut limits = LimitsConfig::default();
+    limits.set(text).map(|()| limits)
+}
+
+fn builder(config: &Config) -> HostBuilder {
+    let builder = Host::builder().config(config);
+    match cache_dir() {
+        Some(dir) => builder.cache(dir),
+        None => builder,
+    }
+}
+
+impl AuditArgs {
+    fn log(&self, config: &Config, builder: &HostBuilder) -> Option<AuditFile> {
+        match (&self.audit, &config.audit) {
+            _ if self.no_audit => None,
+            (Some(path), _) => Some(AuditFile::new(path)),
+            (None, Some(AuditConfig::Off)) => None,
+            (None, Some(AuditConfig::File(path))) => Some(AuditFile::new(config.base.join(path))),
+            (None, None) => {
+                let state = folder("XDG_STATE_HOME", ".local/state")?;
+                let log = AuditFile::new(state.join("audit.jsonl"));
+                // Nobody asked for this place, so it is no reason not to run.
+                let writable = log.files().iter().find_map(|file| builder.who_may_write(file));
+                let Some((plugin, grant)) = writable else { return Some(log) };
+                tracing::warn!(
+                    log = %log.path().display(), plugin, grant,
+                    "no audit log is kept, since a plugin may write where it is: name another place with --audit"
+                );
+                None
+            }
+        }
+    }
+}
+
 /// Where compiled plugins are kept: `inorder` in the user's cache folder, if there is one.
 pub fn cache_dir() -> Option<PathBuf> {
+    folder("XDG_CACHE_HOME", ".cache")
+}
+
+/// Our folder in one of the user's: that of the variable, or its usual place at home.
+fn folder(variable: &str, at_home: &str) -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
-    let caches = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
-    Some(caches.join("inorder"))
+    let folder = set(variable).or_else(|| Some(set("HOME")?.join(at_home)))?;
+    Some(folder.join("inorder"))
 }

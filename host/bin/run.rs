@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use inorder::{Batch, CancellationToken, Effect, Host, Plan, Report, RunOptions, ToolRef};
 
 use crate::live::Live;
-use crate::load::HostArgs;
+use crate::load::{AuditArgs, HostArgs};
 use crate::{Ending, HostFault};
 use crate::{print, waterfall};
 
@@ -38,6 +38,8 @@ pub struct Args {
     host: HostArgs,
     #[command(flatten)]
     effect: EffectArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
     /// Print the report as one JSON document and nothing else
     #[arg(long)]
     json: bool,
@@ -66,7 +68,7 @@ impl EffectArgs {
 
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let batch = Batch::from_json(&read(&args.batch)?).map_err(inorder::Error::from)?;
-    let host = args.host.host()?;
+    let host = args.host.audited_host(&args.audit)?;
     let plan = host.plan(batch)?;
     let live = !args.json && std::io::stderr().is_terminal();
     let report = execute(&host, plan, args.effect.effect(), live)?;
@@ -113,7 +115,8 @@ impl Runner {
         self.runtime.block_on(async {
             let live = live.then(|| Live::start(&plan));
             let progress = live.as_ref().map(Live::sender);
-            let options = RunOptions { cancel: self.cancel.clone(), progress, effect };
+            let cancel = self.cancel.clone();
+            let options = RunOptions { cancel, progress, effect, ..RunOptions::default() };
             let report = host.execute(plan, options).await;
             if let Some(live) = live {
                 live.clear().await;

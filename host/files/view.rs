@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rustix::io::Errno;
 
 use super::ledger::{Ledger, Writes};
-use super::place::Place;
+use super::place::{Facets, Key, Place};
 use super::plan::{Plan, plans};
 use super::prepare::{Prepared, prepare};
 use super::reads::Reads;
@@ -150,6 +150,18 @@ impl View {
     /// Bytes of files that were read, and written.
     pub fn bytes(&self) -> (u64, u64) {
         self.tree().bytes
+    }
+
+    /// The paths of which more was read than whether they are there.
+    pub fn looked_into(&self) -> Vec<Place> {
+        let inside = Facets::DATA | Facets::ATTR | Facets::LIST;
+        self.with_reads(|reads| {
+            let paths = reads.seen().filter_map(|(key, seen)| match key {
+                Key::Path(place) if Reads::facets(seen).intersects(inside) => Some(place.clone()),
+                _ => None,
+            });
+            paths.collect()
+        })
     }
 
     /// Looks at the read set.

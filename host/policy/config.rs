@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::batch::{LimitsConfig, bytes};
+
 use super::grants::{EnvGrant, GrantError, Grants, PathGrant};
-use super::limits::LimitsConfig;
 
 /// A checked config. Paths in it are relative to `base`, the directory that the file is in.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,11 +23,43 @@ pub struct Config {
     /// Host directories that calls see; the first is the guests' `.`. Empty: `base` alone.
     pub roots: Vec<PathBuf>,
     pub jobs: Option<usize>,
+    /// Bytes of memory that all calls hold together.
+    pub max_memory: Option<u64>,
+    /// Calls that may be here without having ended.
+    pub max_waiting: Option<usize>,
     /// Commits wait for the disk.
     pub durable: bool,
+    /// Where the audit log is kept, if it says so.
+    pub audit: Option<AuditConfig>,
     pub limits: LimitsConfig,
     /// By name. When a config is used, no plugin is loaded that it does not name.
     pub plugins: BTreeMap<String, PluginConfig>,
+}
+
+/// `audit = false`, or `audit = "a file"`, relative to the config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuditConfig {
+    Off,
+    File(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for AuditConfig {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<AuditConfig, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected `false`, or the path of a file")]
+        enum Written {
+            Kept(bool),
+            File(PathBuf),
+        }
+        match Written::deserialize(from)? {
+            Written::Kept(false) => Ok(AuditConfig::Off),
+            Written::Kept(true) => Err(serde::de::Error::custom(
+                "`audit = true` says nothing, as a log is kept unless it is `false`; write the path of a file to keep it \
+                 there",
+            )),
+            Written::File(path) => Ok(AuditConfig::File(path)),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,8 +88,13 @@ struct File {
     #[serde(default)]
     roots: Vec<PathBuf>,
     jobs: Option<std::num::NonZeroUsize>,
+    #[serde(default, rename = "max-memory", deserialize_with = "bytes")]
+    max_memory: Option<u64>,
+    #[serde(rename = "max-waiting")]
+    max_waiting: Option<std::num::NonZeroUsize>,
     #[serde(default)]
     durable: bool,
+    audit: Option<AuditConfig>,
     #[serde(default)]
     limits: LimitsConfig,
     #[serde(default)]
@@ -121,7 +159,10 @@ impl Config {
             base,
             roots: file.roots,
             jobs,
+            max_memory: file.max_memory,
+            max_waiting: file.max_waiting.map(usize::from),
             durable: file.durable,
+            audit: file.audit,
             limits: file.limits,
             plugins,
         })
@@ -155,6 +196,9 @@ mod tests {
             r#"
             roots = ["."]
             jobs = 4
+            max-memory = "1GiB"
+            max-waiting = 50
+            audit = "log/audit.jsonl"
             [limits]
             timeout = "5s"
             [plugins.filesystem]
@@ -169,6 +213,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.base, Path::new("dir"));
+        assert_eq!(config.audit, Some(AuditConfig::File("log/audit.jsonl".into())));
+        assert_eq!(parse("audit = false").unwrap().audit, Some(AuditConfig::Off));
+        assert_eq!((config.max_memory, config.max_waiting), (Some(1 << 30), Some(50)));
         assert_eq!(config.plugins["filesystem"].grants.write[0].pattern(), "docs/**");
         assert_eq!(config.plugins["mine"].limits.memory, Some(64 << 20));
         assert_eq!(config.plugins["mine"].grants.env.len(), 2);
@@ -182,6 +229,11 @@ mod tests {
             ("[limits]\ntimeout = \"1\"", "is not a time"),
             ("[limits]\nmemory = \"0\"", "is zero"),
             ("jobs = 0", "nonzero"),
+            ("max-memory = 0", "is zero"),
+            ("max-waiting = 0", "nonzero"),
+            ("audit = true", "says nothing"),
+            ("audit = 1", "path of a file"),
+            ("max_waiting = 1", "max_waiting"),
             ("[plugins.a]\nwirte = []", "wirte"),
             ("[plugins.a]\nread = [\"src/**.rs\"]", "src/**.rs"),
             ("[plugins.a]\nwrite = [\"../x\"]", "../x"),

@@ -1,8 +1,8 @@
-//! Limits of one call, and how they are written.
+//! Limits of one call: what they are by default, and who may change them which way.
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use crate::batch::LimitsConfig;
 
 /// Bounds of one call. All are on by default; no value means "unlimited".
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,16 @@ pub struct Limits {
     pub handles: u32,
     /// Bytes of files that are staged at once, in memory or on disk. Default 64 MiB.
     pub staged: u64,
+    /// One request for random numbers, in bytes. Default 64 KiB.
+    pub random: u64,
+    /// What a guest hands over in one go, as an argument of a host call or as its result, in bytes of host memory:
+    /// 32 for each item of a list, so that a `list<u8>` takes 24 for each byte of the result that it is as base64.
+    /// Default 128 MiB, which is what the largest result can take; it grows with `result`, unless it is set too.
+    pub copies: u64,
 }
+
+/// Host memory of a byte of JSON, at worst.
+const COPIES: u64 = 32;
 
 impl Default for Limits {
     fn default() -> Limits {
@@ -33,121 +42,115 @@ impl Default for Limits {
             output: 1 << 20,
             handles: 1000,
             staged: 64 << 20,
+            random: 64 << 10,
+            copies: COPIES * (4 << 20),
         }
     }
 }
 
-/// The `[limits]` table, and the same fields in a plugin's own table: what it sets, wins.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct LimitsConfig {
-    #[serde(default, deserialize_with = "duration")]
-    pub timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "memory")]
-    pub memory: Option<u64>,
-    #[serde(default, deserialize_with = "bytes")]
-    pub args: Option<u64>,
-    #[serde(default, deserialize_with = "bytes")]
-    pub result: Option<u64>,
-    #[serde(default, deserialize_with = "bytes")]
-    pub output: Option<u64>,
-    pub handles: Option<u32>,
-    #[serde(default, deserialize_with = "bytes")]
-    pub staged: Option<u64>,
-}
-
-impl LimitsConfig {
-    /// `base` with what is set here in its place.
-    pub fn over(&self, base: &Limits) -> Limits {
+impl Limits {
+    /// These, with what is set in `some` in their place.
+    #[must_use]
+    pub fn with(&self, some: &LimitsConfig) -> Limits {
+        let copies = || match some.result {
+            Some(result) => self.copies.max(result.saturating_mul(COPIES)),
+            None => self.copies,
+        };
         Limits {
-            timeout: self.timeout.unwrap_or(base.timeout),
-            memory: self.memory.unwrap_or(base.memory),
-            args: self.args.unwrap_or(base.args),
-            result: self.result.unwrap_or(base.result),
-            output: self.output.unwrap_or(base.output),
-            handles: self.handles.unwrap_or(base.handles),
-            staged: self.staged.unwrap_or(base.staged),
+            timeout: some.timeout.unwrap_or(self.timeout),
+            memory: some.memory.unwrap_or(self.memory),
+            args: some.args.unwrap_or(self.args),
+            result: some.result.unwrap_or(self.result),
+            output: some.output.unwrap_or(self.output),
+            handles: some.handles.unwrap_or(self.handles),
+            staged: some.staged.unwrap_or(self.staged),
+            random: some.random.unwrap_or(self.random),
+            copies: some.copies.unwrap_or_else(copies),
         }
     }
+
+    /// [`Limits::with`], if it raises none: a call may ask for less than policy gives, and never for more.
+    ///
+    /// # Errors
+    /// The first one that would be raised.
+    pub fn lowered(&self, by: &LimitsConfig) -> Result<Limits, Raised> {
+        let size = |name, asked: Option<u64>, given: u64| match asked {
+            Some(asked) if asked > given => {
+                let (asked, given) = (bytesize::ByteSize(asked), bytesize::ByteSize(given));
+                Err(Raised { name, asked: asked.to_string(), given: given.to_string() })
+            }
+            _ => Ok(()),
+        };
+        if let Some(asked) = by.timeout.filter(|asked| *asked > self.timeout) {
+            let time = |time| humantime::format_duration(time).to_string();
+            return Err(Raised { name: "timeout", asked: time(asked), given: time(self.timeout) });
+        }
+        if let Some(asked) = by.handles.filter(|asked| *asked > self.handles) {
+            let (asked, given) = (asked.to_string(), self.handles.to_string());
+            return Err(Raised { name: "handles", asked, given });
+        }
+        size("memory", by.memory, self.memory)?;
+        size("args", by.args, self.args)?;
+        size("result", by.result, self.result)?;
+        size("output", by.output, self.output)?;
+        size("staged", by.staged, self.staged)?;
+        size("random", by.random, self.random)?;
+        size("copies", by.copies, self.copies)?;
+        let lowered = self.with(by);
+        // It grows with `result` for those who may raise that.
+        Ok(Limits { copies: lowered.copies.min(self.copies), ..lowered })
+    }
 }
 
+/// A call asked for more than policy gives.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LimitError {
-    #[error("{0:?} is not a time: write a number and a unit, as in \"500ms\", \"30s\" or \"2m\"")]
-    Duration(String),
-    #[error("{0:?} is not a size: write a number and a unit, as in \"64KiB\" or \"256MiB\"")]
-    Bytes(String),
-    #[error("{0:?} is zero, which would refuse every call")]
-    Zero(String),
-    #[error("{0:?} is more than a 32-bit guest can have: at most 4GiB")]
-    Memory(String),
-}
-
-/// `"500ms"`, `"30s"`, `"2m"`, `"1h 30m"`. Not zero.
-pub fn parse_duration(text: &str) -> Result<Duration, LimitError> {
-    let parsed = humantime::parse_duration(text);
-    match parsed.map_err(|_| LimitError::Duration(text.to_owned()))? {
-        Duration::ZERO => Err(LimitError::Zero(text.to_owned())),
-        duration => Ok(duration),
-    }
-}
-
-/// `"64KiB"`, `"256MiB"`, `"1GB"`, or a plain number of bytes. Not zero.
-pub fn parse_bytes(text: &str) -> Result<u64, LimitError> {
-    let parsed = text.parse::<bytesize::ByteSize>();
-    match parsed.map_err(|_| LimitError::Bytes(text.to_owned()))?.as_u64() {
-        0 => Err(LimitError::Zero(text.to_owned())),
-        bytes => Ok(bytes),
-    }
-}
-
-/// [`parse_bytes`] for `memory`: at most 4 GiB.
-pub fn parse_memory(text: &str) -> Result<u64, LimitError> {
-    match parse_bytes(text)? {
-        bytes if bytes > 4 << 30 => Err(LimitError::Memory(text.to_owned())),
-        bytes => Ok(bytes),
-    }
-}
-
-fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    let text = String::deserialize(from)?;
-    parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
-}
-
-fn bytes<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    parse_bytes(&size(from)?).map(Some).map_err(serde::de::Error::custom)
-}
-
-fn memory<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
-    parse_memory(&size(from)?).map(Some).map_err(serde::de::Error::custom)
-}
-
-fn size<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged, expecting = "expected a size: \"256MiB\" or a number of bytes")]
-    enum Size {
-        Number(u64),
-        Text(String),
-    }
-    Ok(match Size::deserialize(from)? {
-        Size::Number(bytes) => bytes.to_string(),
-        Size::Text(text) => text,
-    })
+#[error(
+    "the call asks for `limits.{name}` of {asked}, and policy gives it {given}: a call can only lower its limits"
+)]
+pub struct Raised {
+    name: &'static str,
+    asked: String,
+    given: String,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn some(json: &str) -> LimitsConfig {
+        serde_json::from_str(json).unwrap()
+    }
+
     #[test]
-    fn times_and_sizes_need_a_unit_and_are_never_zero() {
-        assert_eq!(parse_duration("1500ms"), Ok(Duration::from_millis(1500)));
-        assert_eq!(parse_duration("30"), Err(LimitError::Duration("30".to_owned())));
-        assert_eq!(parse_duration("0s"), Err(LimitError::Zero("0s".to_owned())));
-        assert_eq!(parse_bytes("256MiB"), Ok(256 << 20));
-        assert_eq!(parse_bytes("4096"), Ok(4096));
-        assert_eq!(parse_bytes("0"), Err(LimitError::Zero("0".to_owned())));
-        assert_eq!(parse_memory("5GiB"), Err(LimitError::Memory("5GiB".to_owned())));
-        assert_eq!(parse_bytes("much"), Err(LimitError::Bytes("much".to_owned())));
+    fn a_call_lowers_every_limit_and_raises_none() {
+        let given = Limits::default();
+        let lower = some(
+            r#"{"timeout": "1s", "memory": 2, "args": 3, "result": 4, "output": 5, "handles": 6, "staged": 7,
+                "random": 8, "copies": 9}"#,
+        );
+        assert_eq!(given.lowered(&lower), Ok(given.with(&lower)));
+        for (raise, name) in [
+            (r#"{"timeout": "31s"}"#, "timeout"),
+            (r#"{"memory": "257MiB"}"#, "memory"),
+            (r#"{"args": "5MiB"}"#, "args"),
+            (r#"{"result": "5MiB"}"#, "result"),
+            (r#"{"output": "2MiB"}"#, "output"),
+            (r#"{"handles": 1001}"#, "handles"),
+            (r#"{"staged": "65MiB"}"#, "staged"),
+            (r#"{"random": "65KiB"}"#, "random"),
+            (r#"{"copies": "129MiB"}"#, "copies"),
+        ] {
+            assert_eq!(given.lowered(&some(raise)).unwrap_err().name, name);
+        }
+    }
+
+    #[test]
+    fn a_larger_result_may_be_copied_unless_that_is_set_too() {
+        let given = Limits::default();
+        assert_eq!(given.with(&some(r#"{"result": "1MiB"}"#)).copies, 128 << 20);
+        assert_eq!(given.with(&some(r#"{"result": "8MiB"}"#)).copies, 256 << 20);
+        assert_eq!(given.with(&some(r#"{"result": "8MiB", "copies": "1MiB"}"#)).copies, 1 << 20);
+        let tight = Limits { copies: 1 << 20, ..Limits::default() };
+        assert_eq!(tight.lowered(&some(r#"{"result": "2MiB"}"#)).unwrap().copies, 1 << 20);
     }
 }

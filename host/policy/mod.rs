@@ -9,7 +9,7 @@ mod grants;
 mod limits;
 mod pattern;
 
-pub use config::{Config, ConfigError, PluginConfig};
+pub use config::{AuditConfig, Config, ConfigError, PluginConfig};
 pub use grants::{EnvGrant, GrantError, Grants, PathGrant};
-pub use limits::{LimitError, Limits, LimitsConfig, parse_bytes, parse_duration, parse_memory};
+pub use limits::Limits;
 pub use pattern::PathPattern;

@@ -13,6 +13,7 @@ use wasmtime::{Store, UpdateDeadline};
 use crate::batch::{CallError, ErrorKind, describe, longer_than};
 use crate::files::View;
 use crate::plugin::{Answer, Args, Given, Tool, Wire, decode, encode};
+use crate::policy::Limits;
 
 use super::engine::Engine;
 use super::linked::Sandbox;
@@ -40,22 +41,23 @@ enum Stopped {
 /// Runs one tool of `sandbox` on the files of `view`. A guest is stopped at the first epoch tick after its time is up or
 /// `cancel` is; dropping the future stops it too.
 ///
-/// `args` have been checked; ones that do not fit are a failed call all the same.
+/// `limits` are those of the plugin or lower. `args` have been checked; ones that do not fit are a failed call all the same.
 pub async fn run(
     engine: &Engine,
     sandbox: &Sandbox,
+    limits: &Limits,
     tool: usize,
     args: &Map<String, Value>,
     view: &Arc<View>,
     cancel: &CancellationToken,
 ) -> Ended {
     let _ticking = engine.ticking(sandbox.flavor);
-    let state = State::new(&sandbox.limits, &sandbox.env, view.clone(), engine.alarms());
+    let state = State::new(limits, &sandbox.env, view.clone(), engine.alarms(), engine.ceiling());
     let mut store = Store::new(sandbox.pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
-    store.set_hostcall_fuel(copies(sandbox.limits.result));
+    store.set_hostcall_fuel(usize::try_from(limits.copies).unwrap_or(usize::MAX));
     store.set_epoch_deadline(1);
-    let limit = sandbox.limits.timeout;
+    let limit = limits.timeout;
     let deadline = Instant::now().checked_add(limit);
     let cancelled = cancel.clone();
     store.epoch_deadline_callback(move |_| {
@@ -80,21 +82,15 @@ pub async fn run(
         Err(match error.downcast_ref() {
             Some(Stopped::TimedOut) => timed_out(limit),
             Some(Stopped::Cancelled) => cancelled_call(),
-            None => guest_failed(&error, state, &sandbox.limits),
+            None => guest_failed(&error, state, limits),
         })
     });
     Ended {
-        result: within(result, sandbox.limits.result),
+        result: within(result, limits.result),
         peak_memory: state.limiter.peak(),
         stdout: state.stdout.text(),
         stderr: state.stderr.text(),
     }
-}
-
-/// How many bytes a guest may have the host copy in one go, as wasmtime and `plugin/lift.rs` count them: those of strings and
-/// bytes, and 32 for each item of any other list.
-fn copies(result: u64) -> usize {
-    usize::try_from(result.saturating_mul(32)).unwrap_or(usize::MAX).max(16 << 20)
 }
 
 async fn invoke(

@@ -10,12 +10,14 @@ use std::sync::{Arc, OnceLock};
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use super::clock::Alarms;
+use super::limiter::Ceiling;
 use super::ticker::{Ticker, Ticking};
 
 pub struct Engine {
     plain: Running,
     concurrent: OnceLock<Running>,
     alarms: Arc<Alarms>,
+    ceiling: Arc<Ceiling>,
     jobs: usize,
     memory: u64,
 }
@@ -49,13 +51,16 @@ const TABLES: u32 = 8;
 const CORE_INSTANCES: u32 = 64;
 
 impl Engine {
-    /// Reserves address space, not memory, for `jobs` calls at once of at most `memory` bytes each.
+    /// Reserves address space, not memory, for `jobs` calls at once of at most `memory` bytes each; together they
+    /// hold at most `ceiling` bytes.
     ///
     /// # Errors
     /// The system refuses so much address space, or a thread.
-    pub fn new(jobs: usize, memory: u64) -> Result<Engine, EngineError> {
+    pub fn new(jobs: usize, memory: u64, ceiling: u64) -> Result<Engine, EngineError> {
         let plain = Running::start(Flavor::Plain, jobs, memory)?;
-        Ok(Engine { plain, concurrent: OnceLock::new(), alarms: Arc::default(), jobs, memory })
+        let (concurrent, alarms) = (OnceLock::new(), Arc::default());
+        let ceiling = Arc::new(Ceiling::new(ceiling));
+        Ok(Engine { plain, concurrent, alarms, ceiling, jobs, memory })
     }
 
     /// The engine of a flavor, started if need be.
@@ -79,6 +84,10 @@ impl Engine {
     /// What guests sleep by.
     pub(super) fn alarms(&self) -> Arc<Alarms> {
         self.alarms.clone()
+    }
+
+    pub(super) fn ceiling(&self) -> Arc<Ceiling> {
+        self.ceiling.clone()
     }
 
     fn running(&self, flavor: Flavor) -> Result<&Running, EngineError> {

@@ -1,43 +1,98 @@
-//! The memory limit of one store: linear memories and tables together.
+//! The memory limits: linear memories and tables of one store together, and of all stores together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::ResourceLimiter;
 
-/// Counts what a store's guest holds, and refuses what would pass the limit.
+/// Counts what a store's guest holds, and refuses what would pass its limit or the host's ceiling.
 ///
 /// A refused growth is an answer that a guest can live with (`memory.grow` gives -1), so it is not an
 /// error here; it is remembered, since most guests then trap, and the reason would be lost.
 pub struct Limiter {
     limit: u64,
+    ceiling: Arc<Ceiling>,
     held: u64,
     peak: u64,
-    refused: bool,
+    refused: Option<Refused>,
+}
+
+/// What stood in the way of a growth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// The call's own limit.
+    Limit,
+    /// What the calls of the host hold together.
+    Ceiling,
+}
+
+/// Memory of all stores of a host together. A store gives back what it held when it is dropped.
+#[derive(Debug)]
+pub struct Ceiling {
+    most: u64,
+    held: AtomicU64,
 }
 
 /// Host memory of a table element.
 const ELEMENT: u64 = size_of::<usize>() as u64;
 
+impl Ceiling {
+    pub fn new(most: u64) -> Ceiling {
+        Ceiling { most, held: AtomicU64::new(0) }
+    }
+
+    pub fn most(&self) -> u64 {
+        self.most
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        let taken = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.most);
+        self.held.try_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
 impl Limiter {
-    pub fn new(limit: u64) -> Limiter {
-        Limiter { limit, held: 0, peak: 0, refused: false }
+    pub fn new(limit: u64, ceiling: Arc<Ceiling>) -> Limiter {
+        Limiter { limit, ceiling, held: 0, peak: 0, refused: None }
     }
 
     pub fn peak(&self) -> u64 {
         self.peak
     }
 
-    pub fn refused(&self) -> bool {
+    /// Why the last growth that was refused was.
+    pub fn refused(&self) -> Option<Refused> {
         self.refused
+    }
+
+    /// The most that all stores may hold together.
+    pub fn ceiling(&self) -> u64 {
+        self.ceiling.most()
     }
 
     fn grow(&mut self, by: u64) -> bool {
         let held = self.held.saturating_add(by);
         if held > self.limit {
-            self.refused = true;
+            self.refused = Some(Refused::Limit);
+            return false;
+        }
+        if !self.ceiling.take(by) {
+            self.refused = Some(Refused::Ceiling);
             return false;
         }
         self.held = held;
         self.peak = self.peak.max(held);
         true
+    }
+}
+
+impl Drop for Limiter {
+    fn drop(&mut self) {
+        self.ceiling.give_back(self.held);
     }
 }
 
@@ -60,5 +115,26 @@ impl ResourceLimiter for Limiter {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         Ok(self.grow((desired.saturating_sub(current) as u64).saturating_mul(ELEMENT)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_share_a_ceiling_and_give_back_what_they_held() {
+        let ceiling = Arc::new(Ceiling::new(100));
+        let store = || Limiter::new(70, ceiling.clone());
+        let (mut one, mut two) = (store(), store());
+        assert!(one.grow(60) && two.grow(40));
+        assert!(!two.grow(1));
+        assert_eq!(two.refused(), Some(Refused::Ceiling));
+        assert!(!one.grow(11));
+        assert_eq!(one.refused(), Some(Refused::Limit));
+        drop(one);
+        assert!(two.grow(30) && !two.grow(u64::MAX));
+        drop(two);
+        assert_eq!(ceiling.held.load(Ordering::Relaxed), 0);
     }
 }

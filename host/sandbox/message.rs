@@ -6,30 +6,49 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 use wasmtime_wasi::I32Exit;
 
-use crate::batch::{CallError, ErrorKind};
+use crate::batch::{CallError, ErrorKind, limit_of};
 use crate::policy::Limits;
 
 use super::capture::OutputLimit;
+use super::limiter::Refused;
 use super::state::State;
 
 /// What ended a guest that did not answer.
 pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> CallError {
-    if let Some(limit) = error.downcast_ref::<OutputLimit>() {
-        let message = format!("stopped: the plugin wrote {limit}; raise `output` in the limits");
+    let size = |name, bytes| limit_of(name, bytesize::ByteSize(bytes));
+    if let Some(OutputLimit { limit }) = error.downcast_ref() {
+        let limit = size("output", *limit);
+        let message = format!("stopped: the plugin wrote more than is captured ({limit})");
         return CallError::new(ErrorKind::Output, message);
     }
     // The error has a type of wasmtime's own, which only its text tells (a test sees to that).
-    if error.root_cause().to_string().starts_with("too much data is being copied") {
-        return result_too_large(limits.result);
+    let root = error.root_cause().to_string();
+    if root.starts_with("too much data is being copied") {
+        let limit = size("copies", limits.copies);
+        let message = format!(
+            "the plugin handed over more in one go than is copied ({limit}; an item of a list counts 32 bytes): ask \
+             for less of it"
+        );
+        return CallError::new(ErrorKind::Output, message);
     }
     // A guest that was refused memory mostly gives up; any other trap has a cause of its own.
     let gave_up = matches!(error.downcast_ref(), None | Some(Trap::UnreachableCodeReached));
-    if state.limiter.refused() && gave_up {
-        let limit = bytesize::ByteSize(limits.memory);
-        let message = format!(
-            "out of memory: the plugin needed more than {limit}; raise it with --memory or `memory` in \
-             the limits"
-        );
+    if let Some(refused) = state.limiter.refused()
+        && gave_up
+    {
+        let message = match refused {
+            Refused::Limit => {
+                let limit = size("memory", limits.memory);
+                format!("out of memory: the plugin needed more than it may have ({limit})")
+            }
+            Refused::Ceiling => {
+                let most = bytesize::ByteSize(state.limiter.ceiling());
+                format!(
+                    "out of memory: all calls of the host together would hold more than they may (`max-memory`, \
+                     {most}): try again when fewer run"
+                )
+            }
+        };
         return CallError::new(ErrorKind::Memory, message);
     }
     if error.is::<PoolConcurrencyLimitError>() {
@@ -41,8 +60,11 @@ pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
     let cause = if let Some(I32Exit(code)) = error.downcast_ref() {
         format!("the plugin exited with code {code} instead of answering")
     } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
-        let most = limits.handles;
-        format!("the plugin held more than {most} handles at once; raise `handles` in the limits")
+        let limit = limit_of("handles", limits.handles);
+        format!("the plugin held more handles at once than it may ({limit})")
+    } else if root.starts_with("requested len") {
+        let limit = size("random", limits.random);
+        format!("the plugin asked for more random bytes in one request than it may ({limit})")
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         format!("the plugin trapped: {}", describe(*trap))
     } else {
@@ -60,17 +82,14 @@ pub fn cancelled_call() -> CallError {
 }
 
 pub fn timed_out(limit: Duration) -> CallError {
-    let limit = humantime::format_duration(limit);
-    let message =
-        format!("stopped after {limit}; raise it with --timeout or `timeout` in the limits");
+    let limit = limit_of("timeout", humantime::format_duration(limit));
+    let message = format!("stopped: its time is up ({limit})");
     CallError::new(ErrorKind::Timeout, message)
 }
 
 pub fn result_too_large(limit: u64) -> CallError {
-    let limit = bytesize::ByteSize(limit);
-    let message = format!(
-        "the result is larger than {limit}; ask for less of it, or raise `result` in the limits"
-    );
+    let limit = limit_of("result", bytesize::ByteSize(limit));
+    let message = format!("the result is larger than it may be ({limit}): ask for less of it");
     CallError::new(ErrorKind::Output, message)
 }
 

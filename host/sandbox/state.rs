@@ -14,10 +14,7 @@ use crate::policy::Limits;
 
 use super::capture::Capture;
 use super::clock::{Alarms, Clock};
-use super::limiter::Limiter;
-
-/// The most bytes of one random request.
-const RANDOM: u64 = 64 << 10;
+use super::limiter::{Ceiling, Limiter};
 
 pub struct State {
     pub limiter: Limiter,
@@ -35,20 +32,21 @@ impl State {
         env: &[(String, String)],
         view: Arc<View>,
         alarms: Arc<Alarms>,
+        ceiling: Arc<Ceiling>,
     ) -> State {
         let (stdout, stderr) = (Capture::new(limits.output), Capture::new(limits.output));
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdout.clone())
             .stderr(stderr.clone())
             .envs(env)
-            .max_random_size(RANDOM)
+            .max_random_size(limits.random)
             .allow_tcp(false)
             .allow_udp(false)
             .allow_ip_name_lookup(false)
             .allow_blocking_current_thread(true);
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
-        let limiter = Limiter::new(limits.memory);
+        let limiter = Limiter::new(limits.memory, ceiling);
         State { limiter, stdout, stderr, wasi: wasi.build(), table, view, alarms }
     }
 

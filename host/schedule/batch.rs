@@ -10,30 +10,26 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio_util::sync::{CancellationToken, PollSemaphore};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
+use super::admission::{Permit, Share};
 use super::job::{Ask, Committed, Job, Needs, NotRun, Turn};
 use super::order::{Due, Order, Stopped};
 use super::tasks::{Lost, Tasks, TokioTasks};
 
-/// Runs all calls of `job`, each when its needs are met and `room` has a permit, which it holds while it
+/// Runs all calls of `job`, each when its needs are met and it has got of `room`, which it holds while it
 /// runs. Every call ends exactly once: by [`Job::commit`] giving [`Committed::Ended`] or
 /// [`Committed::Broken`], or by [`Job::not_run`]. But for calls that were cancelled or conflict, that is
 /// as if they had run one at a time, in order.
-pub async fn run<J: Job>(
-    job: Arc<J>,
-    needs: &[Needs],
-    room: Arc<Semaphore>,
-    cancel: CancellationToken,
-) {
+pub async fn run<J: Job>(job: Arc<J>, needs: &[Needs], room: Share, cancel: CancellationToken) {
     run_on::<J, TokioTasks<Ended<J::Run>>>(job, needs, room, cancel).await;
 }
 
 pub(super) async fn run_on<J: Job, T: Tasks<Ended<J::Run>>>(
     job: Arc<J>,
     needs: &[Needs],
-    room: Arc<Semaphore>,
+    room: Share,
     cancel: CancellationToken,
 ) {
     let (asks, mut asked) = mpsc::unbounded_channel();
@@ -45,13 +41,13 @@ pub(super) async fn run_on<J: Job, T: Tasks<Ended<J::Run>>>(
         stopped: None,
         asks,
     };
-    let mut room = PollSemaphore::new(room);
+    let mut room = room.place();
     let mut cancelled = pin!(cancel.cancelled());
     while batch.order.left() > 0 {
         let ready = batch.order.has_ready();
         if !ready {
             // A place in the queue for room that nobody uses would keep it from other batches.
-            room = room.clone();
+            room.give_up();
         }
         tokio::select! {
             biased;
@@ -64,7 +60,7 @@ pub(super) async fn run_on<J: Job, T: Tasks<Ended<J::Run>>>(
 }
 
 /// What a task leaves.
-pub(super) type Ended<R> = (R, Option<OwnedSemaphorePermit>);
+pub(super) type Ended<R> = (R, Permit);
 
 struct Batch<J: Job, T> {
     job: Arc<J>,
@@ -78,7 +74,7 @@ struct Batch<J: Job, T> {
 }
 
 impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
-    fn start(&mut self, permit: Option<OwnedSemaphorePermit>) {
+    fn start(&mut self, permit: Permit) {
         let Some(started) = self.order.start() else { return };
         let (call, attempt, last) = (started.call, started.attempt, started.last);
         let turn = Turn { attempt, last, call, asks: self.asks.clone() };
@@ -212,10 +208,6 @@ impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
 
 /// One run with its permit, which is given back when the run has been joined: before, another call would start
 /// that does not see yet what this one commits.
-async fn one<J: Job>(
-    job: Arc<J>,
-    turn: Turn,
-    permit: Option<OwnedSemaphorePermit>,
-) -> Ended<J::Run> {
+async fn one<J: Job>(job: Arc<J>, turn: Turn, permit: Permit) -> Ended<J::Run> {
     (job.run(turn.call, &turn).await, permit)
 }

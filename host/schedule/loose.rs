@@ -15,12 +15,14 @@
 //! mutex that is never held across an await.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::admission::{Permit, Share};
 use super::job::{Committed, Job, NotRun, Turn};
 use super::order::TRIES;
 use super::tasks::{Lost, Tasks, TokioTasks};
@@ -33,7 +35,7 @@ pub struct Loose<J: Job, T = TokioTasks<<J as Job>::Run>> {
 
 struct Shared<J> {
     job: Arc<J>,
-    room: Arc<Semaphore>,
+    room: Share,
     state: Mutex<State>,
     /// Held by whoever decides that nobody is in the way, until it has acted on it. Locked before
     /// `state`.
@@ -101,8 +103,8 @@ impl<J: Job, T> Clone for Loose<J, T> {
 }
 
 impl<J: Job> Loose<J> {
-    /// Each run holds a permit of `room`.
-    pub fn new(job: Arc<J>, room: Arc<Semaphore>) -> Loose<J> {
+    /// Each run holds a permit of `room`, its tenant's.
+    pub fn new(job: Arc<J>, room: Share) -> Loose<J> {
         Loose::new_on(job, room)
     }
 }
@@ -114,7 +116,7 @@ impl<J: Job> Ticket<J> {
 }
 
 impl<J: Job, T: Tasks<J::Run>> Loose<J, T> {
-    pub(super) fn new_on(job: Arc<J>, room: Arc<Semaphore>) -> Loose<J, T> {
+    pub(super) fn new_on(job: Arc<J>, room: Share) -> Loose<J, T> {
         let (state, deciding) = (Mutex::default(), Mutex::default());
         let written = watch::Sender::new(0);
         let shared = Arc::new(Shared { job, room, state, deciding, written });
@@ -203,7 +205,8 @@ impl<J: Job> Shared<J> {
             if last {
                 lock(&self.state).hold(id, Hold::Later);
             }
-            let room = self.room.clone().acquire_owned().await.ok();
+            let mut place = self.room.place();
+            let room = poll_fn(|context| place.poll_acquire(context)).await;
             let before = *written.borrow_and_update();
             let stale = match self.run(id, attempt, last, room, &mut written, tasks).await {
                 End::Ran(run) => self.commit(id, run).await == Committed::Stale,
@@ -233,7 +236,7 @@ impl<J: Job> Shared<J> {
         call: usize,
         attempt: u32,
         last: bool,
-        room: Option<OwnedSemaphorePermit>,
+        room: Permit,
         written: &mut watch::Receiver<u64>,
         tasks: &mut Running<T>,
     ) -> End<J::Run> {

@@ -8,17 +8,22 @@
 //! - `order` is the state of every call of a batch and the only place that changes it, `queue` says which
 //!   call starts next, and learns from conflicts;
 //! - `batch` is the loop that starts, joins, commits, and tells `order`; `tasks` owns what runs;
+//! - `admission` is the room that all of them share, `shares` whose turn it is for it;
 //! - `loose` is for calls that are each a request of their own, ordered by when they finish.
 
+mod admission;
 mod batch;
 mod job;
 mod loose;
 mod order;
 mod queue;
+mod shares;
 mod tasks;
 #[cfg(test)]
 mod tests;
 
+pub use admission::{Admission, Busy, Calls, Share};
 pub use batch::run;
 pub use job::{Committed, Job, Needs, NotRun, Turn, Verdict};
 pub use loose::Loose;
+pub use shares::Tenant;

@@ -136,6 +136,7 @@ pub fn inorder() -> std::process::Command {
     // A cache of the tests' own: theirs to fill, and nothing left in the user's.
     let caches = repository().join("target/test-cache");
     command
+        .env("XDG_STATE_HOME", caches.join("state"))
         .env("XDG_CACHE_HOME", caches)
         .env_remove("INORDER_CONFIG")
         .env_remove("RUST_BACKTRACE")

@@ -5,18 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::cells::{Break, Cells, Program, Step};
 use super::script::Event::{self, Commit, Effect};
-use super::script::{Script, on_one_thread, others, writer};
-use crate::schedule::{Committed, Job, Needs, NotRun, Turn, Verdict, run};
+use super::script::{Script, on_one_thread, others, room_for, writer};
+use crate::schedule::{Admission, Committed, Job, Needs, NotRun, Tenant, Turn, Verdict, run};
 
 fn batch<J: Job>(job: J, needs: &[Needs], room: usize) -> Arc<J> {
     let job = Arc::new(job);
-    let room = Arc::new(Semaphore::new(room));
-    on_one_thread(run(job.clone(), needs, room.clone(), CancellationToken::new()));
+    let room = room_for(room);
+    on_one_thread(run(job.clone(), needs, room, CancellationToken::new()));
     job
 }
 
@@ -163,13 +163,13 @@ fn cancelling_drops_what_is_not_committed_and_ends_every_call() {
     }));
     on_one_thread(async {
         let needs = [writer(), writer(), Needs { after: vec![0], ..writer() }];
-        let room = Arc::new(Semaphore::new(4));
-        let batch = run(job.clone(), &needs, room.clone(), cancel.clone());
+        let room = Admission::new(4, 100);
+        let batch = run(job.clone(), &needs, room.share(&Tenant::default()), cancel.clone());
         tokio::join!(batch, async {
             others().await;
             cancel.cancel();
         });
-        assert_eq!(room.available_permits(), 4);
+        assert_eq!(room.free(), 4);
     });
     let events = job.events();
     for call in 0..3 {
@@ -201,12 +201,13 @@ fn a_broken_commit_stops_the_batch() {
 fn dropping_a_batch_stops_its_runs_and_decides_nothing() {
     let job = Arc::new(Script::new(|_, _| pending()));
     on_one_thread(async {
-        let room = Arc::new(Semaphore::new(4));
+        let room = Admission::new(4, 100);
         let needs = vec![writer(); 8];
-        let batch = run(job.clone(), &needs, room.clone(), CancellationToken::new());
+        let batch =
+            run(job.clone(), &needs, room.share(&Tenant::default()), CancellationToken::new());
         assert!(tokio::time::timeout(Duration::from_millis(1), batch).await.is_err());
         others().await;
-        assert_eq!(room.available_permits(), 4);
+        assert_eq!(room.free(), 4);
     });
     assert_eq!(job.events().len(), 4);
 }

@@ -10,11 +10,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::cells::{Break, Cells, Outcome, Program, programs};
-use super::script::on_one_thread;
+use super::script::{on_one_thread, room_for};
 use crate::schedule::batch::{Ended, run_on};
 use crate::schedule::tasks::{Lost, Tasks, TokioTasks};
 use crate::schedule::{Loose, NotRun};
@@ -65,7 +64,7 @@ impl<T: Send + 'static> Tasks<T> for Explored<T> {
 
 async fn batch<T: Tasks<Ended<super::cells::Run>>>(cells: Cells, room: usize) -> Arc<Cells> {
     let cells = Arc::new(cells);
-    let (needs, room) = (cells.needs(), Arc::new(Semaphore::new(room)));
+    let (needs, room) = (cells.needs(), room_for(room));
     run_on::<Cells, T>(cells.clone(), &needs, room, CancellationToken::new()).await;
     cells
 }
@@ -73,7 +72,7 @@ async fn batch<T: Tasks<Ended<super::cells::Run>>>(cells: Cells, room: usize) ->
 /// As [`batch`], cancelled by somebody else at any moment.
 async fn cancelled_batch(cells: Cells, room: usize) -> Arc<Cells> {
     let cells = Arc::new(cells);
-    let (needs, room) = (cells.needs(), Arc::new(Semaphore::new(room)));
+    let (needs, room) = (cells.needs(), room_for(room));
     let cancel = CancellationToken::new();
     let other = shuttle::future::spawn({
         let (cancel, cells) = (cancel.clone(), cells.clone());
@@ -125,7 +124,7 @@ fn batches_and_loose_calls_are_right_on_threads() {
     });
 }
 
-fn iterations(few: usize) -> usize {
+pub fn iterations(few: usize) -> usize {
     let times = std::env::var("INORDER_SHUTTLE").ok().and_then(|it| it.parse().ok());
     few * times.unwrap_or(1)
 }
@@ -194,7 +193,7 @@ where
     T: Tasks<super::cells::Run> + 'static,
 {
     let cells = Arc::new(cells);
-    let loose = Loose::<Cells, T>::new_on(cells.clone(), Arc::new(Semaphore::new(room)));
+    let loose = Loose::<Cells, T>::new_on(cells.clone(), room_for(room));
     let mut calls = C::default();
     for (call, needs) in cells.needs().into_iter().enumerate() {
         let (loose, ticket) = (loose.clone(), loose.issue());

@@ -6,10 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::script::{Event, Script, on_one_thread, others};
+use super::script::{Event, Script, on_one_thread, others, room_for};
 use crate::schedule::{Committed, Loose, NotRun, Verdict};
 
 /// The gates of last tries are these and the call.
@@ -44,7 +43,7 @@ impl Requests {
             }
         }));
         let job = Arc::new(job);
-        Requests { loose: Loose::new(job.clone(), Arc::new(Semaphore::new(8))), job, open }
+        Requests { loose: Loose::new(job.clone(), room_for(8)), job, open }
     }
 
     fn send(&self) -> impl Future<Output = ()> + use<> {

@@ -1,5 +1,5 @@
 //! Tests of the scheduler: `order` of the states alone, `batch` and `loose` of the rules one at a time on a
-//! `script`, `interleavings` of the loops as they are against the oracle of `cells`.
+//! `script`, `shares` of who gets room, `interleavings` of the loops as they are against the oracle of `cells`.
 
 mod batch;
 mod cells;
@@ -7,3 +7,4 @@ mod interleavings;
 mod loose;
 mod order;
 mod script;
+mod shares;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use crate::schedule::{Committed, Job, Needs, NotRun, Turn, Verdict};
+use crate::schedule::{Admission, Committed, Job, Needs, NotRun, Share, Tenant, Turn, Verdict};
 
 #[derive(Debug, PartialEq)]
 pub enum Event {
@@ -100,6 +100,11 @@ impl Job for Script {
     fn not_run(&self, call: usize, why: NotRun) {
         self.log(Event::NotRun(call, why));
     }
+}
+
+/// Room of one tenant.
+pub fn room_for(calls: usize) -> Share {
+    Admission::new(calls, usize::MAX).share(&Tenant::default())
 }
 
 pub fn writer() -> Needs {
