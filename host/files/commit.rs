@@ -2,7 +2,7 @@
 //!
 //! Knows steps and slots. That what the call read still holds was checked by the caller, under the same lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, OFlags};
@@ -13,9 +13,9 @@ use super::journal::{self, Left, Record, Step, stat_beneath};
 use super::ledger::{Ledger, Writes};
 use super::lock::RootLock;
 use super::place::{Facets, Key, Place};
-use super::prepare::{How, Prepared};
+use super::prepare::{How, NewContent, Prepared, finish};
 use super::roots::Roots;
-use super::stage::Stages;
+use super::stage::{Spill, Stages};
 use super::steps::{Act, Commit};
 
 /// Why nothing was committed. The files are as they were.
@@ -146,6 +146,7 @@ fn append_by_copy(
 ) -> std::result::Result<(), Failed> {
     const SMALL: u64 = 1 << 20;
     let number = prepared.root;
+    let mut made = prepared.spills.len() + prepared.contents.len();
     for content in &mut prepared.contents {
         let How::Append { tail, in_place: false } = &content.how else { continue };
         let copied = (|| {
@@ -158,10 +159,9 @@ fn append_by_copy(
             let mut spill = stages.spill(number)?;
             spill.copy(file.as_fd(), stat.size)?;
             spill.write(tail, stat.size)?;
-            disk::copy_attributes(file.as_fd(), &stat, spill.fd())?;
-            if stages.durable() {
-                rustix::fs::fsync(spill.fd())?;
-            }
+            disk::copy_attributes(file.as_fd(), &stat, spill.fd()?.as_fd())?;
+            finish(&spill, made, stages)?;
+            made += 1;
             Ok(Some((spill, stat)))
         })();
         match copied {
@@ -240,10 +240,10 @@ impl Commit<'_> {
     }
 
     /// All steps, and what they leave at each changed path.
-    fn carry_out(
+    fn carry_out<'p>(
         &self,
         acts: &[Act<'_>],
-        prepared: &Prepared,
+        prepared: &'p Prepared,
         parents: &[Place],
     ) -> std::result::Result<Vec<(String, Left)>, (String, Errno)> {
         let open = |place: &Place| {
@@ -261,26 +261,31 @@ impl Commit<'_> {
             dirs.extend(parents.iter().filter_map(open));
             self.sync(&dirs).map_err(|(path, error)| (path.to_owned(), error))?;
         }
-        let mut left: Vec<(String, Left)> = Vec::new();
+        let spill = |it: &'p NewContent| match &it.how {
+            How::Replace { spill, .. } => Some((it.path.as_str(), spill)),
+            _ => None,
+        };
+        let new: HashMap<&str, &Spill> = prepared.contents.iter().filter_map(spill).collect();
+        let ours: HashMap<&str, u64> = self.steps.iter().filter_map(swapped).collect();
+        let (mut left, mut known) = (Vec::new(), HashSet::new());
         for path in prepared.paths() {
-            if !left.iter().any(|(known, _)| known == path) {
-                let found = self.left(prepared, path).map_err(|error| (path.to_owned(), error))?;
+            if known.insert(path) {
+                let found = self.left(new.get(path).copied(), ours.get(path).copied(), path);
+                let found = found.map_err(|error| (path.to_owned(), error))?;
                 left.push((path.to_owned(), Left::of(found)));
             }
         }
         Ok(left)
     }
 
-    /// What the commit has left at a path.
-    fn left(&self, prepared: &Prepared, path: &str) -> Result<Option<Stat>> {
-        let new = prepared.contents.iter().find_map(|it| match &it.how {
-            How::Replace { spill, .. } if it.path == path => Some(spill),
-            _ => None,
-        });
-        match new {
-            Some(spill) => disk::stat_fd(spill.fd()).map(Some),
-            None => stat_beneath(self.root, path),
+    /// What the commit has left at a path, where it may have put a new file.
+    fn left(&self, new: Option<&Spill>, ours: Option<u64>, path: &str) -> Result<Option<Stat>> {
+        let Some(spill) = new else { return stat_beneath(self.root, path) };
+        if !spill.rests() {
+            return disk::stat_fd(spill.fd()?.as_fd()).map(Some);
         }
+        // One that stands there by now and is not ours was not left by us.
+        Ok(stat_beneath(self.root, path)?.filter(|stat| Some(stat.ino) == ours))
     }
 
     /// Waits until what was done is on the disk.
@@ -352,7 +357,7 @@ impl Commit<'_> {
             }
             How::Overwrite { spill } => {
                 rustix::fs::ftruncate(&file, 0)?;
-                disk::copy(spill.fd(), file.as_fd(), spill.len)?;
+                disk::copy(spill.fd()?.as_fd(), file.as_fd(), spill.len)?;
                 rustix::fs::ftruncate(&file, spill.len)
             }
             How::Replace { .. } => Err(Errno::INVAL),
@@ -385,4 +390,11 @@ fn stale(what: &str) -> Failed {
 fn broken(path: &str, error: Errno) -> Failed {
     let error = std::io::Error::from(error);
     Failed::Broken(format!("{path}: {error}"))
+}
+
+fn swapped(step: &Step) -> Option<(&str, u64)> {
+    match step {
+        Step::Swap { path, new, .. } => Some((path, *new)),
+        _ => None,
+    }
 }

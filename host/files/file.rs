@@ -117,7 +117,7 @@ impl Tree {
             Content::Spilled(spill) => {
                 let left = usize::try_from(spill.len.saturating_sub(at)).unwrap_or(usize::MAX);
                 let mut buffer = BytesMut::zeroed(length.min(left));
-                let read = disk::read_at(spill.fd(), &mut buffer, at)?;
+                let read = disk::read_at(spill.fd()?.as_fd(), &mut buffer, at)?;
                 buffer.truncate(read);
                 buffer.freeze()
             }

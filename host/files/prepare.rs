@@ -13,7 +13,7 @@ use super::disk::{self, Kind, Result, Stat};
 use super::node::{Body, NodeId, SetTimes};
 use super::place::Place;
 use super::plan::{NewLink, Plan, What};
-use super::stage::Spill;
+use super::stage::{Spill, Stages};
 use super::tree::Tree;
 
 /// A plan whose parts wait in slots.
@@ -68,7 +68,8 @@ pub enum How {
 const LARGE: u64 = 1 << 20;
 
 pub fn prepare(tree: &mut Tree, plan: Plan) -> Result<Prepared> {
-    let stage = tree.stages.stage(plan.root)?;
+    let stages = tree.stages.clone();
+    let stage = stages.stage(plan.root)?;
     let mut spills = Vec::new();
     let mut slots: std::collections::HashMap<String, (String, u64)> =
         std::collections::HashMap::new();
@@ -100,8 +101,9 @@ pub fn prepare(tree: &mut Tree, plan: Plan) -> Result<Prepared> {
             }
             What::File => {
                 let spill = whole(tree, it.node)?;
-                let ino = disk::stat_fd(spill.fd())?.ino;
+                let ino = spill.ino()?;
                 let slot = spill.slot().to_owned();
+                finish(&spill, spills.len(), &stages)?;
                 spills.push(spill);
                 (slot, ino)
             }
@@ -111,19 +113,26 @@ pub fn prepare(tree: &mut Tree, plan: Plan) -> Result<Prepared> {
     let mut contents = Vec::new();
     for it in plan.contents {
         let how = content(tree, it.node)?;
-        contents.push(NewContent { path: it.path, before: it.before, how });
-    }
-    if tree.stages.durable() {
-        let replaced = contents.iter().filter_map(|it| match &it.how {
-            How::Replace { spill, .. } => Some(spill),
-            _ => None,
-        });
-        for spill in spills.iter().chain(replaced) {
-            rustix::fs::fsync(spill.fd())?;
+        if let How::Replace { spill, .. } | How::Overwrite { spill } = &how {
+            finish(spill, spills.len() + contents.len(), &stages)?;
         }
+        contents.push(NewContent { path: it.path, before: it.before, how });
     }
     let (root, links, times, changes) = (plan.root, plan.links, plan.times, plan.changes);
     Ok(Prepared { root, displaced, placed, contents, links, times, changes, spills })
+}
+
+/// Nothing more is to be written to a spill, which is the so-manyth of its commit.
+pub fn finish(spill: &Spill, number: usize, stages: &Stages) -> Result<()> {
+    /// A commit may be of more files than a process may have open, and other calls open some too.
+    const OPEN: usize = 32;
+    if stages.durable() {
+        rustix::fs::fsync(&*spill.fd()?)?;
+    }
+    if number >= OPEN {
+        spill.rest();
+    }
+    Ok(())
 }
 
 /// All of a new file, in a slot.
@@ -157,7 +166,7 @@ fn content(tree: &mut Tree, id: NodeId) -> Result<How> {
         return Ok(How::Overwrite { spill });
     }
     let old = tree.lower_file(id)?;
-    disk::copy_attributes(old.as_fd(), &stat, spill.fd())?;
+    disk::copy_attributes(old.as_fd(), &stat, spill.fd()?.as_fd())?;
     Ok(How::Replace { spill, like: stat })
 }
 

@@ -61,7 +61,8 @@ pub struct Spill {
 }
 
 struct SpillFile {
-    fd: OwnedFd,
+    /// Nothing while it rests in its slot.
+    fd: Mutex<Option<Arc<OwnedFd>>>,
     /// Where it lies; nowhere, in a dry run.
     slot: Option<(String, Arc<Stage>)>,
     /// It has left its slot, or is kept there.
@@ -131,10 +132,7 @@ impl Stages {
             let file = tempfile::tempfile().map_err(|error| {
                 error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error)
             })?;
-            return Ok(Spill {
-                file: Arc::new(SpillFile { fd: file.into(), slot: None, taken }),
-                len: 0,
-            });
+            return Ok(Spill { file: SpillFile::new(file.into(), None, taken), len: 0 });
         }
         let stage = self.stage(root)?;
         let slot = stage.folder.slot();
@@ -142,7 +140,7 @@ impl Stages {
         let fd = disk::retry(|| {
             rustix::fs::openat(&stage.folder.dir, &*slot, flags, Mode::from_raw_mode(0o666))
         })?;
-        Ok(Spill { file: Arc::new(SpillFile { fd, slot: Some((slot, stage)), taken }), len: 0 })
+        Ok(Spill { file: SpillFile::new(fd, Some((slot, stage)), taken), len: 0 })
     }
 
     /// The stages that were made, by root.
@@ -187,8 +185,38 @@ impl Stage {
 }
 
 impl Spill {
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.file.fd.as_fd()
+    /// Opened again, if it rests.
+    pub fn fd(&self) -> Result<Arc<OwnedFd>> {
+        let mut fd = self.file.fd.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(fd) = &*fd {
+            return Ok(fd.clone());
+        }
+        let Some((slot, stage)) = &self.file.slot else { return Err(Errno::BADF) };
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&stage.folder.dir, slot.as_str(), flags, Mode::empty())?;
+        Ok(fd.insert(Arc::new(opened)).clone())
+    }
+
+    /// Closes it, where it can be found again: a call may make more files than a process may have open. Not to be
+    /// opened once a commit has begun to move it.
+    pub fn rest(&self) {
+        if self.file.slot.is_some() {
+            *self.file.fd.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    /// Its number on the disk.
+    pub fn ino(&self) -> Result<u64> {
+        match &self.file.slot {
+            Some((slot, stage)) if self.rests() => {
+                Ok(disk::stat(stage.folder.dir.as_fd(), slot)?.ino)
+            }
+            _ => Ok(disk::stat_fd(self.fd()?.as_fd())?.ino),
+        }
+    }
+
+    pub fn rests(&self) -> bool {
+        self.file.fd.lock().unwrap_or_else(PoisonError::into_inner).is_none()
     }
 
     pub fn slot(&self) -> &str {
@@ -196,14 +224,14 @@ impl Spill {
     }
 
     pub fn write(&mut self, bytes: &[u8], at: u64) -> Result<()> {
-        disk::write_at(self.fd(), bytes, at)?;
+        disk::write_at(self.fd()?.as_fd(), bytes, at)?;
         self.len = self.len.max(at + bytes.len() as u64);
         Ok(())
     }
 
     pub fn truncate(&mut self, len: u64) -> Result<()> {
         if len != self.len {
-            rustix::fs::ftruncate(self.fd(), len)?;
+            rustix::fs::ftruncate(&*self.fd()?, len)?;
         }
         self.len = len;
         Ok(())
@@ -211,7 +239,7 @@ impl Spill {
 
     /// Begins it with the first `length` bytes of a file.
     pub fn copy(&mut self, from: BorrowedFd<'_>, length: u64) -> Result<()> {
-        disk::copy(from, self.fd(), length)?;
+        disk::copy(from, self.fd()?.as_fd(), length)?;
         self.len = self.len.max(length);
         Ok(())
     }
@@ -219,6 +247,12 @@ impl Spill {
     /// Says that the slot is now the business of a commit.
     pub fn take(&self) {
         self.file.taken.store(true, Ordering::Relaxed);
+    }
+}
+
+impl SpillFile {
+    fn new(fd: OwnedFd, slot: Option<(String, Arc<Stage>)>, taken: AtomicBool) -> Arc<SpillFile> {
+        Arc::new(SpillFile { fd: Mutex::new(Some(Arc::new(fd))), slot, taken })
     }
 }
 
