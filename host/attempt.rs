@@ -9,9 +9,10 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{CallError, Change, ErrorKind, Outcome, Usage};
-use crate::files::{Access, Declared, Denial, DeniedBy, Failed, Staged, Unfit, View, Work};
+use crate::files::{Access, Bounds, Declared, Denial, DeniedBy, Failed, Staged, Unfit, View, Work};
 use crate::host::Shared;
 use crate::plugin::ToolRef;
+use crate::policy::Limits;
 use crate::sandbox::{self, Ended};
 use crate::schedule::Committed;
 use crate::schedule::Verdict;
@@ -55,7 +56,9 @@ impl Attempt<'_> {
     pub(crate) async fn run(self, id: &str, name: &str) -> Ran {
         let began = Instant::now();
         let sandbox = &self.shared.sandboxes[self.tool.plugin];
-        let view = self.work.view(sandbox.scope().clone(), sandbox.limits().staged);
+        let limits = sandbox.limits();
+        let bounds = Bounds { staged: limits.staged, kept: limits.memory };
+        let view = self.work.view(sandbox.scope().clone(), bounds);
         if let Some(declared) = self.declared {
             view.declare(declared);
         }
@@ -64,7 +67,7 @@ impl Attempt<'_> {
         let Ended { mut result, peak_memory, stdout, stderr } =
             sandbox::run(engine, sandbox, self.tool.tool, args, &view, self.cancel).await;
         let plugin = &self.shared.registry.plugin(self.tool).name;
-        result = refused(result, &view, plugin, sandbox.limits().staged);
+        result = refused(result, &view, plugin, limits);
         let staged = match &result {
             Ok(_) => view.stage().unwrap_or_else(|unfit| {
                 result = Err(cannot_commit(&unfit));
@@ -144,7 +147,7 @@ fn refused(
     result: Result<Value, CallError>,
     view: &View,
     plugin: &str,
-    staged: u64,
+    limits: &Limits,
 ) -> Result<Value, CallError> {
     let denials = view.denials();
     if let Some(lie) = denials.iter().find(|denial| denial.by == DeniedBy::Declaration) {
@@ -161,12 +164,20 @@ fn refused(
         return Err(error);
     }
     if view.full() {
-        let limit = bytesize::ByteSize(staged);
+        let limit = bytesize::ByteSize(limits.staged);
         let message = format!(
             "{}; the call may stage {limit} of changed files at most: raise `staged` in the limits",
             error.message
         );
         return Err(CallError { message, ..error });
+    }
+    if view.crowded() {
+        let limit = bytesize::ByteSize(limits.memory);
+        let message = format!(
+            "{}; the host keeps {limit} at most of the names that a call looks at: raise `memory` in the limits",
+            error.message
+        );
+        return Err(CallError { kind: ErrorKind::Memory, message, ..error });
     }
     if let Some(path) = view.crossed() {
         let message = format!(

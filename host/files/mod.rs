@@ -24,6 +24,9 @@
 mod abuse_tests;
 #[cfg(test)]
 mod adversary_tests;
+mod bounds;
+#[cfg(test)]
+mod bounds_tests;
 mod commit;
 mod content;
 mod diff;
@@ -58,6 +61,7 @@ mod view;
 mod wasi;
 mod work;
 
+pub use bounds::Bounds;
 pub use commit::Failed;
 pub use history::{Entry, LoggedCall, UndoError, log, undo};
 pub use place::Place;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState;
 use rustix::io::Errno;
 
+use super::bounds::Bounds;
 use super::disk::{self, Kind, Result, Stat};
 use super::ledger::Ledger;
 use super::node::{Body, Dir, LowerNode, Node, NodeId, Open, SetTimes};
@@ -38,10 +39,13 @@ pub struct Tree {
     pub scope: Option<Arc<Scope>>,
     pub declared: Option<Declared>,
     pub denials: Vec<Denial>,
-    /// Bytes that are staged now, and the most that may be.
+    pub bounds: Bounds,
+    /// Bytes that are staged now, and whether more was refused.
     pub staged: u64,
-    pub most_staged: u64,
     pub full: bool,
+    /// Bytes that are kept of what was looked at, and whether more was refused.
+    pub kept: u64,
+    pub crowded: bool,
     /// A path that cannot be written, since it is on another file system than its root.
     pub crossed: Option<String>,
     /// Bytes that the call has read and written.
@@ -50,6 +54,9 @@ pub struct Tree {
     began: u64,
     /// Nodes with a handle of their own, oldest first.
     pub(super) held: VecDeque<NodeId>,
+    /// Small files that are kept, oldest first, and their bytes.
+    pub(super) whole: VecDeque<NodeId>,
+    pub(super) whole_bytes: u64,
     pub(super) nodes: Vec<Node>,
     tops: Vec<NodeId>,
     /// What may have further names: by device and inode, or by the node of the layer.
@@ -63,7 +70,7 @@ impl Tree {
         ledger: Arc<Ledger>,
         lower: Lower,
         scope: Option<Arc<Scope>>,
-        most_staged: u64,
+        bounds: Bounds,
     ) -> Tree {
         let mut tree = Tree {
             began: ledger.now(),
@@ -75,12 +82,16 @@ impl Tree {
             scope,
             declared: None,
             denials: Vec::new(),
+            bounds,
             staged: 0,
-            most_staged,
             full: false,
+            kept: 0,
+            crowded: false,
             crossed: None,
             bytes: (0, 0),
             held: VecDeque::new(),
+            whole: VecDeque::new(),
+            whole_bytes: 0,
             nodes: Vec::new(),
             tops: Vec::new(),
             by_inode: HashMap::default(),

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
+use super::bounds::Held;
 use super::disk::Kind;
 use super::node::NodeId;
 use super::ops::How;
@@ -51,7 +52,10 @@ pub struct Descriptor {
 }
 
 /// What is left of a listing.
-pub struct Entries(std::vec::IntoIter<DirectoryEntry>);
+pub struct Entries {
+    left: std::vec::IntoIter<DirectoryEntry>,
+    _held: Held,
+}
 
 /// An answer to the guest, or the end of it. No error object is made for what guests meet every day.
 #[derive(Debug)]
@@ -231,7 +235,9 @@ impl types::HostDescriptor for Face<'_> {
         };
         let entries: Vec<DirectoryEntry> = entries.into_iter().map(entry).collect();
         drop(tree);
-        Ok(self.table.push(Entries(entries.into_iter()))?)
+        let text = |entry: &DirectoryEntry| entry.name.len() + size_of::<DirectoryEntry>();
+        let _held = Held::new(self.view, entries.iter().map(text).sum::<usize>() as u64)?;
+        Ok(self.table.push(Entries { left: entries.into_iter(), _held })?)
     }
 
     fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
@@ -382,7 +388,7 @@ impl types::HostDirectoryEntryStream for Face<'_> {
         &mut self,
         entries: Resource<Entries>,
     ) -> FsResult<Option<DirectoryEntry>> {
-        Ok(self.table.get_mut(&entries)?.0.next())
+        Ok(self.table.get_mut(&entries)?.left.next())
     }
 
     fn drop(&mut self, entries: Resource<Entries>) -> wasmtime::Result<()> {
