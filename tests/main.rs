@@ -14,6 +14,7 @@ mod cases;
 mod cli;
 mod crash;
 mod escapes;
+mod hostile;
 mod layout;
 mod plugins;
 mod sandbox;
