@@ -2,6 +2,7 @@
 //!
 //! The same for calls of a batch and for loose ones. When it runs, and when it commits, is `schedule/`'s to say.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -102,7 +103,11 @@ impl Ran {
         let Ran { mut outcome, left } = self;
         if let Some((view, staged)) = left {
             let began = Instant::now();
-            match work.commit(&view, staged) {
+            let committed = caught(|| work.commit(&view, staged)).unwrap_or_else(|message| {
+                tracing::error!(call = %outcome.id, tool = %outcome.tool, %message, "the host panicked");
+                Err(Failed::Broken(format!("the host panicked: {message}")))
+            });
+            match committed {
                 Ok(changes) => outcome.changes = changes,
                 Err(Failed::Stale(what)) => {
                     tracing::debug!(call = %outcome.id, what, "to run again: what it read has changed");
@@ -124,6 +129,15 @@ impl Ran {
     pub(crate) fn without_running(id: &str, tool: &str, error: CallError) -> Ran {
         Ran { outcome: failed(id, tool, error, Usage::default()), left: None }
     }
+}
+
+/// What `work` gives, or what it said when it panicked: a commit runs in the loop of its whole batch, which goes on.
+fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        text.unwrap_or_else(|| "without a message".to_owned())
+    })
 }
 
 /// The outcome of a call that has no value.

@@ -60,9 +60,9 @@ pub fn commit(
     }
     let done = done.and_then(|()| {
         let changed = prepared.paths().chain(prepared.contents.iter().map(|it| it.before.as_str()));
-        let mut found: Vec<(String, Left)> = Vec::new();
+        let (mut found, mut known) = (Vec::new(), HashSet::new());
         for path in changed {
-            if !found.iter().any(|(known, _)| known == path) {
+            if known.insert(path) {
                 let there = commit.now(path).map_err(|error| (path.to_owned(), error))?;
                 found.push((path.to_owned(), Left::of(there)));
             }
@@ -81,6 +81,7 @@ pub fn commit(
         let _ = lock.end();
         return Err(broken(&path, error));
     }
+    let unsettled = stage.unsettled();
     let left = commit.carry_out(&acts, &prepared, &parents);
     let done = left.and_then(|left| {
         let (seconds, nanoseconds) = super::tree::now();
@@ -97,14 +98,14 @@ pub fn commit(
         let failed = format!("{path}: {error}");
         if let Err(error) = journal::roll_back(root, stage.folder.dir.as_fd(), &commit.steps) {
             // The slots may hold what was in the root.
-            stage.stuck();
-            spills.for_each(super::stage::Spill::take);
+            drop(unsettled);
             let message = format!(
                 "{failed}; and taking it back failed too ({error}): the next commit, or the next `inorder` that opens \
                  this root, goes on with that"
             );
             return Err(Failed::Broken(message));
         }
+        unsettled.settle();
         // Without this line it is taken back once more at the next start, and there is nothing left to do then.
         let _ = journal::append(journal, &Record::RolledBack { commit: number });
         let _ = lock.end();
@@ -120,6 +121,7 @@ pub fn commit(
             _ => Failed::Broken(failed),
         });
     }
+    unsettled.settle();
     let _ = lock.end();
     stage.committed();
     spills.for_each(super::stage::Spill::take);
