@@ -2,13 +2,14 @@
 //!
 //! Prints one table. A wanted bound stands beside its measured ratio and is never asserted: the exit code
 //! is not zero only if a case could not be run. Knows nothing of single cases; those are `scheduling.rs`, `cost.rs`,
-//! and, on files, `files.rs`, `writes.rs` and `conflicts.rs`.
+//! on files, `files.rs`, `writes.rs` and `conflicts.rs`, and, of memory, `hostile.rs`.
 
 mod bare;
 mod conflicts;
 mod cost;
 mod files;
 mod folder;
+mod hostile;
 mod measure;
 mod scheduling;
 mod setup;
@@ -51,7 +52,7 @@ struct Args {
 type Case = (&'static str, fn(&Arc<Bench>) -> anyhow::Result<Vec<Row>>);
 
 /// In the order in which they always run.
-const CASES: [Case; 14] = [
+const CASES: [Case; 15] = [
     ("timer", scheduling::timer),
     ("five-sleeps", scheduling::five_sleeps),
     ("chain", scheduling::chain),
@@ -66,6 +67,7 @@ const CASES: [Case; 14] = [
     ("files-one", conflicts::one_file),
     ("files-many", conflicts::many_files),
     ("files-effects", conflicts::effects),
+    ("hostile-memory", hostile::memory),
 ];
 
 fn main() -> anyhow::Result<ExitCode> {

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use inorder::{Grants, HostBuilder, LimitsConfig, PathGrant, PluginSpec, Source};
 use serde_json::{Value, json};
 
@@ -22,6 +23,22 @@ pub enum Ends {
     Failed(&'static str, &'static str),
 }
 
+impl Attack {
+    /// Whether the call ended as it must, by its result as users get it.
+    pub fn ended(&self, result: &Value) -> bool {
+        let has = |value: &Value, part: &str| match value {
+            Value::String(text) => text.contains(part),
+            other => other.to_string().contains(part),
+        };
+        match self.ends {
+            Ends::Ok(part) => result["status"] == "ok" && has(&result["value"], part),
+            Ends::Failed(kind, part) => {
+                result["error"]["kind"] == kind && has(&result["error"]["message"], part)
+            }
+        }
+    }
+}
+
 /// How long the attacks without end may go on.
 pub const SHORT: Duration = Duration::from_millis(200);
 
@@ -30,31 +47,42 @@ pub const ENTRIES: usize = 20_000;
 pub const SMALL: usize = 2_000;
 
 /// The plugins of all attacks on a root that [`lay_out`] has made; those of the guest if it is built.
-pub fn plugins(mut builder: HostBuilder, guest: Option<&Path>, short: Duration) -> HostBuilder {
+///
+/// Each of the two that have most attacks is there twice: in a hurry, and as `patient_` for attacks that end by
+/// themselves, on a busy machine too.
+pub fn plugins(
+    mut builder: HostBuilder,
+    guest: Option<&Path>,
+    short: Duration,
+) -> anyhow::Result<HostBuilder> {
     let text = |name: &str, text: &str, timeout: Option<Duration>| {
-        let bytes = wat::parse_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let bytes = wat::parse_str(text).with_context(|| name.to_owned())?;
         let mut spec = PluginSpec::new(name, Source::Bytes(bytes), Grants::default());
         spec.limits = LimitsConfig { timeout, ..LimitsConfig::default() };
-        spec
+        anyhow::Ok(spec)
     };
+    let core = include_str!("core.wat");
+    let mut patient = text("patient-core", core, None)?;
+    "patient_".clone_into(&mut patient.prefix);
     builder = builder
-        .plugin(text("core", include_str!("core.wat"), Some(short)))
-        .plugin(text("start-loop", START_LOOP, Some(short)))
-        .plugin(text("start-trap", START_TRAP, None))
-        .plugin(text("deep", &deep(90), None));
-    let Some(guest) = guest else { return builder };
+        .plugin(text("core", core, Some(short))?)
+        .plugin(patient)
+        .plugin(text("start-loop", START_LOOP, Some(short))?)
+        .plugin(text("start-trap", START_TRAP, None)?)
+        .plugin(text("deep", &deep(90), None)?);
+    let Some(guest) = guest else { return Ok(builder) };
     for (name, prefix, timeout) in [("hostile", "", Some(short)), ("patient", "patient_", None)] {
-        let mut spec = PluginSpec::file(guest, everything());
+        let mut spec = PluginSpec::file(guest, everything()?);
         spec.limits.timeout = timeout;
         (spec.name, spec.prefix) = (name.to_owned(), prefix.to_owned());
         builder = builder.plugin(spec);
     }
-    builder
+    Ok(builder)
 }
 
-fn everything() -> Grants {
-    let all = || vec![PathGrant::parse("**").unwrap_or_else(|error| panic!("{error}"))];
-    Grants { read: all(), write: all(), env: vec![] }
+fn everything() -> anyhow::Result<Grants> {
+    let all = vec![PathGrant::parse("**")?];
+    Ok(Grants { read: all.clone(), write: all, env: vec![] })
 }
 
 /// What the attacks on files find: ways out, a large directory, a large file. Gives the root; what is beside it is not
@@ -90,25 +118,25 @@ pub fn of_core() -> Vec<Attack> {
         ("fill", json!({}), timeout),
         ("copy", json!({}), timeout),
         ("grow_by_one", json!({}), timeout),
-        ("table_bomb", json!({}), Ok("")),
+        ("patient_table_bomb", json!({}), Ok("")),
         ("table_fill", json!({}), timeout),
-        ("not_utf8", json!({}), Failed("trap", "utf-8")),
-        ("not_mine", json!({}), Failed("trap", "out of bounds")),
-        ("askew", json!({}), Failed("trap", "aligned")),
-        ("no_case", json!({}), Failed("trap", "discriminant")),
-        ("no_result", json!({}), Failed("trap", "discriminant")),
-        ("no_char", json!({}), Failed("trap", "char")),
-        ("large_text", json!({}), Failed("output", "`result`")),
-        ("laughs", json!({}), Failed("output", "`result`")),
-        ("realloc_trap", text.clone(), Failed("trap", "unreachable")),
+        ("patient_not_utf8", json!({}), Failed("trap", "utf-8")),
+        ("patient_not_mine", json!({}), Failed("trap", "out of bounds")),
+        ("patient_askew", json!({}), Failed("trap", "aligned")),
+        ("patient_no_case", json!({}), Failed("trap", "discriminant")),
+        ("patient_no_result", json!({}), Failed("trap", "discriminant")),
+        ("patient_no_char", json!({}), Failed("trap", "char")),
+        ("patient_large_text", json!({}), Failed("output", "`result`")),
+        ("patient_laughs", json!({}), Failed("output", "`result`")),
+        ("patient_realloc_trap", text.clone(), Failed("trap", "unreachable")),
         ("realloc_loop", text.clone(), timeout),
-        ("realloc_deeper", text.clone(), Failed("trap", "stack")),
-        ("realloc_outside", text.clone(), Failed("trap", "beyond end of memory")),
-        ("realloc_askew", json!({"numbers": [1]}), Failed("trap", "aligned")),
-        ("realloc_again", text, Failed("trap", "cannot leave component instance")),
-        ("ask_again", json!({}), Failed("trap", "cannot leave component instance")),
+        ("patient_realloc_deeper", text.clone(), Failed("trap", "stack")),
+        ("patient_realloc_outside", text.clone(), Failed("trap", "beyond end of memory")),
+        ("patient_realloc_askew", json!({"numbers": [1]}), Failed("trap", "aligned")),
+        ("patient_realloc_again", text, Failed("trap", "cannot leave component instance")),
+        ("patient_ask_again", json!({}), Failed("trap", "cannot leave component instance")),
         ("loop_after", json!({}), timeout),
-        ("trap_after", json!({}), Failed("trap", "unreachable")),
+        ("patient_trap_after", json!({}), Failed("trap", "unreachable")),
         ("start_loop", json!({}), timeout),
         ("start_trap", json!({}), Failed("trap", "unreachable")),
         ("deep", json!({}), Failed("tool", "the tool failed with")),

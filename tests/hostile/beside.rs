@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Arena;
-use super::attacks::{Attack, Ends, SHORT};
+use super::attacks::{Attack, SHORT};
 use crate::support::report;
 
 /// Generous: machines that test are slow and busy. Without limits, most of the attacks never end.
@@ -53,7 +53,7 @@ fn differs(report: &Value, attack: &Attack) -> Vec<String> {
             wrong.push(format!("beside {}, call {at}: {}", attack.tool, results[at]));
         }
     }
-    if !ended(&results[5], attack.ends) {
+    if !attack.ended(&results[5]) {
         let text = results[5].to_string();
         wrong.push(format!("{}: {}", attack.tool, text.chars().take(1000).collect::<String>()));
     }
@@ -65,18 +65,5 @@ pub fn is_honest(result: &Value, number: usize) -> bool {
         0 => result["value"] == "mine",
         1 => result["status"] == "ok" && result["value"].to_string().contains("file"),
         _ => result["value"] == number + 1,
-    }
-}
-
-pub fn ended(result: &Value, ends: Ends) -> bool {
-    let has = |value: &Value, part: &str| match value {
-        Value::String(text) => text.contains(part),
-        other => other.to_string().contains(part),
-    };
-    match ends {
-        Ends::Ok(part) => result["status"] == "ok" && has(&result["value"], part),
-        Ends::Failed(kind, part) => {
-            result["error"]["kind"] == kind && has(&result["error"]["message"], part)
-        }
     }
 }

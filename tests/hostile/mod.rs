@@ -31,7 +31,7 @@ impl Arena {
         let guest = built_guest("hostile");
         let cache = repository().join("target/test-cache/plugins");
         let builder = Host::builder().root(&root).cache(cache);
-        let builder = attacks::plugins(builder, guest.as_deref(), short);
+        let builder = attacks::plugins(builder, guest.as_deref(), short).unwrap();
         let honest = PluginSpec::builtin("filesystem", grants(&["**"], &[]));
         let host = builder.plugin(calc()).plugin(honest).build().unwrap();
         Arena { _dir: dir, host, guest: guest.is_some() }

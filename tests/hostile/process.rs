@@ -2,35 +2,34 @@
 
 use std::fs;
 
+use anyhow::Context as _;
+
 #[derive(Clone, Copy, Debug)]
 pub struct Held {
-    /// Resident memory, in MiB.
+    /// Resident memory, in MiB, now and at most since [`reset_peak`].
     pub memory: u64,
+    pub peak: u64,
     pub descriptors: usize,
     pub threads: usize,
 }
 
-pub fn held() -> Held {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
+pub fn held() -> anyhow::Result<Held> {
+    let status = fs::read_to_string("/proc/self/status")?;
     let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
-        line.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let number =
+            line.and_then(|line| line.split_whitespace().next()).context("no such line")?;
+        Ok::<_, anyhow::Error>(number.parse::<u64>()?)
     };
-    Held {
-        memory: field("VmRSS:") / 1024,
-        descriptors: fs::read_dir("/proc/self/fd").unwrap().count(),
-        threads: field("Threads:") as usize,
-    }
+    Ok(Held {
+        memory: field("VmRSS:")? / 1024,
+        peak: field("VmHWM:")? / 1024,
+        descriptors: fs::read_dir("/proc/self/fd")?.count(),
+        threads: usize::try_from(field("Threads:")?)?,
+    })
 }
 
-/// The most memory that it has had resident, in MiB.
-pub fn peak() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.split_whitespace().next().unwrap().parse::<u64>().unwrap() / 1024
-}
-
-/// Begins the count of [`peak`] anew.
+/// Begins the count of the peak anew.
 pub fn reset_peak() {
     // Where it is not allowed, peaks are those of the whole life.
     let _ = fs::write("/proc/self/clear_refs", "5");

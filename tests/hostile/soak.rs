@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::Arena;
 use super::attacks::Attack;
-use super::beside::{ended, honest, is_honest};
-use super::process::{held, peak, reset_peak};
+use super::beside::{honest, is_honest};
+use super::process::{held, reset_peak};
 use crate::serial::rng::Rng;
 use crate::support::block_on;
 
@@ -53,9 +53,9 @@ fn tell(line: &str) {
 fn soak(batches: u64, seed: u64) {
     let arena = Arena::new(Duration::from_millis(50));
     block_on(async {
-        let before = held();
+        let before = held().unwrap();
         let (quick, heavy) = sort(&arena).await;
-        let after = held();
+        let after = held().unwrap();
         tell(&format!(
             "every attack once: {before:?} before, {after:?} after; {} quick ones, {} heavy",
             quick.len(),
@@ -72,10 +72,10 @@ fn soak(batches: u64, seed: u64) {
             hostile += attacks.len();
             calls += one(&arena, &attacks, &mut rng).await;
             if batch == batches / 10 {
-                tenth = Some(held());
+                tenth = Some(held().unwrap());
             }
         }
-        let (tenth, end) = (tenth.unwrap(), held());
+        let (tenth, end) = (tenth.unwrap(), held().unwrap());
         tell(&format!(
             "{batches} batches of {calls} calls, {hostile} of them hostile, in {:.0?}: {tenth:?} after the first tenth, \
              {end:?} at the end; seed {seed}",
@@ -92,18 +92,15 @@ async fn sort(arena: &Arena) -> (Vec<Attack>, Vec<Attack>) {
     const LONG: Duration = Duration::from_millis(100);
     let (mut quick, mut heavy) = (Vec::new(), Vec::new());
     for attack in arena.attacks() {
-        let before = held();
+        let before = held().unwrap();
         reset_peak();
         let began = Instant::now();
         one(arena, &[&attack], &mut Rng::new(1)).await;
         let took = began.elapsed();
+        let after = held().unwrap();
         tell(&format!(
-            "{:26} {:>8.1?}  {:>5} MiB before, {:>5} at most, {:>5} after",
-            attack.tool,
-            took,
-            before.memory,
-            peak(),
-            held().memory
+            "{:26} {took:>8.1?}  {:>5} MiB before, {:>5} at most, {:>5} after",
+            attack.tool, before.memory, after.peak, after.memory
         ));
         if took > LONG { heavy.push(attack) } else { quick.push(attack) }
     }
@@ -132,7 +129,7 @@ async fn one(arena: &Arena, attacks: &[&Attack], rng: &mut Rng) -> usize {
     for (at, (result, attack)) in results.iter().zip(&order).enumerate() {
         assert_eq!(result["id"], format!("call-{at}"), "the outcomes are not in order: {batch}");
         let as_it_should = match attack {
-            Some(attack) => ended(result, attack.ends),
+            Some(attack) => attack.ended(result),
             None => is_honest(result, at),
         };
         assert!(as_it_should, "{}", short(result));
