@@ -3,6 +3,7 @@
 //! The same for calls of a batch and for loose ones. When it runs, and when it commits, is `schedule/`'s to say.
 
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,9 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Arguments;
 use crate::batch::{CallError, Change, ErrorKind, Outcome, Planned, Step, Usage, limit_of};
-use crate::files::{Access, Denial, DeniedBy, Failed, Staged, Unfit, View, Work};
+use crate::files::{Access, Bounds, Denial, DeniedBy, Failed, Staged, Unfit, View, Work};
 use crate::host::Shared;
 use crate::plugin::ToolRef;
+use crate::policy::Limits;
 use crate::reach::declared;
 use crate::sandbox::{self, Ended};
 use crate::schedule::{Committed, Turn, Verdict};
@@ -107,7 +109,8 @@ impl<'a> Attempt<'a> {
         if let Some(trail) = &shared.trail {
             runs.arguments.get_or_init(|| trail.arguments(&args));
         }
-        let view = work.view(sandbox.scope().clone(), limits.staged);
+        let bounds = Bounds { staged: limits.staged, kept: limits.memory };
+        let view = work.view(sandbox.scope().clone(), bounds);
         if let Some(declared) = declared(work.roots(), shared.registry.tool(tool), &args) {
             view.declare(declared);
         }
@@ -115,7 +118,7 @@ impl<'a> Attempt<'a> {
         let Ended { mut result, peak_memory, stdout, stderr } =
             sandbox::run(&shared.engine, sandbox, &limits, tool.tool, &args, &view, cancel).await;
         let plugin = &shared.registry.plugin(tool).name;
-        result = refused(result, &view, plugin, limits.staged);
+        result = refused(result, &view, plugin, &limits);
         let staged = match &result {
             Ok(_) => view.stage().unwrap_or_else(|unfit| {
                 result = Err(cannot_commit(&unfit));
@@ -150,7 +153,11 @@ impl Ran {
         let Ran { mut outcome, left } = self;
         if let Some((view, staged)) = left {
             let began = Instant::now();
-            match work.commit(&view, staged) {
+            let committed = caught(|| work.commit(&view, staged)).unwrap_or_else(|message| {
+                tracing::error!(call = %outcome.id, tool = %outcome.tool, %message, "the host panicked");
+                Err(Failed::Broken(format!("the host panicked: {message}")))
+            });
+            match committed {
                 Ok(changes) => outcome.changes = changes,
                 Err(Failed::Stale(what)) => {
                     tracing::debug!(call = %outcome.id, what, "to run again: what it read has changed");
@@ -174,6 +181,15 @@ impl Ran {
     }
 }
 
+/// What `work` gives, or what it said when it panicked: a commit runs in the loop of its whole batch, which goes on.
+fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        text.unwrap_or_else(|| "without a message".to_owned())
+    })
+}
+
 /// The outcome of a call that has no value.
 pub(crate) fn failed(id: &str, tool: &str, error: CallError, usage: Usage) -> Outcome {
     let (id, tool) = (id.to_owned(), tool.to_owned());
@@ -195,7 +211,7 @@ fn refused(
     result: Result<Value, CallError>,
     view: &View,
     plugin: &str,
-    staged: u64,
+    limits: &Limits,
 ) -> Result<Value, CallError> {
     let denials = view.denials();
     if let Some(lie) = denials.iter().find(|denial| denial.by == DeniedBy::Declaration) {
@@ -212,12 +228,20 @@ fn refused(
         return Err(error);
     }
     if view.full() {
-        let limit = limit_of("staged", bytesize::ByteSize(staged));
+        let limit = limit_of("staged", bytesize::ByteSize(limits.staged));
         let message = format!(
             "{}; what it changes of files is more than may wait for its commit ({limit})",
             error.message
         );
         return Err(CallError { message, ..error });
+    }
+    if view.crowded() {
+        let limit = limit_of("memory", bytesize::ByteSize(limits.memory));
+        let message = format!(
+            "{}; the host keeps so much at most of the names that a call looks at ({limit})",
+            error.message
+        );
+        return Err(CallError { kind: ErrorKind::Memory, message, ..error });
     }
     if let Some(path) = view.crossed() {
         let message = format!(

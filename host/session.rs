@@ -247,6 +247,8 @@ impl Job for LooseJob {
         let error = match why {
             NotRun::Conflict => conflict(),
             NotRun::Panicked(message) => {
+                let (id, tool) = (&call.call.id, &call.call.tool);
+                tracing::error!(call = %id, %tool, %message, "the host panicked");
                 CallError::new(ErrorKind::Host, format!("the host panicked: {message}"))
             }
             NotRun::Cancelled | NotRun::Input(_) | NotRun::Broken(_) => cancelled_call(),

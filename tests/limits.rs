@@ -99,8 +99,8 @@ fn results_are_limited() {
 
 #[test]
 fn copies_are_limited() {
-    // 96 bytes, of which each counts as 32.
-    let echo = ("echo_bytes", json!({"data": "AAAA".repeat(32)}));
+    // 1,200 bytes.
+    let echo = ("echo_bytes", json!({"data": "AAAA".repeat(400)}));
     is_enforced(&calc(), &json!({"copies": "1KiB"}), echo, "output", "`limits.copies`, 1.0 KiB");
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+use super::bounds::Bounds;
 use super::disk::Result;
 use super::node::NodeId;
 use super::ops::How;
@@ -20,7 +21,10 @@ fn view() -> (tempfile::TempDir, Work, Arc<View>) {
     let dir = tempfile::tempdir().unwrap();
     let files = Files::open(&[dir.path().to_owned()], Durability::Kill).unwrap();
     let work = files.work(Effect::Commit);
-    let view = work.view(Arc::new(Scope::everything(files.roots())), LIMIT);
+    let view = work.view(
+        Arc::new(Scope::everything(files.roots())),
+        Bounds { staged: LIMIT, kept: 4 * LIMIT },
+    );
     (dir, work, view)
 }
 

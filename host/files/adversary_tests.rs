@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+use super::bounds::Bounds;
 use super::commit::Failed;
 use super::disk::Result;
 use super::node::SetTimes;
@@ -18,7 +19,7 @@ use super::view::{Staged, View};
 use super::work::{Effect, Files, Work};
 use crate::policy::{Grants, PathGrant};
 
-const LIMIT: u64 = 1 << 20;
+const BOUNDS: Bounds = Bounds { staged: 1 << 20, kept: 4 << 20 };
 
 fn root(content: &[(&str, &str)]) -> (tempfile::TempDir, Arc<Files>) {
     let dir = tempfile::tempdir().unwrap();
@@ -68,7 +69,7 @@ fn a_read_that_saw_half_of_another_batchs_commit_is_not_valid() {
                 if stop.load(Ordering::Relaxed) {
                     break;
                 }
-                let view = work.view(all.clone(), LIMIT);
+                let view = work.view(all.clone(), BOUNDS);
                 write(&view, "a", &n.to_string()).unwrap();
                 write(&view, "b", &n.to_string()).unwrap();
                 commit(&work, &view);
@@ -77,7 +78,7 @@ fn a_read_that_saw_half_of_another_batchs_commit_is_not_valid() {
         let work = files.work(Effect::Commit);
         let began = Instant::now();
         while began.elapsed() < Duration::from_millis(500) {
-            let view = work.view(all.clone(), LIMIT);
+            let view = work.view(all.clone(), BOUNDS);
             let (Ok(a), Ok(b)) = (read(&view, "a"), read(&view, "b")) else { continue };
             if work.commit(&view, Staged::Nothing).is_ok() {
                 valid += 1;
@@ -95,7 +96,7 @@ fn a_call_may_not_list_the_directories_above_what_it_declares() {
     let all = may_write(&files, "**");
     let work = files.work(Effect::Commit);
     let declared = Declared { reads: vec![Place::new(0, "d/x")], writes: vec![] };
-    let view = work.view(all, LIMIT);
+    let view = work.view(all, BOUNDS);
     view.declare(declared);
     let mut tree = view.tree();
     let top = tree.root(0);
@@ -112,7 +113,7 @@ fn a_read_of_a_file_with_several_names_waits_for_whoever_may_write_another_of_th
         let all = may_write(&files, "**");
         let work = files.work(effect);
         let declared = Declared { reads: vec![], writes: vec![Place::new(0, "y")] };
-        let later = work.view(all.clone(), LIMIT);
+        let later = work.view(all.clone(), BOUNDS);
         read(&later, "x").unwrap();
         let reach = Reach { scope: &all, declared: Some(&declared), writes: true };
         assert!(reach.may_conflict(&later, &Staged::Nothing), "{effect:?}");
@@ -129,14 +130,14 @@ fn a_name_that_an_earlier_call_has_linked_is_no_way_around_a_grant() {
     ] {
         let (_dir, files) = root(if fresh { &[] } else { &[("f", "old")] });
         let work = files.work(effect);
-        let one = work.view(may_write(&files, "**"), LIMIT);
+        let one = work.view(may_write(&files, "**"), BOUNDS);
         if fresh {
             write(&one, "f", "old").unwrap();
         }
         let top = one.tree().root(0);
         one.tree().link(top, "f", top, "secret").unwrap();
         commit(&work, &one);
-        let two = work.view(may_write(&files, "f"), LIMIT);
+        let two = work.view(may_write(&files, "f"), BOUNDS);
         assert_eq!(write(&two, "f", "evil").unwrap_err(), Errno::PERM, "{effect:?}, {fresh}");
     }
 }
@@ -147,8 +148,8 @@ fn a_name_that_decides_about_a_grant_does_not_go_ahead_of_who_asks_for_it() {
     std::fs::hard_link(dir.path().join("in/f"), dir.path().join("sub/g")).unwrap();
     let (one, two) = (may_write(&files, "in/f"), may_write(&files, "sub/g"));
     let work = files.work(Effect::Commit);
-    assert_eq!(write(&work.view(one.clone(), LIMIT), "in/f", "z").unwrap_err(), Errno::PERM);
-    let later = work.view(two, LIMIT);
+    assert_eq!(write(&work.view(one.clone(), BOUNDS), "in/f", "z").unwrap_err(), Errno::PERM);
+    let later = work.view(two, BOUNDS);
     let top = later.tree().root(0);
     later.tree().unlink(top, "sub/g").unwrap();
     let staged = later.stage().unwrap();
@@ -160,12 +161,12 @@ fn a_commit_that_fails_does_not_cost_the_undo_of_the_batch_before() {
     let (dir, files) = root(&[("f", "old")]);
     let all = may_write(&files, "**");
     let work = files.work(Effect::Commit);
-    let view = work.view(all.clone(), LIMIT);
+    let view = work.view(all.clone(), BOUNDS);
     write(&view, "f", "new").unwrap();
     commit(&work, &view);
     drop((view, work));
     let work = files.work(Effect::Commit);
-    let view = work.view(all, LIMIT);
+    let view = work.view(all, BOUNDS);
     let top = view.tree().root(0);
     // No guest gets as far with such a time.
     let times = SetTimes { accessed: None, modified: Some((1, 2_000_000_000)) };
@@ -182,10 +183,10 @@ fn a_file_that_is_replaced_between_its_name_and_its_content_is_read_whole() {
     let (_dir, files) = root(&[("f", &"a".repeat(20_000))]);
     let all = may_write(&files, "**");
     let work = files.work(Effect::Commit);
-    let view = work.view(all.clone(), LIMIT);
+    let view = work.view(all.clone(), BOUNDS);
     let top = view.tree().root(0);
     let id = view.tree().child(top, "f").unwrap().unwrap();
-    let other = work.view(all, LIMIT);
+    let other = work.view(all, BOUNDS);
     write(&other, "f", &"b".repeat(60_000)).unwrap();
     commit(&work, &other);
     let read = view.tree().read(id, 0, 100_000).unwrap();
@@ -195,7 +196,7 @@ fn a_file_that_is_replaced_between_its_name_and_its_content_is_read_whole() {
 
 /// Another call moves `from` onto `to`.
 fn moved_onto(work: &Work, scope: &Arc<Scope>, from: &str, to: &str) {
-    let view = work.view(scope.clone(), LIMIT);
+    let view = work.view(scope.clone(), BOUNDS);
     let top = view.tree().root(0);
     view.tree().rename(top, from, top, to).unwrap();
     commit(work, &view);
@@ -206,7 +207,7 @@ fn what_a_name_of_a_layer_led_to_before_it_was_moved_over_is_not_valid() {
     let (_dir, files) = root(&[("a", "new"), ("b", "old")]);
     let all = may_write(&files, "**");
     let work = files.work(Effect::DryRun);
-    let view = work.view(all.clone(), LIMIT);
+    let view = work.view(all.clone(), BOUNDS);
     let top = view.tree().root(0);
     let id = view.tree().child(top, "b").unwrap().unwrap();
     moved_onto(&work, &all, "a", "b");
@@ -221,7 +222,7 @@ fn times_of_a_file_with_two_names_are_not_set_after_one_of_them_was_moved_over()
     std::fs::hard_link(dir.path().join("b"), dir.path().join("h")).unwrap();
     let all = may_write(&files, "**");
     let work = files.work(Effect::Commit);
-    let view = work.view(all.clone(), LIMIT);
+    let view = work.view(all.clone(), BOUNDS);
     let top = view.tree().root(0);
     view.tree().child(top, "h").unwrap().unwrap();
     moved_onto(&work, &all, "a", "h");
@@ -240,7 +241,7 @@ fn a_view_of_many_directories_and_large_files_holds_few_handles() {
         std::fs::write(dir.path().join(format!("d{n}/large")), &large).unwrap();
     }
     let work = files.work(Effect::Commit);
-    let view = work.view(may_write(&files, "**"), LIMIT);
+    let view = work.view(may_write(&files, "**"), BOUNDS);
     for n in 0..300 {
         assert_eq!(read(&view, &format!("d{n}/large")).unwrap().len(), 1000);
     }

@@ -2,7 +2,7 @@
 //!
 //! Knows steps and slots. That what the call read still holds was checked by the caller, under the same lock.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, OFlags};
@@ -13,7 +13,7 @@ use super::journal::{self, Left, Record, Step, stat_beneath};
 use super::ledger::{Ledger, Writes};
 use super::lock::RootLock;
 use super::place::{Facets, Key, Place};
-use super::prepare::{How, Prepared, ready};
+use super::prepare::{How, NewContent, Prepared, ready};
 use super::roots::Roots;
 use super::stage::Stages;
 use super::steps::{Act, Commit};
@@ -60,9 +60,9 @@ pub fn commit(
     }
     let done = done.and_then(|()| {
         let changed = prepared.paths().chain(prepared.contents.iter().map(|it| it.before.as_str()));
-        let mut found: Vec<(String, Left)> = Vec::new();
+        let (mut found, mut known) = (Vec::new(), HashSet::new());
         for path in changed {
-            if !found.iter().any(|(known, _)| known == path) {
+            if known.insert(path) {
                 let there = commit.now(path).map_err(|error| (path.to_owned(), error))?;
                 found.push((path.to_owned(), Left::of(there)));
             }
@@ -81,6 +81,7 @@ pub fn commit(
         let _ = lock.end();
         return Err(broken(&path, error));
     }
+    let unsettled = stage.unsettled();
     let left = commit.carry_out(&acts, &prepared, &parents);
     let done = left.and_then(|left| {
         let (seconds, nanoseconds) = super::tree::now();
@@ -97,14 +98,14 @@ pub fn commit(
         let failed = format!("{path}: {error}");
         if let Err(error) = journal::roll_back(root, stage.folder.dir.as_fd(), &commit.steps) {
             // The slots may hold what was in the root.
-            stage.stuck();
-            spills.for_each(super::stage::Spill::take);
+            drop(unsettled);
             let message = format!(
                 "{failed}; and taking it back failed too ({error}): the next commit, or the next `inorder` that opens \
                  this root, goes on with that"
             );
             return Err(Failed::Broken(message));
         }
+        unsettled.settle();
         // Without this line it is taken back once more at the next start, and there is nothing left to do then.
         let _ = journal::append(journal, &Record::RolledBack { commit: number });
         let _ = lock.end();
@@ -120,6 +121,7 @@ pub fn commit(
             _ => Failed::Broken(failed),
         });
     }
+    unsettled.settle();
     let _ = lock.end();
     stage.committed();
     spills.for_each(super::stage::Spill::take);
@@ -238,10 +240,10 @@ impl Commit<'_> {
     }
 
     /// All steps, and what they leave at each changed path.
-    fn carry_out(
+    fn carry_out<'p>(
         &self,
         acts: &[Act<'_>],
-        prepared: &Prepared,
+        prepared: &'p Prepared,
         parents: &[Place],
     ) -> std::result::Result<Vec<(String, Left)>, (String, Errno)> {
         let open = |place: &Place| {
@@ -259,27 +261,28 @@ impl Commit<'_> {
             dirs.extend(parents.iter().filter_map(open));
             self.sync(&dirs).map_err(|(path, error)| (path.to_owned(), error))?;
         }
-        let mut left: Vec<(String, Left)> = Vec::new();
+        let timed: HashSet<&str> = prepared.times.iter().map(|(path, _)| path.as_str()).collect();
+        // Whoever has changed it since did not do so for us.
+        let new = |it: &'p NewContent| match &it.how {
+            How::Replace { new, .. } if !timed.contains(it.path.as_str()) => {
+                Some((it.path.as_str(), *new))
+            }
+            _ => None,
+        };
+        let new: HashMap<&str, Stat> = prepared.contents.iter().filter_map(new).collect();
+        let (mut left, mut known) = (Vec::new(), HashSet::new());
         for path in prepared.paths() {
-            if !left.iter().any(|(known, _)| known == path) {
-                let found = self.left(prepared, path).map_err(|error| (path.to_owned(), error))?;
+            if known.insert(path) {
+                let found = match new.get(path) {
+                    Some(new) => Some(*new),
+                    None => {
+                        stat_beneath(self.root, path).map_err(|error| (path.to_owned(), error))?
+                    }
+                };
                 left.push((path.to_owned(), Left::of(found)));
             }
         }
         Ok(left)
-    }
-
-    /// What the commit has left at a path.
-    fn left(&self, prepared: &Prepared, path: &str) -> Result<Option<Stat>> {
-        let new = prepared.contents.iter().find_map(|it| match &it.how {
-            How::Replace { new, .. } if it.path == path => Some(*new),
-            _ => None,
-        });
-        let timed = prepared.times.iter().any(|(it, _)| it == path);
-        match new.filter(|_| !timed) {
-            Some(new) => Ok(Some(new)),
-            None => stat_beneath(self.root, path),
-        }
     }
 
     /// Waits until what was done is on the disk.

@@ -27,6 +27,9 @@ pub struct Edited {
     pub patches: Patches,
 }
 
+/// What a piece takes besides its bytes.
+pub const PIECE: u64 = 64;
+
 /// Pieces of bytes by offset, none empty, none touching another from behind.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Patches {
@@ -48,6 +51,11 @@ impl Edited {
 }
 
 impl Patches {
+    /// What they take of memory.
+    pub fn held(&self) -> u64 {
+        self.bytes + self.pieces.len() as u64 * PIECE
+    }
+
     /// How many bytes they hold together.
     pub fn bytes(&self) -> u64 {
         self.bytes

@@ -6,6 +6,7 @@
 use wasmtime::component::Resource;
 use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
+use super::bounds::Held;
 use super::disk::Kind;
 use super::node::NodeId;
 use super::ops::How;
@@ -34,7 +35,10 @@ impl Descriptor {
 }
 
 /// What is left of a listing.
-pub struct Entries(std::vec::IntoIter<DirectoryEntry>);
+pub struct Entries {
+    left: std::vec::IntoIter<DirectoryEntry>,
+    _held: Held,
+}
 
 type Fd = Resource<Descriptor>;
 
@@ -150,7 +154,9 @@ impl types::HostDescriptor for Face<'_> {
         };
         let entries: Vec<DirectoryEntry> = entries.into_iter().map(entry).collect();
         drop(tree);
-        Ok(self.table.push(Entries(entries.into_iter()))?)
+        let text = |entry: &DirectoryEntry| entry.name.len() + size_of::<DirectoryEntry>();
+        let _held = Held::new(self.view, entries.iter().map(text).sum::<usize>() as u64)?;
+        Ok(self.table.push(Entries { left: entries.into_iter(), _held })?)
     }
 
     fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
@@ -293,7 +299,7 @@ impl types::HostDirectoryEntryStream for Face<'_> {
         &mut self,
         entries: Resource<Entries>,
     ) -> FsResult<Option<DirectoryEntry>> {
-        Ok(self.table.get_mut(&entries)?.0.next())
+        Ok(self.table.get_mut(&entries)?.left.next())
     }
 
     fn drop(&mut self, entries: Resource<Entries>) -> wasmtime::Result<()> {

@@ -7,6 +7,7 @@ use similar::{Algorithm, TextDiff};
 
 use crate::batch::Change;
 
+use super::bounds::Bounds;
 use super::disk::{Kind, Result};
 use super::layer;
 use super::ledger::Ledger;
@@ -27,7 +28,7 @@ impl Work {
         let mut new = locked(layer);
         let (roots, stages) = (new.roots.clone(), new.stages.clone());
         let ledger = std::sync::Arc::new(Ledger::default());
-        let mut old = Tree::new(roots, stages, ledger, Lower::Disk, None, 0);
+        let mut old = Tree::new(roots, stages, ledger, Lower::Disk, None, Bounds::NONE);
         let mut text = String::new();
         for plan in plans(&new).unwrap_or_default() {
             for change in &plan.changes {

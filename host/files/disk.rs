@@ -180,6 +180,11 @@ fn kind(file_type: FileType) -> Option<Kind> {
 
 /// Everything in a directory but `.` and `..`, and how many names are not UTF-8, which guests cannot spell.
 pub fn list(dir: BorrowedFd<'_>) -> Result<(Vec<Listed>, usize)> {
+    Ok(list_up_to(dir, usize::MAX)?.unwrap_or_default())
+}
+
+/// [`list`], of a directory with at most so many names; nothing for a larger one.
+pub fn list_up_to(dir: BorrowedFd<'_>, most: usize) -> Result<Option<(Vec<Listed>, usize)>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let readable = retry(|| rustix::fs::openat(dir, ".", flags, Mode::empty()))?;
     let mut buffer = Vec::with_capacity(32 << 10);
@@ -188,6 +193,9 @@ pub fn list(dir: BorrowedFd<'_>) -> Result<(Vec<Listed>, usize)> {
     while let Some(entry) = entries.next() {
         let entry = entry?;
         let name: &CStr = entry.file_name();
+        if found.len() >= most {
+            return Ok(None);
+        }
         match name.to_str() {
             Ok("." | "..") => {}
             Ok(name) => {
@@ -200,7 +208,7 @@ pub fn list(dir: BorrowedFd<'_>) -> Result<(Vec<Listed>, usize)> {
             Err(_) => not_utf8 += 1,
         }
     }
-    Ok((found, not_utf8))
+    Ok(Some((found, not_utf8)))
 }
 
 pub fn readlink(dir: BorrowedFd<'_>, name: &str) -> Result<String> {

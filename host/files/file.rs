@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use rustix::fs::{Access as Mode, AtFlags};
 use rustix::io::Errno;
 
-use super::content::{Content, Edited, Patches};
+use super::content::{Content, Edited, PIECE, Patches};
 use super::disk::{self, Kind, Result, Stat};
 use super::node::{Body, NodeId, Open, SetTimes};
 use super::place::Facets;
@@ -180,25 +180,26 @@ impl Tree {
             return Err(Errno::NOTSUP);
         }
         self.observe(id, Facets::KIND | Facets::DATA, at, stat);
-        let mut open = Open::Not;
+        let mut whole = None;
         if stat.size <= SMALL {
             let size = usize::try_from(stat.size).unwrap_or(usize::MAX);
             let bytes = disk::read_whole(file.as_fd(), size)?;
             // One that grew while it was read is read on from its handle.
             if bytes.len() <= size {
-                open = Open::Whole(bytes.into());
+                whole = Some(bytes.into());
             }
         }
         if let Some(lower) = &mut self.node_mut(id).lower {
             lower.stat.get_or_insert((stat, at));
-            if let Open::Whole(_) = open {
-                lower.open = open;
-                return Ok(());
+        }
+        match whole {
+            Some(content) => self.keep_whole(id, content),
+            None => {
+                // One without a size may have content all the same, as those of /proc have.
+                let size = if stat.size == 0 { u64::MAX } else { stat.size };
+                self.hold(id, Open::File(Arc::new(file), size));
             }
         }
-        // One without a size may have content all the same, as those of /proc have.
-        let size = if stat.size == 0 { u64::MAX } else { stat.size };
-        self.hold(id, Open::File(Arc::new(file), size));
         Ok(())
     }
 
@@ -218,7 +219,8 @@ impl Tree {
             .filter(|end| *end <= i64::MAX as u64)
             .ok_or(Errno::FBIG)?;
         self.make_edited(id)?;
-        self.change(id, bytes.len() as u64, |content| {
+        let end = at + bytes.len() as u64;
+        self.change(id, bytes.len() as u64, end, |content| {
             match content {
                 Content::Edited(edited) => edited.write(at, bytes),
                 Content::Spilled(spill) => spill.write(bytes, at)?,
@@ -238,7 +240,12 @@ impl Tree {
         {
             self.make_edited(id)?;
         }
-        self.change(id, bytes.len() as u64, |content| {
+        let end = match self.content(id)? {
+            Content::Edited(edited) => edited.len,
+            Content::Spilled(spill) => spill.len,
+            Content::Base | Content::Tail(_) => 0,
+        };
+        self.change(id, bytes.len() as u64, end + bytes.len() as u64, |content| {
             match content {
                 Content::Base => *content = Content::Tail(bytes.to_vec()),
                 Content::Tail(tail) => tail.extend_from_slice(bytes),
@@ -256,38 +263,42 @@ impl Tree {
         if size > 0 {
             self.make_edited(id)?;
         }
-        self.change(id, 0, |content| {
+        self.change(id, 0, size, |content| {
             match content {
-                Content::Spilled(spill) => spill.truncate(size)?,
+                Content::Spilled(spill) if size > 0 => spill.truncate(size)?,
                 Content::Edited(edited) => edited.truncate(size),
-                Content::Base | Content::Tail(_) => *content = Content::Edited(Edited::default()),
+                _ => *content = Content::Edited(Edited::default()),
             }
             Ok(())
         })
     }
 
-    /// Changes staged content, within the limit on what may be staged.
+    /// Changes staged content by `more` bytes, the last of which is before `end`, within the limit on what may be
+    /// staged.
     fn change(
         &mut self,
         id: NodeId,
         more: u64,
+        end: u64,
         change: impl FnOnce(&mut Content) -> Result<()>,
     ) -> Result<()> {
-        if self.staged + more > self.most_staged {
+        let (others, after) = {
+            let content = self.content(id)?;
+            (self.staged.saturating_sub(content.staged()), content.staged_with(more, end))
+        };
+        if others.saturating_add(after) > self.bounds.staged && after > 0 {
             self.full = true;
             return Err(Errno::NOSPC);
         }
         let Body::File(content) = &mut self.node_mut(id).body else { return Err(Errno::BADF) };
-        let before = content.staged();
         change(content)?;
-        let after = content.staged();
-        self.staged = (self.staged + after).saturating_sub(before);
+        self.staged = others.saturating_add(content.staged());
         self.bytes.1 += more;
         let node = self.node_mut(id);
         node.written = Some(now());
         node.times.modified = None;
         if let Body::File(Content::Edited(edited)) = &node.body
-            && edited.patches.bytes() > SPILL
+            && edited.patches.held() > SPILL
         {
             self.spill(id)?;
         }
@@ -307,11 +318,10 @@ impl Tree {
             spill.write(piece, at)?;
         }
         spill.truncate(edited.len)?;
-        let before = edited.patches.bytes();
-        self.staged = (self.staged + spill.len).saturating_sub(before);
-        if let Body::File(content) = &mut self.node_mut(id).body {
-            *content = Content::Spilled(spill);
-        }
+        let others = self.staged.saturating_sub(edited.patches.held());
+        let content = Content::Spilled(spill);
+        self.staged = others.saturating_add(content.staged());
+        self.node_mut(id).body = Body::File(content);
         Ok(())
     }
 
@@ -403,8 +413,29 @@ impl Content {
         match self {
             Content::Base => 0,
             Content::Tail(tail) => tail.len() as u64,
-            Content::Edited(edited) => edited.patches.bytes(),
-            Content::Spilled(spill) => spill.len,
+            Content::Edited(edited) => edited.patches.held(),
+            // However little is in it: its descriptor is one of those that all calls share.
+            Content::Spilled(spill) => spill.len.max(SPILL),
+        }
+    }
+
+    /// What is held at most once `more` bytes are written that end before `end`.
+    fn staged_with(&self, more: u64, end: u64) -> u64 {
+        match self {
+            Content::Edited(edited) => {
+                let held = edited.patches.held() + more + u64::from(more > 0) * PIECE;
+                if held > SPILL { edited.len.max(end).max(SPILL) } else { held }
+            }
+            // A truncation makes it shorter, too.
+            Content::Spilled(_) if more == 0 => {
+                if end == 0 {
+                    0
+                } else {
+                    end.max(SPILL)
+                }
+            }
+            Content::Spilled(spill) => spill.len.max(end).max(SPILL),
+            content => content.staged() + more,
         }
     }
 }

@@ -31,6 +31,8 @@ struct Log {
     /// The last commit that wrote each facet of each key.
     written: HashMap<Key, [u64; Facets::COUNT], RandomState>,
     recent: VecDeque<(u64, Arc<Writes>)>,
+    /// Of all of them together.
+    recent_writes: usize,
     lineage: HashMap<Place, Chain>,
 }
 
@@ -79,9 +81,12 @@ impl Ledger {
             let written = log.written.entry(key.clone()).or_default();
             facets.each().for_each(|facet| written[facet] = number);
         }
+        log.recent_writes += writes.len();
         log.recent.push_back((number, Arc::new(writes)));
-        if log.recent.len() > RECENT {
-            log.recent.pop_front();
+        while (log.recent.len() > RECENT || log.recent_writes > MANY)
+            && let Some((_, writes)) = log.recent.pop_front()
+        {
+            log.recent_writes -= writes.len();
         }
         if log.written.len() > MANY || log.lineage.len() > MANY {
             let active = self.active.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,7 +133,7 @@ impl Ledger {
     /// [`Ledger::overwritten`], by the commits after `since` alone.
     pub fn overwritten_since(&self, since: u64, reads: &Reads) -> bool {
         let log = self.log.read().unwrap_or_else(PoisonError::into_inner);
-        if log.recent.front().is_some_and(|(first, _)| *first > since + 1) {
+        if log.recent.front().is_none_or(|(first, _)| *first > since + 1) {
             drop(log);
             return self.overwritten(reads).is_some();
         }

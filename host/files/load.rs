@@ -61,6 +61,7 @@ impl Tree {
             return Ok(None);
         }
         let place = lower.place.child(name);
+        self.keep_name(dir, name)?;
         let at = self.ledger.now();
         let found = match self.look(dir, name) {
             Ok(found) => found,
@@ -188,7 +189,11 @@ impl Tree {
                 let handle = self.dir_handle(dir)?;
                 let stat = disk::stat_fd(handle.as_fd())?;
                 self.observe(dir, Facets::LIST, at, stat);
-                let (names, not_utf8) = disk::list(handle.as_fd())?;
+                let most = self.names_left();
+                let Some((names, not_utf8)) = disk::list_up_to(handle.as_fd(), most)? else {
+                    self.crowded = true;
+                    return Err(Errno::NOMEM);
+                };
                 self.dir_mut(dir)?.unspoken = not_utf8;
                 let names = names.into_iter().map(|it| (it.name, it.kind, it.ino, None));
                 (Some(stat.dev), names.collect())
@@ -207,6 +212,7 @@ impl Tree {
             let Some(place) = self.node(dir).lower.as_ref().map(|it| it.place.child(&name)) else {
                 continue;
             };
+            self.keep_name(dir, &name)?;
             let known = |dev: u64| self.by_inode.contains_key(&(dev, ino));
             let (kind, stat) = match kind {
                 Some(kind) if kind == Kind::Dir || !dev.is_some_and(known) => (kind, None),

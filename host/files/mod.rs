@@ -25,6 +25,9 @@
 mod abuse_tests;
 #[cfg(test)]
 mod adversary_tests;
+mod bounds;
+#[cfg(test)]
+mod bounds_tests;
 mod commit;
 mod content;
 mod descriptor;
@@ -60,6 +63,7 @@ mod view;
 mod wasi;
 mod work;
 
+pub use bounds::Bounds;
 pub use commit::Failed;
 pub use history::{Entry, LoggedCall, UndoError, log, undo};
 pub use place::Place;

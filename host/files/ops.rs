@@ -251,6 +251,10 @@ impl Tree {
             self.check_empty(target)?;
             self.dir_mut(target)?.removed = true;
         }
+        if is_dir {
+            let path = self.path(new.dir, &new.name)?.1;
+            self.stage_move(id, &path)?;
+        }
         self.put(old.dir, &old.name, None)?;
         self.put(new.dir, &new.name, Some(id))?;
         if is_dir {
@@ -331,7 +335,8 @@ impl Tree {
         if &*at.name == INORDER {
             return Err(Errno::PERM);
         }
-        self.check_writable(at.dir)
+        self.check_writable(at.dir)?;
+        self.stage_name(at.dir, &at.name)
     }
 
     /// Refuses what is mounted beneath the root: a commit could not move or link it.

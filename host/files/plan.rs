@@ -336,11 +336,9 @@ impl<'t> Planner<'t> {
         let mut modified: Vec<&String> = touched.collect();
         modified.sort();
         modified.dedup();
-        let modified: Vec<Change> = modified
-            .into_iter()
-            .filter(|path| !plan.changes.iter().any(|it| it.path() == path.as_str()))
-            .map(|path| Change::Modified(path.clone()))
-            .collect();
+        let told: HashSet<&str> = plan.changes.iter().map(Change::path).collect();
+        let modified = modified.into_iter().filter(|path| !told.contains(path.as_str()));
+        let modified: Vec<Change> = modified.map(|path| Change::Modified(path.clone())).collect();
         plan.changes.extend(modified);
         plan.changes.sort_by(|one, two| one.path().cmp(two.path()));
     }

@@ -68,7 +68,8 @@ pub enum How {
 const LARGE: u64 = 1 << 20;
 
 pub fn prepare(tree: &mut Tree, plan: Plan) -> Result<Prepared> {
-    let stage = tree.stages.stage(plan.root)?;
+    let stages = tree.stages.clone();
+    let stage = stages.stage(plan.root)?;
     let mut spills = Vec::new();
     let mut slots: std::collections::HashMap<String, (String, u64)> =
         std::collections::HashMap::new();

@@ -173,9 +173,9 @@ impl Stage {
         self.done.load(Ordering::Relaxed)
     }
 
-    /// A commit was neither done nor taken back: the folder has what the next host needs for that.
-    pub fn stuck(&self) {
-        self.stuck.store(true, Ordering::Relaxed);
+    /// Says that a commit is under way.
+    pub fn unsettled(&self) -> Unsettled<'_> {
+        Unsettled(Some(self))
     }
 
     /// The batch has ended: it lets go of what earlier ones have kept; or of its own folder, if nothing was
@@ -188,6 +188,25 @@ impl Stage {
             recover::remove_batch(self.shelf.folder.as_fd(), &self.folder.name);
         } else if let Err(error) = self.shelf.keep(&self.folder, durable) {
             tracing::debug!(%error, "what earlier batches have kept stays for now");
+        }
+    }
+}
+
+/// A commit that is neither done nor taken back. If it is dropped as that, by a panic too, the folder and all slots in it
+/// stay: they have what the next commit, or the next host, needs to take it back.
+#[must_use]
+pub struct Unsettled<'s>(Option<&'s Stage>);
+
+impl Unsettled<'_> {
+    pub fn settle(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        if let Some(stage) = self.0 {
+            stage.stuck.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -248,6 +267,7 @@ impl Drop for SpillFile {
     fn drop(&mut self) {
         if let Some((slot, stage)) = &self.slot
             && !self.taken.load(Ordering::Relaxed)
+            && !stage.stuck.load(Ordering::Relaxed)
         {
             stage.folder.remove_slot(slot);
         }
@@ -257,5 +277,36 @@ impl Drop for SpillFile {
 impl std::fmt::Debug for SpillFile {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "slot {:?}", self.slot.as_ref().map(|(slot, _)| slot))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::super::work::{Effect, Files};
+    use super::*;
+
+    #[test]
+    fn a_commit_that_ends_in_a_panic_leaves_what_taking_it_back_needs() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::open(&[dir.path().to_owned()], Durability::Kill).unwrap();
+        let slots = |panics: bool| {
+            let work = files.work(Effect::Commit);
+            let stage = work.stages().stage(0).unwrap();
+            let spill = work.stages().spill(0).unwrap();
+            let slot = dir.path().join(".inorder/batches").join(&stage.number).join(spill.slot());
+            assert!(slot.exists(), "{slot:?}");
+            let caught = catch_unwind(AssertUnwindSafe(|| {
+                let unsettled = stage.unsettled();
+                assert!(!panics, "in the midst of a commit");
+                unsettled.settle();
+            }));
+            assert_eq!(caught.is_err(), panics);
+            drop((spill, stage, work));
+            slot.exists()
+        };
+        assert!(!slots(false));
+        assert!(slots(true));
     }
 }

@@ -34,9 +34,19 @@ pub enum Act<'c> {
     Times { set: SetTimes },
 }
 
+/// What is moved, by the slot that it passes through: which of them it is, and its path before.
+type BySlot<'p> = HashMap<&'p str, (usize, &'p str)>;
+
+/// Where files are once the steps are done, as far as that is another place than before.
+struct Inodes<'p> {
+    by_path: HashMap<String, u64>,
+    by_slot: &'p BySlot<'p>,
+}
+
 impl<'c> Commit<'c> {
     /// The steps, with the inodes by which each can be told to be done.
     pub fn resolve(&mut self, prepared: &'c Prepared, acts: &mut Vec<Act<'c>>) -> Result<()> {
+        let by_slot = by_slot(prepared);
         for it in &prepared.displaced {
             let found = stat_beneath(self.root, &it.path)?.ok_or(Errno::NOENT)?;
             if found.kind == Kind::Dir && found.ino != it.ino {
@@ -48,8 +58,8 @@ impl<'c> Commit<'c> {
         }
         for it in &prepared.placed {
             // A file that was moved may have been replaced by another one since, and goes as that.
-            let from = prepared.displaced.iter().position(|displaced| displaced.slot == it.slot);
-            let ino = match from.map(|index| &self.steps[index]) {
+            let from = by_slot.get(it.slot.as_str());
+            let ino = match from.map(|(index, _)| &self.steps[*index]) {
                 Some(Step::Displace { ino, .. }) => *ino,
                 _ => it.ino,
             };
@@ -75,8 +85,13 @@ impl<'c> Commit<'c> {
             });
             self.steps.push(step);
         }
+        let mut after = Inodes { by_path: HashMap::new(), by_slot: &by_slot };
+        if !(prepared.links.is_empty() && prepared.times.is_empty()) {
+            after.by_path.extend(self.steps.iter().filter_map(new_inode));
+        }
         for it in &prepared.links {
-            let ino = self.ino_after(prepared, &it.from)?;
+            let ino = self.ino_after(prepared, &after, &it.from)?;
+            after.by_path.insert(it.path.clone(), ino);
             let path = it.path.clone();
             match &it.over {
                 Some(before) => {
@@ -97,7 +112,7 @@ impl<'c> Commit<'c> {
             }
         }
         for (path, set) in &prepared.times {
-            let ino = self.ino_after(prepared, path)?;
+            let ino = self.ino_after(prepared, &after, path)?;
             let old = stat_beneath(self.root, path)?.filter(|stat| stat.ino == ino);
             let (accessed, modified) =
                 old.map_or(((0, 0), (0, 0)), |stat| (stat.accessed, stat.modified));
@@ -121,24 +136,21 @@ impl<'c> Commit<'c> {
     }
 
     /// The inode that a path will have once it is placed and has its content.
-    fn ino_after(&self, prepared: &Prepared, path: &str) -> Result<u64> {
-        for step in self.steps.iter().rev() {
-            match step {
-                Step::Swap { path: at, new, .. } if at == path => return Ok(*new),
-                Step::Place { path: at, ino, .. } | Step::Link { path: at, ino } if at == path => {
-                    return Ok(*ino);
-                }
-                _ => {}
-            }
+    fn ino_after(&self, prepared: &Prepared, after: &Inodes<'_>, path: &str) -> Result<u64> {
+        if let Some(ino) = after.by_path.get(path) {
+            return Ok(*ino);
+        }
+        if after.by_slot.is_empty() {
+            return stat_beneath(self.root, path)?.map(|stat| stat.ino).ok_or(Errno::NOENT);
         }
         // In a directory that is moved, it is still elsewhere.
         let mut before = path.to_owned();
         for it in prepared.placed.iter().rev() {
-            let from = prepared.displaced.iter().find(|displaced| displaced.slot == it.slot);
-            if let (Some(from), Some(rest)) = (from, before.strip_prefix(&it.path))
+            let from = after.by_slot.get(it.slot.as_str());
+            if let (Some((_, from)), Some(rest)) = (from, before.strip_prefix(&it.path))
                 && rest.starts_with('/')
             {
-                before = format!("{}{rest}", from.path);
+                before = format!("{from}{rest}");
             }
         }
         stat_beneath(self.root, &before)?.map(|stat| stat.ino).ok_or(Errno::NOENT)
@@ -205,5 +217,19 @@ impl<'c> Commit<'c> {
             rustix::fs::fsync(&saved)?;
         }
         Ok(slot)
+    }
+}
+
+fn by_slot(prepared: &Prepared) -> BySlot<'_> {
+    let slots = prepared.displaced.iter().enumerate();
+    slots.map(|(index, it)| (it.slot.as_str(), (index, it.path.as_str()))).collect()
+}
+
+fn new_inode(step: &Step) -> Option<(String, u64)> {
+    match step {
+        Step::Swap { path, new: ino, .. }
+        | Step::Place { path, ino, .. }
+        | Step::Link { path, ino } => Some((path.clone(), *ino)),
+        _ => None,
     }
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState;
 use rustix::io::Errno;
 
+use super::bounds::Bounds;
 use super::disk::{self, Kind, Result, Stat};
 use super::ledger::Ledger;
 use super::node::{Body, Dir, LowerNode, Node, NodeId, Open, SetTimes};
@@ -37,10 +38,13 @@ pub struct Tree {
     pub scope: Option<Arc<Scope>>,
     pub declared: Option<Declared>,
     pub denials: Vec<Denial>,
-    /// Bytes that are staged now, and the most that may be.
+    pub bounds: Bounds,
+    /// Bytes that are staged now, and whether more was refused.
     pub staged: u64,
-    pub most_staged: u64,
     pub full: bool,
+    /// Bytes that are kept of what was looked at, and whether more was refused.
+    pub kept: u64,
+    pub crowded: bool,
     /// A path that cannot be written, since it is on another file system than its root.
     pub crossed: Option<String>,
     /// The guest asked which directories it has, and it has none: it was granted nothing in any root.
@@ -49,6 +53,9 @@ pub struct Tree {
     pub bytes: (u64, u64),
     /// Nodes with a handle of their own, oldest first.
     pub(super) held: VecDeque<NodeId>,
+    /// Small files that are kept, oldest first, and their bytes.
+    pub(super) whole: VecDeque<NodeId>,
+    pub(super) whole_bytes: u64,
     pub(super) nodes: Vec<Node>,
     tops: Vec<NodeId>,
     /// What may have further names: by device and inode, or by the node of the layer.
@@ -62,7 +69,7 @@ impl Tree {
         ledger: Arc<Ledger>,
         lower: Lower,
         scope: Option<Arc<Scope>>,
-        most_staged: u64,
+        bounds: Bounds,
     ) -> Tree {
         let mut tree = Tree {
             roots,
@@ -73,13 +80,17 @@ impl Tree {
             scope,
             declared: None,
             denials: Vec::new(),
+            bounds,
             staged: 0,
-            most_staged,
             full: false,
+            kept: 0,
+            crowded: false,
             crossed: None,
             bare: false,
             bytes: (0, 0),
             held: VecDeque::new(),
+            whole: VecDeque::new(),
+            whole_bytes: 0,
             nodes: Vec::new(),
             tops: Vec::new(),
             by_inode: HashMap::default(),

@@ -137,6 +137,11 @@ impl View {
         self.tree().full
     }
 
+    /// Whether a look was refused since too much is kept of earlier ones.
+    pub fn crowded(&self) -> bool {
+        self.tree().crowded
+    }
+
     /// A path that was not written, since it is on another file system than its root.
     pub fn crossed(&self) -> Option<String> {
         self.tree().crossed.clone()

@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::batch::Change;
 
+use super::bounds::Bounds;
 use super::commit::{self, Failed};
 use super::disk::{Kind, Stat};
 use super::journal::stat_beneath;
@@ -95,7 +96,8 @@ impl Files {
             Effect::Commit => (None, self.ledger.clone()),
             Effect::Atomic | Effect::DryRun => {
                 let (roots, ledger) = (self.roots.clone(), self.ledger.clone());
-                let tree = Tree::new(roots, stages.clone(), ledger, Lower::Disk, None, u64::MAX);
+                let tree =
+                    Tree::new(roots, stages.clone(), ledger, Lower::Disk, None, Bounds::NONE);
                 (Some(Arc::new(Mutex::new(tree))), Arc::default())
             }
         };
@@ -112,10 +114,10 @@ impl Files {
 
 impl Work {
     /// The view of one run.
-    pub fn view(&self, scope: Arc<Scope>, most_staged: u64) -> Arc<View> {
+    pub fn view(&self, scope: Arc<Scope>, bounds: Bounds) -> Arc<View> {
         let lower = self.layer.clone().map_or(Lower::Disk, Lower::Layer);
         let (roots, stages) = (self.files.roots.clone(), self.stages.clone());
-        let tree = Tree::new(roots, stages, self.ledger.clone(), lower, Some(scope), most_staged);
+        let tree = Tree::new(roots, stages, self.ledger.clone(), lower, Some(scope), bounds);
         View::new(tree, self.ledger.clone())
     }
 

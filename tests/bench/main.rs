@@ -2,7 +2,7 @@
 //!
 //! Prints one table. A wanted bound stands beside its measured ratio and is never asserted: the exit code
 //! is not zero only if a case could not be run. Knows nothing of single cases; those are `scheduling.rs`, `cost.rs`, `values.rs`,
-//! `scale.rs`, `flight.rs`, `start.rs`, and, on files, `files.rs`, `writes.rs` and `conflicts.rs`.
+//! `scale.rs`, `flight.rs`, `start.rs`, on files, `files.rs`, `writes.rs` and `conflicts.rs`, and, of memory, `hostile.rs`.
 
 mod bare;
 mod conflicts;
@@ -10,6 +10,7 @@ mod cost;
 mod files;
 mod flight;
 mod folder;
+mod hostile;
 mod measure;
 mod scale;
 mod scheduling;
@@ -55,7 +56,7 @@ struct Args {
 type Case = (&'static str, fn(&Arc<Bench>) -> anyhow::Result<Vec<Row>>);
 
 /// In the order in which they always run.
-const CASES: [Case; 21] = [
+const CASES: [Case; 22] = [
     ("timer", scheduling::timer),
     ("five-sleeps", scheduling::five_sleeps),
     ("chain", scheduling::chain),
@@ -77,6 +78,7 @@ const CASES: [Case; 21] = [
     ("files-one", conflicts::one_file),
     ("files-many", conflicts::many_files),
     ("files-effects", conflicts::effects),
+    ("hostile-memory", hostile::memory),
 ];
 
 fn main() -> anyhow::Result<ExitCode> {

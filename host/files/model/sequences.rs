@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
 
+use super::super::bounds::Bounds;
 use super::super::roots::Roots;
 use super::super::scope::Scope;
 use super::super::stage::Durability;
@@ -169,7 +170,10 @@ fn run(case: &Case) -> Result<(), String> {
     let before = snapshot(&ours);
     let work = files.work(case.effect);
     let view = |work: &Work, roots: &Roots| {
-        Viewed::new(work.view(Arc::new(Scope::everything(roots)), MOST_STAGED))
+        Viewed::new(work.view(
+            Arc::new(Scope::everything(roots)),
+            Bounds { staged: MOST_STAGED, ..Bounds::NONE },
+        ))
     };
     let mut native = Native::new(plain.to_str().unwrap());
     let mut viewed = view(&work, files.roots());
