@@ -28,12 +28,14 @@ mod error;
 mod files;
 mod host;
 mod job;
+mod loader;
 mod plugin;
 mod policy;
 mod reach;
 mod sandbox;
 mod schedule;
 mod session;
+mod worker;
 
 pub use batch::{
     Batch, Call, CallError, CallRef, Change, Committed, ErrorKind, Outcome, Plan, PlanError,
@@ -45,8 +47,8 @@ pub use files::{Effect, Entry, FilesError, LoggedCall, UndoError, log, undo};
 pub use host::{Host, RunOptions};
 pub use job::Progress;
 pub use plugin::{
-    Answer, Asks, BinaryError, Case, Field, Misfits, NotATool, Plugin, PluginError, RegistryError,
-    Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
+    Answer, Asks, BinaryError, Case, Field, LoadLimits, Misfits, NotATool, Plugin, PluginError,
+    RegistryError, Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
 };
 pub use policy::{
     Config, ConfigError, EnvGrant, GrantError, Grants, LimitError, Limits, LimitsConfig, PathGrant,
@@ -55,3 +57,4 @@ pub use policy::{
 pub use sandbox::{EngineError, LinkError};
 pub use session::Session;
 pub use tokio_util::sync::CancellationToken;
+pub use worker::compile_as_helper;

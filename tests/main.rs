@@ -18,6 +18,7 @@ mod layout;
 mod plugins;
 mod sandbox;
 mod serial;
+mod strangers;
 mod support;
 mod tags;
 mod transactions;

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use crate::print::{dim, say};
 use anyhow::{Context as _, bail};
-use inorder::{Config, Host, PathGrant, PluginConfig, builtins, parse_duration, parse_memory};
+use inorder::{
+    Config, Host, HostBuilder, LoadLimits, PathGrant, PluginConfig, builtins, parse_bytes,
+    parse_duration, parse_memory,
+};
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "What calls may do")]
@@ -36,6 +39,41 @@ pub struct HostArgs {
     /// Memory of one call, as in 64MiB [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<u64>,
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+/// What a component may cost before it is trusted with anything.
+#[derive(clap::Args)]
+#[command(next_help_heading = "What loading a plugin may cost")]
+pub struct LoadArgs {
+    /// Size of a component file [default: 64MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    component_size: Option<u64>,
+    /// Wall clock of compiling it [default: 120s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    compile_timeout: Option<Duration>,
+    /// Memory of compiling it [default: 4GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    compile_memory: Option<u64>,
+}
+
+impl LoadArgs {
+    /// A builder that keeps what it compiles, and has it compiled by a process of its own.
+    pub fn builder(&self) -> HostBuilder {
+        let default = LoadLimits::default();
+        let limits = LoadLimits {
+            size: self.component_size.unwrap_or(default.size),
+            timeout: self.compile_timeout.unwrap_or(default.timeout),
+            memory: self.compile_memory.unwrap_or(default.memory),
+        };
+        // This very program, even if another was installed in its place meanwhile.
+        let builder = Host::builder().load_limits(limits).compiler("/proc/self/exe", &["compile"]);
+        match cache_dir() {
+            Some(dir) => builder.cache(dir),
+            None => builder,
+        }
+    }
 }
 
 /// `FILE`, named like it; or `NAME=FILE`, with the name before those of its tools.
@@ -65,11 +103,7 @@ impl PluginFlag {
 impl HostArgs {
     /// Reads the config, applies the flags on top, loads the plugins.
     pub fn host(&self) -> anyhow::Result<Host> {
-        let mut builder = Host::builder().config(&self.policy()?);
-        if let Some(dir) = cache_dir() {
-            builder = builder.cache(dir);
-        }
-        Ok(builder.build()?)
+        Ok(self.load.builder().config(&self.policy()?).build()?)
     }
 
     fn policy(&self) -> anyhow::Result<Config> {
@@ -130,7 +164,7 @@ impl HostArgs {
 }
 
 /// Where compiled plugins are kept: `inorder` in the user's cache folder, if there is one.
-pub fn cache_dir() -> Option<PathBuf> {
+fn cache_dir() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|it| it.is_absolute());
     let caches = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
     Some(caches.join("inorder"))

@@ -4,6 +4,7 @@
 //! 3: the host failed. Results go to stdout, everything else to stderr.
 
 mod call;
+mod compile;
 mod history;
 mod inspect;
 mod live;
@@ -37,6 +38,8 @@ enum Command {
     Pack(pack::Args),
     Log(history::LogArgs),
     Undo(history::UndoArgs),
+    #[command(hide = true)]
+    Compile(compile::Args),
 }
 
 /// How the process ends when nothing was wrong with what it was given.
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Log(args) => history::log(&args),
         Command::Undo(args) => history::undo(&args),
         Command::Pack(args) => pack::main(&args),
+        Command::Compile(args) => return compile::main(&args),
     };
     match ended {
         Ok(Ending::AllOk) => ExitCode::SUCCESS,
