@@ -26,6 +26,9 @@ mod batch;
 mod builder;
 mod error;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod job;
 mod loader;

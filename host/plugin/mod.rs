@@ -30,6 +30,10 @@ pub use docs::Docs;
 pub use encode::encode;
 pub use packed::{Misfits, Wit, WitError};
 pub use registry::{Registry, RegistryError, ToolRef};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use schema::schema;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use shape::Budget;
 pub use shape::{Case, Field, Shape};
 pub use tool::{Answer, Tool, ToolName};
 pub use touches::{TouchedPaths, Touches};
