@@ -8,16 +8,17 @@ use crate::batch::LimitsConfig;
 use crate::error::Error;
 use crate::files::{Durability, Files, Scope};
 use crate::host::Host;
-use crate::plugin::{Cache, Docs, Plugin, Registry, Wit, builtins, check_binary};
+use crate::loader::Loader;
+use crate::plugin::{Cache, LoadLimits, Registry};
 use crate::policy::{Config, EnvGrant, Grants, Limits, PathGrant};
-use crate::sandbox::{Engine, Flavor, Sandbox};
+use crate::sandbox::{Engine, Sandbox};
 use crate::schedule::Admission;
 
 /// Settings of a [`Host`]. Defaults are closed:
 ///
 /// - no plugins, not even built-in ones; no roots;
 /// - a plugin reads, writes and sees nothing but what its [`Grants`] name;
-/// - [`Limits::default`] for every call;
+/// - [`Limits::default`] for every call, [`LoadLimits::default`] for every component;
 /// - four calls at once for each core, 100,000 calls that have not ended, and together half of the machine's memory;
 /// - what a batch commits outlives a kill of the host, not a loss of power;
 /// - nothing is kept on disk but that: see [`HostBuilder::cache`] and [`HostBuilder::audit`].
@@ -30,6 +31,8 @@ pub struct HostBuilder {
     max_memory: u64,
     max_waiting: usize,
     cache: Option<PathBuf>,
+    loading: LoadLimits,
+    compiler: Option<(PathBuf, Vec<String>)>,
     config: Option<PathBuf>,
     audit: Option<Arc<dyn AuditSink>>,
     audit_arguments: bool,
@@ -71,6 +74,8 @@ impl Default for HostBuilder {
             max_memory: default_memory(),
             max_waiting: 100_000,
             cache: None,
+            loading: LoadLimits::default(),
+            compiler: None,
             config: None,
             audit: None,
             audit_arguments: false,
@@ -155,6 +160,23 @@ impl HostBuilder {
         self
     }
 
+    /// What a component may cost before anything of it runs.
+    #[must_use]
+    pub fn load_limits(mut self, limits: LoadLimits) -> HostBuilder {
+        self.loading = limits;
+        self
+    }
+
+    /// A program that compiles components in a process of its own, whose memory is limited and which is killed when
+    /// its time is up. With `args` and some more it does what [`crate::compile_as_helper`] does; it must be built
+    /// with this very crate. Without one, a component that takes too long is given up, but its thread goes on,
+    /// and its memory is not bounded.
+    #[must_use]
+    pub fn compiler(mut self, program: impl Into<PathBuf>, args: &[&str]) -> HostBuilder {
+        self.compiler = Some((program.into(), args.iter().map(|&it| it.to_owned()).collect()));
+        self
+    }
+
     /// Keeps a record of every call: an [`AuditFile`](crate::AuditFile), or a sink of one's own. None by default.
     #[must_use]
     pub fn audit(mut self, sink: impl AuditSink + 'static) -> HostBuilder {
@@ -207,14 +229,22 @@ impl HostBuilder {
         let files = Files::open(&self.roots, self.durability)?;
         let limits = |spec: &PluginSpec| self.limits.with(&spec.limits);
         let memory = self.plugins.iter().map(|spec| limits(spec).memory).max();
-        let engine = Engine::new(self.jobs, memory.unwrap_or(self.limits.memory), self.max_memory)?;
+        let memory = memory.unwrap_or(self.limits.memory);
+        let engine = Engine::new(self.jobs, memory, self.max_memory)?;
         self.no_plugin_writes_the_config()?;
         self.no_plugin_writes_the_audit_log()?;
-        let cache = self.cache.as_deref().and_then(open_cache);
+        let loader = Loader {
+            engine: &engine,
+            cache: self.cache.as_deref().and_then(open_cache),
+            limits: &self.loading,
+            compiler: self.compiler.as_ref(),
+            jobs: self.jobs,
+            memory,
+        };
         let mut registry = Registry::default();
         let mut sandboxes = Vec::with_capacity(self.plugins.len());
         for spec in &self.plugins {
-            let (plugin, flavor) = load(&engine, spec, cache.as_ref())?;
+            let (plugin, flavor) = loader.load(spec)?;
             let plugin = Arc::new(plugin);
             let scope = Scope::new(files.roots(), &spec.grants)?;
             let env = variables(&spec.grants.env);
@@ -286,7 +316,7 @@ fn could_replace(grant: &PathGrant, roots: &[&Path], file: &Path) -> bool {
 }
 
 impl Source {
-    fn describe(&self, name: &str) -> String {
+    pub(crate) fn describe(&self, name: &str) -> String {
         match self {
             Source::Builtin => format!("the built-in plugin {name:?}"),
             Source::File(path) => path.display().to_string(),
@@ -302,89 +332,6 @@ fn open_cache(dir: &Path) -> Option<Cache> {
             |error| tracing::warn!(dir = %dir.display(), %error, "compiled plugins cannot be kept"),
         )
         .ok()
-}
-
-/// A loaded plugin and the engine that it needs.
-fn load(
-    engine: &Engine,
-    spec: &PluginSpec,
-    cache: Option<&Cache>,
-) -> Result<(Plugin, Flavor), Error> {
-    match &spec.source {
-        Source::Bytes(bytes) => {
-            let (mut plugin, flavor) = compile(engine, spec, bytes, cache)?;
-            describe_from_within(&mut plugin, bytes, Path::new(&spec.name))?;
-            Ok((plugin, flavor))
-        }
-        Source::File(path) => {
-            let failed = |error| Error::Read { path: path.clone(), error };
-            // Whatever else it is, it might never end.
-            if !std::fs::metadata(path).map_err(failed)?.is_file() {
-                return Err(Error::NotAFile { path: path.clone() });
-            }
-            let bytes = std::fs::read(path).map_err(failed)?;
-            let (mut plugin, flavor) = compile(engine, spec, &bytes, cache)?;
-            let wit = path.with_extension("wit");
-            if wit.is_file() {
-                let failed = |error| Error::Read { path: wit.clone(), error };
-                let text = std::fs::read_to_string(&wit).map_err(failed)?;
-                describe(&mut plugin, &wit, &text)?;
-            } else {
-                describe_from_within(&mut plugin, &bytes, path)?;
-            }
-            Ok((plugin, flavor))
-        }
-        Source::Builtin => {
-            let Some(builtin) = builtins().iter().find(|builtin| builtin.name == spec.name) else {
-                let known: Vec<&str> = builtins().iter().map(|builtin| builtin.name).collect();
-                let (name, known) = (spec.name.clone(), known.join(", "));
-                return Err(Error::UnknownBuiltin { name, known });
-            };
-            let (mut plugin, flavor) = compile(engine, spec, builtin.component, cache)?;
-            let wit = PathBuf::from(format!("wit/{}.wit", builtin.name));
-            describe(&mut plugin, &wit, builtin.wit)?;
-            Ok((plugin, flavor))
-        }
-    }
-}
-
-/// Compiles for the plain engine, or for the other one what only that can run.
-fn compile(
-    engine: &Engine,
-    spec: &PluginSpec,
-    bytes: &[u8],
-    cache: Option<&Cache>,
-) -> Result<(Plugin, Flavor), Error> {
-    let failed = |error| Error::Plugin { plugin: spec.source.describe(&spec.name), error };
-    check_binary(bytes).map_err(|error| failed(error.into()))?;
-    let compile = |flavor| -> Result<_, Error> {
-        let engine = engine.flavor(flavor)?;
-        Plugin::compile(engine, &spec.name, bytes, cache)
-            .map(|plugin| (plugin, flavor))
-            .map_err(failed)
-    };
-    compile(Flavor::Plain).or_else(|error| compile(Flavor::Concurrent).map_err(|_| error))
-}
-
-fn describe(plugin: &mut Plugin, wit: &Path, text: &str) -> Result<(), Error> {
-    let failed = |message| Error::Wit { path: wit.to_owned(), message };
-    let name = wit.to_string_lossy();
-    let docs = Docs::parse([(&*name, text)]).map_err(failed)?;
-    plugin.describe(&docs).map_err(failed)
-}
-
-/// Descriptions that cannot be read are no reason not to run; tags that are wrong are.
-fn describe_from_within(plugin: &mut Plugin, bytes: &[u8], path: &Path) -> Result<(), Error> {
-    match Wit::packed_in(bytes) {
-        None => Ok(()),
-        Some(Ok(wit)) => plugin
-            .describe(&wit.docs())
-            .map_err(|message| Error::Wit { path: path.to_owned(), message }),
-        Some(Err(error)) => {
-            tracing::warn!(plugin = plugin.name, %error, "the WIT packed in a plugin cannot be read");
-            Ok(())
-        }
-    }
 }
 
 /// Half of the memory that there is for us: of the machine's, or of the container's where that is less.

@@ -49,6 +49,9 @@ pub enum Error {
     /// `path` is the file that it is in: one of its own, or the component.
     #[error("the WIT of a plugin is wrong, in {}: {message}", path.display())]
     Wit { path: PathBuf, message: String },
+    /// Of [`crate::compile_as_helper`].
+    #[error("cannot compile for another process: {0}")]
+    Helper(String),
     #[error("the host lost track of a call")]
     Lost,
     #[error(transparent)]
@@ -58,6 +61,6 @@ pub enum Error {
 impl Error {
     /// Whether the host failed, rather than what it was given.
     pub fn is_host_fault(&self) -> bool {
-        matches!(self, Error::Engine(_) | Error::Lost)
+        matches!(self, Error::Engine(_) | Error::Helper(_) | Error::Lost)
     }
 }

@@ -28,14 +28,19 @@ mod batch;
 mod builder;
 mod error;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod host;
 mod job;
+mod loader;
 mod plugin;
 mod policy;
 mod reach;
 mod sandbox;
 mod schedule;
 mod session;
+mod worker;
 
 pub use audit::{Arguments, AuditFile, AuditRecord, AuditSink, Denied, Listed, PluginId};
 pub use batch::{
@@ -49,8 +54,8 @@ pub use files::{Effect, Entry, FilesError, LoggedCall, UndoError, log, undo};
 pub use host::{Host, RunOptions};
 pub use job::Progress;
 pub use plugin::{
-    Answer, Asks, BinaryError, Case, Field, Misfits, NotATool, Plugin, PluginError, RegistryError,
-    Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
+    Answer, Asks, BinaryError, Case, Field, LoadLimits, Misfits, NotATool, Plugin, PluginError,
+    RegistryError, Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
 };
 pub use policy::{
     AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, Limits, PathGrant, PathPattern,
@@ -60,3 +65,4 @@ pub use sandbox::{EngineError, LinkError};
 pub use schedule::Tenant;
 pub use session::Session;
 pub use tokio_util::sync::CancellationToken;
+pub use worker::compile_as_helper;

@@ -22,6 +22,7 @@ mod limits;
 mod plugins;
 mod sandbox;
 mod serial;
+mod strangers;
 mod support;
 mod tags;
 mod transactions;

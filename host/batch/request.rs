@@ -52,17 +52,33 @@ pub struct Call {
 pub enum RequestError {
     #[error("the batch is not JSON: {0}")]
     NotJson(String),
+    #[error(
+        "the batch has more than {}; pass paths instead of contents",
+        bytesize::ByteSize(Batch::MOST_BYTES as u64)
+    )]
+    TooLarge,
+    #[error(
+        "the batch nests lists and objects more than 127 deep ({0}); hand over such a value as a string, or by a \
+         file"
+    )]
+    TooDeep(String),
     #[error("the batch has the wrong shape at {at}: {message}")]
     WrongShape { at: String, message: String },
 }
 
 impl Batch {
+    /// The most bytes that the text of a batch may have: 64 MiB.
+    pub const MOST_BYTES: usize = 64 << 20;
+
     /// Parses `{"calls": [{"id"?, "tool", "args"?, "after"?, "limits"?}, ..]}`.
     ///
     /// # Errors
     /// The text is not JSON (with line and column), or not of that shape (with the path to the
     /// offending field). Unknown fields are errors, so that a misspelt one is not ignored.
     pub fn from_json(text: &[u8]) -> Result<Batch, RequestError> {
+        if text.len() > Batch::MOST_BYTES {
+            return Err(RequestError::TooLarge);
+        }
         // Some editors begin a file with a byte order mark, which JSON does not know.
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let mut json = serde_json::Deserializer::from_slice(text);
@@ -79,6 +95,10 @@ impl Batch {
                     }
                     let at = if at == "." { "the top".to_owned() } else { format!("`{at}`") };
                     RequestError::WrongShape { at, message }
+                }
+                _ if inner.to_string().starts_with("recursion limit exceeded") => {
+                    let at = format!("line {}, column {}", inner.line(), inner.column());
+                    RequestError::TooDeep(at)
                 }
                 _ => RequestError::NotJson(inner.to_string()),
             }

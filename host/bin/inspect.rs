@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use inorder::{Asks, Grants, Host, Plugin, PluginSpec};
+use inorder::{Asks, Grants, Plugin, PluginSpec};
 use serde_json::{Value, json};
 
 use crate::Ending;
-use crate::load::cache_dir;
+use crate::load::LoadArgs;
 use crate::print::{bold, dim, out, out_styled, plain};
 use crate::tools::{describe, first_sentence, signature, touches};
 
@@ -23,15 +23,13 @@ pub struct Args {
     /// Print one JSON document with schemas
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    load: LoadArgs,
 }
 
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let spec = PluginSpec::file(&args.plugin, Grants::default());
-    let mut builder = Host::builder().jobs(1).plugin(spec);
-    if let Some(dir) = cache_dir() {
-        builder = builder.cache(dir);
-    }
-    let host = builder.build()?;
+    let host = args.load.builder().jobs(1).plugin(spec).build()?;
     let Some(plugin) = host.plugins().next() else { return Ok(Ending::AllOk) };
     if args.json {
         out(&(serde_json::to_string_pretty(&document(plugin))? + "\n"))?;

@@ -7,7 +7,7 @@ use crate::print::{dim, say};
 use anyhow::{Context as _, bail};
 use inorder::{
     AuditConfig, AuditFile, AuditSink as _, Config, Host, HostBuilder, LimitError, LimitsConfig,
-    PathGrant, PluginConfig, builtins, parse_bytes, parse_duration, parse_memory,
+    LoadLimits, PathGrant, PluginConfig, builtins, parse_bytes, parse_duration, parse_memory,
 };
 
 #[derive(clap::Args)]
@@ -49,6 +49,41 @@ pub struct HostArgs {
     /// Memory of one call, as in 64MiB [default: 256MiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_memory)]
     memory: Option<u64>,
+    #[command(flatten)]
+    load: LoadArgs,
+}
+
+/// What a component may cost before it is trusted with anything.
+#[derive(clap::Args)]
+#[command(next_help_heading = "What loading a plugin may cost")]
+pub struct LoadArgs {
+    /// Size of a component file [default: 64MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    component_size: Option<u64>,
+    /// Wall clock of compiling it [default: 120s]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    compile_timeout: Option<Duration>,
+    /// Memory of compiling it [default: 4GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    compile_memory: Option<u64>,
+}
+
+impl LoadArgs {
+    /// A builder that keeps what it compiles, and has it compiled by a process of its own.
+    pub fn builder(&self) -> HostBuilder {
+        let default = LoadLimits::default();
+        let limits = LoadLimits {
+            size: self.component_size.unwrap_or(default.size),
+            timeout: self.compile_timeout.unwrap_or(default.timeout),
+            memory: self.compile_memory.unwrap_or(default.memory),
+        };
+        // This very program, even if another was installed in its place meanwhile.
+        let builder = Host::builder().load_limits(limits).compiler("/proc/self/exe", &["compile"]);
+        match cache_dir() {
+            Some(dir) => builder.cache(dir),
+            None => builder,
+        }
+    }
 }
 
 /// Where a record of every call is kept.
@@ -93,13 +128,14 @@ impl PluginFlag {
 impl HostArgs {
     /// Reads the config, applies the flags on top, loads the plugins.
     pub fn host(&self) -> anyhow::Result<Host> {
-        Ok(builder(&self.policy()?).build()?)
+        Ok(self.load.builder().config(&self.policy()?).build()?)
     }
 
     /// [`HostArgs::host`], with a record kept of every call.
     pub fn audited_host(&self, audit: &AuditArgs) -> anyhow::Result<Host> {
         let config = self.policy()?;
-        let mut builder = builder(&config).audit_arguments(audit.audit_arguments);
+        let mut builder = self.load.builder().config(&config);
+        builder = builder.audit_arguments(audit.audit_arguments);
         if let Some(log) = audit.log(&config, &builder) {
             builder = builder.audit(log);
         }
@@ -173,14 +209,6 @@ fn limit(text: &str) -> Result<LimitsConfig, LimitError> {
     limits.set(text).map(|()| limits)
 }
 
-fn builder(config: &Config) -> HostBuilder {
-    let builder = Host::builder().config(config);
-    match cache_dir() {
-        Some(dir) => builder.cache(dir),
-        None => builder,
-    }
-}
-
 impl AuditArgs {
     fn log(&self, config: &Config, builder: &HostBuilder) -> Option<AuditFile> {
         match (&self.audit, &config.audit) {
@@ -205,7 +233,7 @@ impl AuditArgs {
 }
 
 /// Where compiled plugins are kept: `inorder` in the user's cache folder, if there is one.
-pub fn cache_dir() -> Option<PathBuf> {
+fn cache_dir() -> Option<PathBuf> {
     folder("XDG_CACHE_HOME", ".cache")
 }
 

@@ -5,6 +5,7 @@
 
 mod bench;
 mod call;
+mod compile;
 mod history;
 mod inspect;
 mod live;
@@ -39,6 +40,8 @@ enum Command {
     Log(history::LogArgs),
     Undo(history::UndoArgs),
     Bench(bench::Args),
+    #[command(hide = true)]
+    Compile(compile::Args),
 }
 
 /// How the process ends when nothing was wrong with what it was given.
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
         Command::Undo(args) => history::undo(&args),
         Command::Pack(args) => pack::main(&args),
         Command::Bench(args) => bench::main(&args),
+        Command::Compile(args) => return compile::main(&args),
     };
     match ended {
         Ok(Ending::AllOk) => ExitCode::SUCCESS,

@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use inorder::{Grants, Host, PluginSpec, Source, Tool, Wit};
+use inorder::{Grants, PluginSpec, Source, Tool, Wit};
 
 use crate::Ending;
-use crate::load::cache_dir;
+use crate::load::LoadArgs;
 use crate::print::{bold, dim, line, out_styled, plain, say};
 use crate::tools::{signature, touches};
 
@@ -32,6 +32,8 @@ pub struct Args {
     /// Where to write [default: the plugin itself]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    load: LoadArgs,
 }
 
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
@@ -47,11 +49,7 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     // It is loaded as users will load it, so that a wrong tag is found here.
     let name = args.plugin.file_stem().unwrap_or_default().to_string_lossy();
     let spec = PluginSpec::new(name, Source::Bytes(packed.clone()), Grants::default());
-    let mut builder = Host::builder().jobs(1).plugin(spec);
-    if let Some(dir) = cache_dir() {
-        builder = builder.cache(dir);
-    }
-    let host = builder.build().with_context(cannot)?;
+    let host = args.load.builder().jobs(1).plugin(spec).build().with_context(cannot)?;
     let Some(plugin) = host.plugins().next() else { return Ok(Ending::AllOk) };
     let misfits = plugin.compare(&wit).with_context(cannot)?;
     let output = args.output.as_ref().unwrap_or(&args.plugin);

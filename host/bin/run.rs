@@ -178,7 +178,13 @@ pub fn print_json(report: &Report) -> anyhow::Result<()> {
 pub fn read(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
     if path == std::path::Path::new("-") {
         let mut text = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut text).context("cannot read standard input")?;
+        // Enough to be refused as too large.
+        let most = Batch::MOST_BYTES as u64 + 1;
+        std::io::stdin()
+            .lock()
+            .take(most)
+            .read_to_end(&mut text)
+            .context("cannot read standard input")?;
         return Ok(text);
     }
     std::fs::read(path).with_context(|| format!("cannot read the batch {}", path.display()))

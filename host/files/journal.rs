@@ -137,11 +137,36 @@ fn parse_line(line: &[u8]) -> Option<Record> {
     if sum != checksum(json.as_bytes()) {
         return None;
     }
-    serde_json::from_str(json).ok()
+    // It may have come with somebody's repository: one that leads out of the root is none of ours.
+    serde_json::from_str(json).ok().filter(Record::stays_inside)
+}
+
+/// Whether a path is one beneath the root, as we write them: plain names, and none of ours.
+fn is_plain_path(path: &str) -> bool {
+    path.split('/').all(is_plain_name) && path.split('/').next() != Some(super::shelf::INORDER)
+}
+
+fn is_plain_name(name: &str) -> bool {
+    !matches!(name, "" | "." | "..") && !name.contains(['/', '\0'])
+}
+
+impl Record {
+    fn stays_inside(&self) -> bool {
+        let left_inside = |left: &[(String, Left)]| {
+            left.iter().all(|(path, _)| path.is_empty() || is_plain_path(path))
+        };
+        match self {
+            Record::Begin { steps, found, .. } => {
+                left_inside(found) && steps.iter().all(Step::stays_inside)
+            }
+            Record::Done { left, .. } => left_inside(left),
+            Record::RolledBack { .. } | Record::Undo | Record::Emptied => true,
+        }
+    }
 }
 
 /// FNV-1a: against torn writes, not against anybody.
-fn checksum(bytes: &[u8]) -> u64 {
+pub(super) fn checksum(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
         (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)
     })
@@ -156,6 +181,18 @@ pub fn roll_back(root: BorrowedFd<'_>, stage: BorrowedFd<'_>, steps: &[Step]) ->
 }
 
 impl Step {
+    fn stays_inside(&self) -> bool {
+        match self {
+            Step::Displace { path, slot, .. }
+            | Step::Place { slot, path, .. }
+            | Step::Swap { slot, path, .. }
+            | Step::InPlace { path, slot, .. } => is_plain_path(path) && is_plain_name(slot),
+            Step::Link { path, .. } => is_plain_path(path),
+            // Those of the root itself, too.
+            Step::Times { path, .. } => path.is_empty() || is_plain_path(path),
+        }
+    }
+
     fn take_back(&self, root: BorrowedFd<'_>, stage: BorrowedFd<'_>) -> Result<()> {
         match self {
             Step::Displace { path, slot, ino } => {
@@ -220,17 +257,22 @@ fn restore(
             let mut done = 0;
             while done < length {
                 let want = usize::try_from(length - done).unwrap_or(usize::MAX).min(buffer.len());
-                let read = disk::read_at(saved.as_fd(), &mut buffer[..want], from + done)?;
+                let read = disk::read_at(saved.as_fd(), &mut buffer[..want], sum(from, done)?)?;
                 if read == 0 {
                     return Err(Errno::IO);
                 }
-                disk::write_at(file.as_fd(), &buffer[..read], at + done)?;
+                disk::write_at(file.as_fd(), &buffer[..read], sum(at, done)?)?;
                 done += read as u64;
             }
-            from += length;
+            from = sum(from, length)?;
         }
     }
     rustix::fs::ftruncate(&file, len)
+}
+
+/// A place in a file, of numbers that need not be ours.
+fn sum(from: u64, by: u64) -> Result<u64> {
+    from.checked_add(by).ok_or(Errno::OVERFLOW)
 }
 
 /// Gives a path whose new file is there the old one back, which waits in the slot.

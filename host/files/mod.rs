@@ -36,6 +36,8 @@ mod disk;
 mod file;
 mod history;
 mod journal;
+#[cfg(any(test, feature = "fuzzing"))]
+mod journal_fuzz;
 mod layer;
 mod ledger;
 mod links;
@@ -66,6 +68,8 @@ mod work;
 pub use bounds::Bounds;
 pub use commit::Failed;
 pub use history::{Entry, LoggedCall, UndoError, log, undo};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use journal_fuzz::fuzz_journal;
 pub use place::Place;
 pub use roots::{FilesError, Roots};
 pub use scope::{Access, Declared, Denial, DeniedBy, Reach, Scope};

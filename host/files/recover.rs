@@ -11,6 +11,9 @@ use super::journal::{self, Record, Step};
 use super::lock::{LockFile, RootLock};
 use super::shelf::{ALIVE, BATCHES, JOURNAL, open_folder};
 
+/// Bytes of a journal that is read: a line takes some hundred, and a batch some lines for each file that it changes.
+const MOST_OF_A_JOURNAL: u64 = 256 << 20;
+
 /// A batch whose host is gone.
 pub struct Dead {
     pub name: String,
@@ -186,7 +189,11 @@ fn read(dir: &OwnedFd, name: &str) -> Result<Vec<u8>> {
         Err(Errno::NOENT) => return Ok(vec![]),
         Err(error) => return Err(error),
     };
-    let size = usize::try_from(disk::stat_fd(file.as_fd())?.size).unwrap_or(0);
+    let size = disk::stat_fd(file.as_fd())?.size;
+    if size > MOST_OF_A_JOURNAL {
+        return Err(Errno::FBIG);
+    }
+    let size = usize::try_from(size).unwrap_or(0);
     let mut text = vec![0; size];
     let read = disk::read_at(file.as_fd(), &mut text, 0)?;
     text.truncate(read);

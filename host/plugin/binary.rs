@@ -26,6 +26,10 @@ pub enum BinaryError {
     CoreModule,
     #[error("the file is cut off after {size} bytes: fetch or build it again")]
     Truncated { size: usize },
+    #[error(
+        "the file has more than {most}; if you trust it, raise the limit: `--component-size`, or `LoadLimits::size`"
+    )]
+    TooLarge { most: bytesize::ByteSize },
     #[error("the file is damaged: {0}")]
     Damaged(String),
 }

@@ -3,7 +3,9 @@
 //! Compiles and reads types; whether the host can satisfy its imports is `sandbox/`.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use bytesize::ByteSize;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::types::{ComponentInstance, ComponentItem};
@@ -14,6 +16,9 @@ use super::cache::Cache;
 use super::docs::Docs;
 use super::shape::Budget;
 use super::tool::{Tool, ToolName};
+
+/// Exported functions that one plugin may have: each is listed, described and looked for.
+const MOST_FUNCTIONS: usize = 1000;
 
 /// One loaded component.
 pub struct Plugin {
@@ -52,10 +57,30 @@ pub enum PluginError {
     Binary(#[from] BinaryError),
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
+    #[error(
+        "compiling it takes longer than {}; if you trust it, raise the limit: `--compile-timeout`, or \
+         `LoadLimits::timeout`",
+        humantime::format_duration(*.0)
+    )]
+    Slow(Duration),
+    #[error(
+        "compiling it takes more than {0} of memory; if you trust it, raise the limit: `--compile-memory`, or \
+         `LoadLimits::memory`"
+    )]
+    Large(ByteSize),
+    #[error("too many components are being compiled; try again when one is done")]
+    Busy,
+    #[error("the process that compiles it failed: {0}")]
+    Helper(String),
+    #[error(
+        "it exports more than {MOST_FUNCTIONS} functions; leave out those that are not to be tools, or make two \
+         components of it"
+    )]
+    ManyFunctions,
 }
 
 impl Plugin {
-    /// Compiles a component (about a second per megabyte and core), unless `cache` has it compiled
+    /// Has a component compiled (about a second per megabyte and core), unless `cache` has it compiled
     /// already, and finds its tools.
     ///
     /// # Errors
@@ -65,11 +90,12 @@ impl Plugin {
         name: &str,
         bytes: &[u8],
         cache: Option<&Cache>,
+        compile: impl FnOnce() -> Result<Component, PluginError>,
     ) -> Result<Plugin, PluginError> {
         let component = match cache.and_then(|cache| cache.load(engine, bytes)) {
             Some(component) => component,
             None => {
-                let component = translate(engine, bytes)?;
+                let component = compile()?;
                 if let Some(cache) = cache {
                     cache.store(engine, bytes, &component);
                 }
@@ -79,6 +105,7 @@ impl Plugin {
         let mut found = Found {
             component: &component,
             budget: Budget::default(),
+            functions: 0,
             tools: Vec::new(),
             not_tools: Vec::new(),
         };
@@ -93,6 +120,9 @@ impl Plugin {
                 }
                 _ => {}
             }
+        }
+        if found.functions > MOST_FUNCTIONS {
+            return Err(PluginError::ManyFunctions);
         }
         let Found { mut tools, mut not_tools, .. } = found;
         tell_apart(&mut tools, &mut not_tools);
@@ -147,18 +177,10 @@ impl Asks {
     }
 }
 
-/// A stranger's bytes must not end the process, not even by a fault of the compiler's.
-fn translate(engine: &Engine, bytes: &[u8]) -> Result<Component, PluginError> {
-    // What a panic may have left behind in the engine are parts of this component, which nobody uses.
-    let compile = std::panic::AssertUnwindSafe(|| Component::from_binary(engine, bytes));
-    std::panic::catch_unwind(compile)
-        .map_err(|_| PluginError::Compile("the compiler panicked".to_owned()))?
-        .map_err(|error| PluginError::Compile(error.root_cause().to_string()))
-}
-
 struct Found<'c> {
     component: &'c Component,
     budget: Budget,
+    functions: usize,
     tools: Vec<Tool>,
     not_tools: Vec<NotATool>,
 }
@@ -172,6 +194,9 @@ impl Found<'_> {
     ) {
         let component = self.component;
         for (function, item) in instance.exports(component.engine()) {
+            if self.functions > MOST_FUNCTIONS {
+                return;
+            }
             match item.ty {
                 ComponentItem::ComponentFunc(ty) => {
                     self.function(Some((name, index)), function, &ty);
@@ -191,6 +216,10 @@ impl Found<'_> {
         function: &str,
         ty: &wasmtime::component::types::ComponentFunc,
     ) {
+        self.functions += 1;
+        if self.functions > MOST_FUNCTIONS {
+            return;
+        }
         let (instance, index) =
             (interface.map(|(name, _)| name), interface.map(|(_, index)| index));
         let tool = match self.component.get_export(index, function) {

@@ -6,6 +6,7 @@ mod binary;
 mod builtin;
 mod cache;
 mod check;
+mod compile;
 mod component;
 mod decode;
 mod docs;
@@ -25,6 +26,7 @@ pub use binary::{BinaryError, check_binary};
 pub use builtin::builtins;
 pub use cache::Cache;
 pub use check::{References, check};
+pub use compile::{Helper, LoadLimits, REFUSED, compile, translate};
 pub use component::{Asks, NotATool, Plugin, PluginError};
 pub use decode::decode;
 pub use docs::Docs;
@@ -33,6 +35,10 @@ pub use lift::Given;
 pub use lower::Args;
 pub use packed::{Misfits, Wit, WitError};
 pub use registry::{Registry, RegistryError, ToolRef};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use schema::schema;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use shape::Budget;
 pub use shape::{Case, Field, Shape};
 pub use tool::{Answer, Tool, ToolName};
 pub use touches::{TouchedPaths, Touches};

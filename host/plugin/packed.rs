@@ -153,14 +153,16 @@ impl Wit {
                 packed.extend(section.whole);
             }
         }
-        let mut content = Vec::with_capacity(json.len() + 16);
-        leb128(SECTION.len(), &mut content);
-        content.extend(SECTION.as_bytes());
-        content.extend(json);
-        packed.push(0);
-        leb128(content.len(), &mut packed);
-        packed.extend(content);
+        append_section(&json, &mut packed);
         Ok(packed)
+    }
+
+    /// A component that has nothing but this as the content of its section.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub fn section_of_an_empty_component(content: &[u8]) -> Vec<u8> {
+        let mut component = b"\0asm\x0d\0\x01\0".to_vec();
+        append_section(content, &mut component);
+        component
     }
 }
 
@@ -207,6 +209,16 @@ fn own(id: u8, content: &[u8]) -> Option<&[u8]> {
 
 fn own_sections(component: &[u8]) -> impl Iterator<Item = &[u8]> {
     sections(component).filter_map(|section| own(section.id, section.content))
+}
+
+fn append_section(data: &[u8], to: &mut Vec<u8>) {
+    let mut content = Vec::with_capacity(data.len() + 16);
+    leb128(SECTION.len(), &mut content);
+    content.extend(SECTION.as_bytes());
+    content.extend(data);
+    to.push(0);
+    leb128(content.len(), to);
+    to.extend(content);
 }
 
 fn leb128(mut number: usize, to: &mut Vec<u8>) {
@@ -286,20 +298,21 @@ mod tests {
 
     #[test]
     fn a_bad_section_has_a_reason() {
-        let component = wat::parse_str("(component)").unwrap();
+        let wit = |text: &str| format!(r#"{{"packages": [{{"a.wit": {text:?}}}]}}"#).into_bytes();
+        let nested =
+            format!("package a:b; interface i {{ type t = {}u8; }}", "list<".repeat(500_000));
         for (content, says) in [
             (b"no JSON".to_vec(), "expected"),
-            (br#"{"packages": [{"a.wit": "package"}]}"#.to_vec(), "a.wit"),
+            (wit("package"), "a.wit"),
+            (wit(&nested), "nest"),
+            (wit(&"package a:b { ".repeat(200_000)), "nest"),
+            (
+                br#"{"packages": [{"a.wit": "#.iter().chain(&[b'['; 1_000_000]).copied().collect(),
+                "expected",
+            ),
             (vec![b' '; MOST + 1], "of at most"),
         ] {
-            let mut bytes = component.clone();
-            let mut section = vec![];
-            leb128(SECTION.len(), &mut section);
-            section.extend(SECTION.as_bytes());
-            section.extend(content);
-            bytes.push(0);
-            leb128(section.len(), &mut bytes);
-            bytes.extend(section);
+            let bytes = Wit::section_of_an_empty_component(&content);
             let error = Wit::packed_in(&bytes).unwrap().unwrap_err();
             assert!(error.contains(says), "{error}");
         }

@@ -55,6 +55,8 @@ pub struct Case {
 /// share their parts, so that a few hundred bytes can spell a type whose tree is larger than any memory.
 const MOST_OF_A_FUNCTION: usize = 1 << 20;
 const MOST_OF_A_PLUGIN: usize = 16 << 20;
+/// Cases of a variant, enum or flags, and fields of a record: each is looked for by its name, in every value.
+const MOST_CASES: usize = 1000;
 /// A node without its names.
 const NODE: usize = 100;
 
@@ -124,6 +126,13 @@ impl Shape {
             Type::Tuple(tuple) => Shape::Tuple(
                 tuple.types().map(|ty| Shape::of(&ty, budget)).collect::<Result<_, _>>()?,
             ),
+            Type::Record(record) if record.fields().len() > MOST_CASES => {
+                return Err(wide("record"));
+            }
+            Type::Variant(variant) if variant.cases().len() > MOST_CASES => {
+                return Err(wide("variant"));
+            }
+            Type::Enum(cases) if cases.names().len() > MOST_CASES => return Err(wide("enum")),
             Type::Record(record) => Shape::Record(
                 record
                     .fields()
@@ -181,6 +190,10 @@ impl Shape {
             _ => return None,
         })
     }
+}
+
+fn wide(what: &str) -> String {
+    format!("it uses {what} types of more than {MOST_CASES} parts")
 }
 
 fn plain_cases<'n>(

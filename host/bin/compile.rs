@@ -1,0 +1,24 @@
+//! `inorder compile`: the process that compiles components for another `inorder`, and for nobody else.
+
+use std::process::ExitCode;
+
+use inorder::compile_as_helper;
+
+/// Compile a component for the process that started this one
+#[derive(clap::Args)]
+pub struct Args {
+    /// As the host gives them
+    args: Vec<String>,
+}
+
+pub fn main(args: &Args) -> ExitCode {
+    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    match compile_as_helper(&args.args, &mut input, &mut output) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            // The parent shows it as it stands.
+            eprintln!("{error}");
+            ExitCode::from(3)
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A batch as text: parsed, and planned against a few tools of every kind of parameter.
+
+use serde_json::{Map, Value};
+
+use crate::batch::{Batch, CallError, ErrorKind, LimitsConfig, Plan, Problem, Step, Tools};
+use crate::plugin::{Case, Field, References, Shape, check, decode};
+use crate::policy::Limits;
+
+/// The text is a batch in JSON.
+pub fn batch_json(text: &[u8]) {
+    let Ok(batch) = Batch::from_json(text) else { return };
+    let asked = batch.calls.len();
+    let Ok(plan) = Plan::new(batch, &Few(tools())) else { return };
+    assert_eq!(plan.calls.len(), asked);
+    for (index, call) in plan.calls.iter().enumerate() {
+        let waits = call.links.iter().map(|link| link.from).chain(call.after.iter().copied());
+        assert!(waits.into_iter().all(|other| other < index), "call {index} waits for a later one");
+        let Step::Run { tool, args } = &call.step else { continue };
+        let whole = Value::Object(args.clone());
+        for link in &call.links {
+            // Where the result goes is there, whatever may be said of the result.
+            assert!(link.place.follow(&whole).is_ok(), "{}", link.place);
+            let _ = link.at.follow(&whole);
+        }
+        if call.links.is_empty() {
+            assert!(decode(&tools()[*tool], args).is_some(), "{whole} was checked");
+        }
+    }
+}
+
+fn tools() -> Vec<Vec<Field>> {
+    let case = |name: &str, payload| Case::new(name, payload);
+    let edit = Shape::Record(vec![
+        Field::new("old-text", Shape::String),
+        Field::new("times", Shape::Option(Box::new(Shape::U32))),
+    ]);
+    let tree = Shape::Variant(vec![
+        case("leaf", None),
+        case("node", Some(Shape::List(Box::new(Shape::Tuple(vec![Shape::S64, Shape::F32]))))),
+    ]);
+    let twice = Shape::Option(Box::new(Shape::Option(Box::new(Shape::Char))));
+    let result = Shape::Result(Box::new([case("ok", Some(Shape::Bytes)), case("err", None)]));
+    vec![
+        vec![Field::new("path", Shape::String)],
+        vec![
+            Field::new("path", Shape::String),
+            Field::new("edits", Shape::List(Box::new(edit))),
+            Field::new("mode", Shape::Enum(vec![case("a", None), case("b", None)])),
+        ],
+        vec![
+            Field::new("tree", tree),
+            Field::new("twice", twice),
+            Field::new("result", result),
+            Field::new("flags", Shape::Flags(vec![case("x", None), case("y", None)])),
+        ],
+    ]
+}
+
+/// Named `read`, `edit` and `mix`.
+struct Few(Vec<Vec<Field>>);
+
+const NAMES: [&str; 3] = ["read", "edit", "mix"];
+
+impl Tools for Few {
+    type Tool = usize;
+
+    fn find(&self, name: &str) -> Option<usize> {
+        NAMES.iter().position(|it| *it == name)
+    }
+
+    fn similar(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn check(&self, tool: usize, args: &Map<String, Value>) -> Vec<Problem> {
+        check(&self.0[tool], args, References::Fit)
+    }
+
+    fn may_have(&self, _: usize, limits: &LimitsConfig) -> Result<(), CallError> {
+        let lowered = Limits::default().lowered(limits);
+        lowered.map(drop).map_err(|raised| CallError::new(ErrorKind::Denied, raised.to_string()))
+    }
+
+    fn max_args(&self, _: usize) -> u64 {
+        1 << 10
+    }
+}

@@ -1,0 +1,32 @@
+//! Replays the corpora of `fuzz/`: each seed, and each input that once found something.
+
+use std::path::Path;
+
+type Target = (&'static str, fn(&[u8]));
+
+#[test]
+fn every_seed_of_the_fuzzers_is_still_taken() {
+    let targets: [Target; 6] = [
+        ("batch_json", super::batch_json),
+        ("component", super::component),
+        ("config", super::config),
+        ("journal", super::journal),
+        ("json_values", super::json_values),
+        ("pattern", super::pattern),
+    ];
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    let folders = std::fs::read_dir(&corpora).unwrap().count();
+    assert_eq!(folders, targets.len(), "a corpus without a target");
+    for (name, target) in targets {
+        let mut fed = 0;
+        for seed in std::fs::read_dir(corpora.join(name)).unwrap() {
+            let path = seed.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            if std::panic::catch_unwind(|| target(&bytes)).is_err() {
+                panic!("{} breaks a promise", path.display());
+            }
+            fed += 1;
+        }
+        assert!(fed > 0, "{name} has no seeds");
+    }
+}
