@@ -69,6 +69,7 @@ impl Attempt<'_> {
             sandbox::run(engine, sandbox, self.tool.tool, args, &view, self.cancel).await;
         let plugin = &self.shared.registry.plugin(self.tool).name;
         result = refused(result, &view, plugin, limits);
+        self.shared.burden.weigh(&view, result.as_ref().err());
         let staged = match &result {
             Ok(_) => view.stage().unwrap_or_else(|unfit| {
                 result = Err(cannot_commit(&unfit));

@@ -11,6 +11,7 @@ use crate::builder::HostBuilder;
 use crate::error::Error;
 use crate::files::{Effect, Failed, Files, Work};
 use crate::job::{BatchJob, Progress};
+use crate::memory::Burden;
 use crate::plugin::{Plugin, References, Registry, Tool, ToolRef, check};
 use crate::sandbox::{Engine, Sandbox};
 use crate::schedule;
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) sandboxes: Vec<Sandbox>,
     pub(crate) files: Arc<Files>,
     pub(crate) room: Arc<Semaphore>,
+    pub(crate) burden: Burden,
 }
 
 /// What a run may be given besides its batch.
@@ -64,7 +66,16 @@ impl Host {
         jobs: usize,
     ) -> Host {
         let room = Arc::new(Semaphore::new(jobs));
-        Host { shared: Arc::new(Shared { engine, registry, sandboxes, files, room }) }
+        Host {
+            shared: Arc::new(Shared {
+                engine,
+                registry,
+                sandboxes,
+                files,
+                room,
+                burden: Burden::default(),
+            }),
+        }
     }
 
     /// Runs a batch: [`Host::plan`], then [`Host::execute`].
@@ -106,6 +117,8 @@ impl Host {
                 },
             }
             job.work().log(&report);
+            drop(job);
+            self.shared.burden.give_back();
             return report;
         }
         Report::default()

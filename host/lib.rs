@@ -28,6 +28,7 @@ mod error;
 mod files;
 mod host;
 mod job;
+mod memory;
 mod plugin;
 mod policy;
 mod reach;

@@ -46,6 +46,8 @@ pub struct Tree {
     /// Bytes that are kept of what was looked at, and whether more was refused.
     pub kept: u64,
     pub crowded: bool,
+    /// The most that was kept.
+    pub peak: u64,
     /// A path that cannot be written, since it is on another file system than its root.
     pub crossed: Option<String>,
     /// Bytes that the call has read and written.
@@ -87,6 +89,7 @@ impl Tree {
             full: false,
             kept: 0,
             crowded: false,
+            peak: 0,
             crossed: None,
             bytes: (0, 0),
             held: VecDeque::new(),
