@@ -119,6 +119,7 @@ impl<'a> Attempt<'a> {
             sandbox::run(&shared.engine, sandbox, &limits, tool.tool, &args, &view, cancel).await;
         let plugin = &shared.registry.plugin(tool).name;
         result = refused(result, &view, plugin, &limits);
+        shared.burden.weigh(&view, result.as_ref().err());
         let staged = match &result {
             Ok(_) => view.stage().unwrap_or_else(|unfit| {
                 result = Err(cannot_commit(&unfit));

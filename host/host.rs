@@ -17,6 +17,7 @@ use crate::builder::HostBuilder;
 use crate::error::Error;
 use crate::files::{Effect, Failed, Files, Work};
 use crate::job::{BatchJob, Progress};
+use crate::memory::Burden;
 use crate::plugin::{Plugin, References, Registry, Tool, ToolRef, check};
 use crate::policy::Limits;
 use crate::sandbox::{Engine, Sandbox};
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) files: Arc<Files>,
     pub(crate) room: Arc<Admission>,
     pub(crate) trail: Option<Trail>,
+    pub(crate) burden: Burden,
     jobs: usize,
 }
 
@@ -76,7 +78,9 @@ impl Host {
         trail: Option<Trail>,
         jobs: usize,
     ) -> Host {
-        Host { shared: Arc::new(Shared { engine, registry, sandboxes, files, room, trail, jobs }) }
+        let burden = Burden::default();
+        let shared = Shared { engine, registry, sandboxes, files, room, trail, burden, jobs };
+        Host { shared: Arc::new(shared) }
     }
 
     /// How many calls run at once at the most, over all batches.
@@ -130,6 +134,8 @@ impl Host {
                 },
             }
             job.work().log(&report);
+            drop(job);
+            self.shared.burden.give_back();
             return report;
         }
         Report::default()

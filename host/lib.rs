@@ -34,6 +34,7 @@ pub mod fuzzing;
 mod host;
 mod job;
 mod loader;
+mod memory;
 mod plugin;
 mod policy;
 mod reach;

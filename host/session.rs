@@ -105,6 +105,7 @@ impl Session {
         };
         let _listed = Listed { job: &self.job, id };
         self.loose.call(ticket, hints, cancel).await;
+        self.job.shared.burden.give_back();
         let outcome = loose.outcome.get().cloned().ok_or(Error::Lost)?;
         let mut changed = self.job.changed.lock().unwrap_or_else(PoisonError::into_inner);
         if !outcome.changes.is_empty() && changed.len() < MOST_LOGGED {

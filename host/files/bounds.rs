@@ -43,6 +43,7 @@ impl Tree {
             return Err(Errno::NOMEM);
         }
         self.kept = kept;
+        self.peak = self.peak.max(kept);
         Ok(())
     }
 

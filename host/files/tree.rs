@@ -45,6 +45,8 @@ pub struct Tree {
     /// Bytes that are kept of what was looked at, and whether more was refused.
     pub kept: u64,
     pub crowded: bool,
+    /// The most that was kept.
+    pub peak: u64,
     /// A path that cannot be written, since it is on another file system than its root.
     pub crossed: Option<String>,
     /// The guest asked which directories it has, and it has none: it was granted nothing in any root.
@@ -85,6 +87,7 @@ impl Tree {
             full: false,
             kept: 0,
             crowded: false,
+            peak: 0,
             crossed: None,
             bare: false,
             bytes: (0, 0),

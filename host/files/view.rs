@@ -142,6 +142,12 @@ impl View {
         self.tree().crowded
     }
 
+    /// The most that the host held for it, in bytes: names that were looked at, and what is staged.
+    pub fn held(&self) -> u64 {
+        let tree = self.tree();
+        tree.peak.saturating_add(tree.staged)
+    }
+
     /// A path that was not written, since it is on another file system than its root.
     pub fn crossed(&self) -> Option<String> {
         self.tree().crossed.clone()

@@ -16,7 +16,8 @@ use crate::support::block_on;
 /// Whoever has it runs alone.
 const ALONE: &str = "INORDER_HOSTILE_ALONE";
 
-/// How much more may be held at the end than at the first tenth: what allocators and pools keep for next time.
+/// How much more may be held after each attack has run once, and at the end than at the first tenth: what allocators
+/// and pools keep for next time.
 const MORE_MEMORY: u64 = 64;
 const MORE_DESCRIPTORS: usize = 8;
 const MORE_THREADS: usize = 4;
@@ -61,6 +62,7 @@ fn soak(batches: u64, seed: u64) {
             quick.len(),
             heavy.len()
         ));
+        assert!(after.memory <= before.memory + MORE_MEMORY, "memory is not given back");
         let mut rng = Rng::new(seed);
         let (mut calls, mut hostile, mut tenth) = (0, 0, None);
         let began = Instant::now();
