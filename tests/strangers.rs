@@ -196,6 +196,7 @@ fn wide_arguments_are_refused_by_their_limit_or_by_a_short_message() {
         (format!(r#"{{{keys}"text": "x"}}"#), "`limits.args`, 4.0 MiB"),
         (format!(r#"{{"text": "{long}"}}"#), "`limits.args`, 4.0 MiB"),
         (format!(r#"{{{few}"text": "x"}}"#), "unknown argument"),
+        (format!(r#"{{"{}": 1, "text": "x"}}"#, "k".repeat(1 << 20)), "kkk.."),
     ] {
         let start = Instant::now();
         let text = format!(r#"{{"calls": [{{"tool": "echo", "args": {args}}}]}}"#);

@@ -324,12 +324,18 @@ fn step<T: Copy>(
 /// All problems of one call's arguments in one message; `None` when there are none.
 pub fn argument_error(problems: &[Problem]) -> Option<CallError> {
     const SHOWN: usize = 8;
+    // A key that was sent, or the names of a type, can be as long as anything.
+    const LONG: usize = 1000;
     let mut lines: Vec<String> = problems
         .iter()
         .take(SHOWN)
         .map(|problem| match problem.at.as_str() {
             "" => problem.message.clone(),
             at => format!("{at}: {}", problem.message),
+        })
+        .map(|line| match line.char_indices().nth(LONG) {
+            Some((end, _)) => format!("{}..", &line[..end]),
+            None => line,
         })
         .collect();
     if problems.len() > SHOWN {

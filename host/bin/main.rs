@@ -64,11 +64,15 @@ impl std::fmt::Display for HostFault {
 impl std::error::Error for HostFault {}
 
 fn main() -> ExitCode {
+    let command = Cli::parse().command;
     let filter = EnvFilter::try_from_env("INORDER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi);
-    log.with_writer(std::io::stderr).init();
-    let ended = match Cli::parse().command {
+    // What a helper says on standard error is its answer.
+    if !matches!(command, Command::Compile(_)) {
+        log.with_writer(std::io::stderr).init();
+    }
+    let ended = match command {
         Command::Run(args) => run::main(&args),
         Command::Call(args) => call::main(args),
         Command::Tools(args) => tools::main(&args),

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 
 use wit_parser::{Interface, SourceMap, UnresolvedPackage, WorldItem, WorldKey};
 
@@ -58,10 +59,15 @@ impl Docs {
         for (name, text) in files {
             sources.push_str(name, text);
         }
-        let group = sources.parse().map_err(|(sources, error)| {
-            // It quotes the line it stumbled over, which can be the whole file.
-            error.render(&sources).chars().take(600).collect::<String>()
-        })?;
+        let parse = || {
+            sources.parse().map_err(|(sources, error)| {
+                // It quotes the line it stumbled over, which can be the whole file.
+                error.render(&sources).chars().take(600).collect::<String>()
+            })
+        };
+        // A stranger's text must not end the process: the parser has faults of its own (`/**/` is one).
+        let group = std::panic::catch_unwind(AssertUnwindSafe(parse))
+            .unwrap_or_else(|_| Err("the parser panicked".to_owned()))?;
         let mut docs = Docs::default();
         docs.package(&group.main);
         for package in &group.nested {
@@ -234,6 +240,12 @@ mod tests {
         assert_eq!(docs.params, params.map(|(name, text)| (name.to_owned(), text.to_owned())));
         assert_eq!(docs.tags, [Tag { name: "pure".to_owned(), params: vec![] }]);
         assert_eq!(FunctionDocs::read("@pure").description, None);
+    }
+
+    #[test]
+    fn a_fault_of_the_parser_is_an_error() {
+        let error = Docs::parse([("a.wit", "package a:b; /**/ interface i {}")]).unwrap_err();
+        assert_eq!(error, "the parser panicked");
     }
 
     #[test]

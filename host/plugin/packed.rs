@@ -103,14 +103,8 @@ impl Wit {
         if section.len() > MOST {
             return Some(Err(format!("it has {} bytes, of at most {MOST}", section.len())));
         }
-        let read = || {
-            let section: Section<Package> =
-                serde_json::from_slice(section).map_err(|error| error.to_string())?;
-            Wit::parse(section.packages)
-        };
-        // A stranger's text must not end the process, not even by a fault of the parser's.
-        let parsed = std::panic::catch_unwind(read);
-        Some(parsed.unwrap_or_else(|_| Err("the parser panicked".to_owned())))
+        let section: Result<Section<Package>, _> = serde_json::from_slice(section);
+        Some(section.map_err(|error| error.to_string()).and_then(|it| Wit::parse(it.packages)))
     }
 
     fn parse(packages: Vec<Package>) -> Result<Wit, String> {
