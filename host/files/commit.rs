@@ -70,6 +70,7 @@ pub fn commit(
         let begin = Record::Begin {
             batch: stage.number.clone(),
             commit: number,
+            made: stage.folder.made,
             steps: commit.steps.clone(),
             found,
         };

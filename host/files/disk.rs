@@ -146,6 +146,17 @@ pub fn stat_fd(fd: BorrowedFd<'_>) -> Result<Stat> {
     statx(fd, "", AtFlags::EMPTY_PATH)
 }
 
+/// Which directory this is, among all that there ever were: its inode, and when it was made, where the file system knows.
+/// Nobody can make another of which both are the same.
+pub type Made = (u64, Option<Time>);
+
+pub fn made(dir: BorrowedFd<'_>) -> Result<Made> {
+    let wanted = StatxFlags::INO | StatxFlags::BTIME;
+    let found = retry(|| rustix::fs::statx(dir, "", AtFlags::EMPTY_PATH, wanted))?;
+    let known = StatxFlags::from_bits_retain(found.stx_mask).contains(StatxFlags::BTIME);
+    Ok((found.stx_ino, known.then_some((found.stx_btime.tv_sec, found.stx_btime.tv_nsec))))
+}
+
 fn statx(dir: BorrowedFd<'_>, name: &str, flags: AtFlags) -> Result<Stat> {
     let found = retry(|| rustix::fs::statx(dir, name, flags, StatxFlags::BASIC_STATS))?;
     Ok(read_stat(&found))

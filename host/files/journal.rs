@@ -11,13 +11,13 @@ use rustix::fs::{AtFlags, OFlags, RenameFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use super::disk::{self, Kind, Result, Stat, Time};
+use super::disk::{self, Kind, Made, Result, Stat, Time};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Record {
-    /// Of the batch of this number. `found` is what it found at the paths that it changes.
-    Begin { batch: String, commit: u64, steps: Vec<Step>, found: Vec<(String, Left)> },
+    /// Of the batch of this number, in the folder that is `made`. `found` is what it found at the paths that it changes.
+    Begin { batch: String, commit: u64, made: Made, steps: Vec<Step>, found: Vec<(String, Left)> },
     /// It is done, at `time` in milliseconds since 1970. `left` is what it left at the paths that it changed.
     Done { commit: u64, time: u64, left: Vec<(String, Left)> },
     /// It was taken back.

@@ -8,10 +8,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use super::journal::{self, checksum};
-use super::recover;
+use super::{disk, recover};
 
-/// The text is a journal. A line without its checksum is given one, and `"ino":N` below a hundred stands for the
-/// inode of the Nth thing of the scene, since nobody can guess those.
+/// The text is a journal. A line without its checksum is given one, and said to be of the folder that it is in; `"ino":N`
+/// stands for the inode of the Nth thing of the scene, since nobody can guess those.
 #[expect(clippy::unwrap_used, reason = "a scene that cannot be set is no finding")]
 pub fn fuzz_journal(text: &[u8]) {
     let raw = journal::parse(text);
@@ -38,7 +38,9 @@ pub fn fuzz_journal(text: &[u8]) {
     let dirs = [outside.path(), &root.join(".."), &root, &root.join("dir"), &batch];
     let things = things.iter().map(PathBuf::as_path).chain(dirs);
     let inodes: Vec<u64> = things.map(|it| std::fs::metadata(it).unwrap().ino()).collect();
-    std::fs::write(batch.join("journal"), journal_of(text, &inodes)).unwrap();
+    let made = disk::made(std::fs::File::open(&batch).unwrap().as_fd()).unwrap();
+    let made = serde_json::to_string(&made).unwrap();
+    std::fs::write(batch.join("journal"), journal_of(text, &inodes, &made)).unwrap();
     let before = outside_of(outside.path(), &root);
     let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::DIRECTORY;
     let opened = rustix::fs::open(&root, flags, rustix::fs::Mode::empty()).unwrap();
@@ -50,7 +52,7 @@ pub fn fuzz_journal(text: &[u8]) {
     }
 }
 
-fn journal_of(text: &str, inodes: &[u64]) -> String {
+fn journal_of(text: &str, inodes: &[u64], made: &str) -> String {
     let mut journal = String::new();
     for line in text.split_inclusive('\n') {
         let json = line.trim_end_matches('\n');
@@ -58,7 +60,7 @@ fn journal_of(text: &str, inodes: &[u64]) -> String {
             journal += line;
             continue;
         }
-        let mut json = json.to_owned();
+        let mut json = json.replacen("{\"begin\":{", &format!("{{\"begin\":{{\"made\":{made},"), 1);
         for (number, inode) in inodes.iter().enumerate().rev() {
             for name in ["ino", "old", "new"] {
                 for end in [',', '}'] {

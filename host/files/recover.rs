@@ -6,7 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::disk::{self, Kind, Result};
+use super::disk::{self, Kind, Made, Result};
 use super::journal::{self, Record, Step};
 use super::lock::{LockFile, RootLock};
 use super::shelf::{ALIVE, BATCHES, JOURNAL, open_folder};
@@ -157,10 +157,21 @@ fn batches(folder: BorrowedFd<'_>) -> Result<Vec<Dead>> {
         };
         let alive = is_alive(&dir);
         let text = read(&dir, JOURNAL)?;
-        let (records, whole) = (journal::parse(&text), journal::whole(&text));
+        let (mut records, mut whole) = (journal::parse(&text), journal::whole(&text));
+        if !belongs(&records, disk::made(dir.as_fd())?) {
+            tracing::warn!(batch = %name, "a journal that no host has written here is not believed");
+            (records, whole) = (vec![], 0);
+        }
         dead.push(Dead { name, dir, records, whole, alive });
     }
     Ok(dead)
+}
+
+/// Whether a host has written this in this very folder. One that came with a repository, or a copy of the root, speaks of
+/// inodes that are others by now; or it was made up, to have recovery put something into `.git/hooks`.
+fn belongs(records: &[Record], folder: Made) -> bool {
+    let here = |record: &Record| !matches!(record, Record::Begin { made, .. } if *made != folder);
+    records.iter().all(here)
 }
 
 /// Whether a host is at work.
@@ -260,4 +271,35 @@ pub fn remove(parent: BorrowedFd<'_>, name: &str, is_dir: bool) -> Result<()> {
         remove(dir.as_fd(), &it.name, is_dir)?;
     }
     rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt as _;
+
+    #[test]
+    fn a_journal_is_believed_only_in_the_folder_that_it_was_written_in() {
+        for (seconds, believed) in [(0, true), (1, false)] {
+            let root = tempfile::tempdir().unwrap();
+            let batch = root.path().join(".inorder/batches/00000001");
+            std::fs::create_dir_all(&batch).unwrap();
+            std::fs::write(batch.join("0"), "#!/bin/sh").unwrap();
+            let open = |path: &std::path::Path| std::fs::File::open(path).unwrap();
+            let (ino, birth) = disk::made(open(&batch).as_fd()).unwrap();
+            let made = match birth {
+                Some((at, nanoseconds)) => (ino, Some((at + seconds, nanoseconds))),
+                None => (ino + seconds.unsigned_abs(), None),
+            };
+            let slot = "0".to_owned();
+            let ino = std::fs::metadata(batch.join("0")).unwrap().ino();
+            let steps = vec![Step::Displace { path: "hook".to_owned(), slot, ino }];
+            let begin =
+                Record::Begin { batch: String::new(), commit: 1, made, steps, found: vec![] };
+            let journal = std::fs::File::create(batch.join("journal")).unwrap();
+            journal::append(journal.as_fd(), &begin).unwrap();
+            recover(open(root.path()).as_fd()).unwrap();
+            assert_eq!(root.path().join("hook").exists(), believed, "{made:?}");
+        }
+    }
 }

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::disk::{self, Kind, Result, Stat, Time};
+use super::disk::{self, Kind, Made, Result, Stat, Time};
 use super::journal::{self, Record};
 use super::lock::LockFile;
 use super::recover;
@@ -55,8 +55,8 @@ pub struct Folder {
     pub dir: OwnedFd,
     pub journal: OwnedFd,
     pub name: String,
+    pub made: Made,
     alive: OwnedFd,
-    ino: u64,
     slots: AtomicU64,
 }
 
@@ -130,7 +130,7 @@ impl Shelf {
 
     /// Another host may have removed it.
     fn has(&self, folder: &Folder) -> bool {
-        disk::stat(self.batches.as_fd(), &folder.name).is_ok_and(|stat| stat.ino == folder.ino)
+        disk::stat(self.batches.as_fd(), &folder.name).is_ok_and(|stat| stat.ino == folder.made.0)
     }
 
     fn folders(&self) -> std::sync::MutexGuard<'_, Folders> {
@@ -157,8 +157,8 @@ impl Folder {
         let alive = file(ALIVE, OFlags::RDWR)?;
         rustix::fs::flock(&alive, FlockOperation::NonBlockingLockExclusive)?;
         let journal = file(JOURNAL, OFlags::WRONLY | OFlags::APPEND)?;
-        let ino = disk::stat_fd(dir.as_fd())?.ino;
-        Ok(Folder { dir, journal, name, alive, ino, slots: AtomicU64::new(0) })
+        let made = disk::made(dir.as_fd())?;
+        Ok(Folder { dir, journal, name, made, alive, slots: AtomicU64::new(0) })
     }
 
     /// A name that nothing in the folder has, or ever had.

@@ -175,23 +175,23 @@ fn memory<T>(
     match (ty, value) {
         (InterfaceType::Bool, Wire::Bool(value)) => *cx.get(at) = [(*value).into()],
         (InterfaceType::S8, Wire::Signed(value)) => {
-            *cx.get(at) = i8::try_from(*value)?.to_le_bytes()
+            *cx.get(at) = i8::try_from(*value)?.to_le_bytes();
         }
         (InterfaceType::S16, Wire::Signed(value)) => {
-            *cx.get(at) = i16::try_from(*value)?.to_le_bytes()
+            *cx.get(at) = i16::try_from(*value)?.to_le_bytes();
         }
         (InterfaceType::S32, Wire::Signed(value)) => {
-            *cx.get(at) = i32::try_from(*value)?.to_le_bytes()
+            *cx.get(at) = i32::try_from(*value)?.to_le_bytes();
         }
         (InterfaceType::S64, Wire::Signed(value)) => *cx.get(at) = value.to_le_bytes(),
         (InterfaceType::U8, Wire::Unsigned(value)) => {
-            *cx.get(at) = u8::try_from(*value)?.to_le_bytes()
+            *cx.get(at) = u8::try_from(*value)?.to_le_bytes();
         }
         (InterfaceType::U16, Wire::Unsigned(value)) => {
-            *cx.get(at) = u16::try_from(*value)?.to_le_bytes()
+            *cx.get(at) = u16::try_from(*value)?.to_le_bytes();
         }
         (InterfaceType::U32, Wire::Unsigned(value)) => {
-            *cx.get(at) = u32::try_from(*value)?.to_le_bytes()
+            *cx.get(at) = u32::try_from(*value)?.to_le_bytes();
         }
         (InterfaceType::U64, Wire::Unsigned(value)) => *cx.get(at) = value.to_le_bytes(),
         (InterfaceType::Float32, Wire::F32(value)) => *cx.get(at) = value.to_bits().to_le_bytes(),

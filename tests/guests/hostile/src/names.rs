@@ -40,7 +40,7 @@ pub fn escape() -> Told {
         if root.stat_at(PathFlags::SYMLINK_FOLLOW, path).is_ok() {
             return Err(format!("{path:?} was seen"));
         }
-        if path != "" && root.rename_at("in/file", &root, &format!("{path}/new")).is_ok() {
+        if !path.is_empty() && root.rename_at("in/file", &root, &format!("{path}/new")).is_ok() {
             return Err(format!("{path:?} got a file"));
         }
         if root.link_at(PathFlags::empty(), path, &root, "stolen").is_ok()
