@@ -28,15 +28,16 @@ pub fn sleeping(_: &Arc<Bench>) -> anyhow::Result<Vec<Row>> {
             let plan = host.plan(Batch::from_json(text.as_bytes())?)?;
             let before = resident()?;
             let began = Instant::now();
-            let running =
-                tokio::spawn(async move { host.execute(plan, RunOptions::default()).await });
+            let mut running = std::pin::pin!(host.execute(plan, RunOptions::default()));
             let mut most = before;
-            while !running.is_finished() {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                most = most.max(resident()?);
-            }
+            let report = loop {
+                tokio::select! {
+                    report = &mut running => break report,
+                    () = tokio::time::sleep(Duration::from_millis(50)) => most = most.max(resident()?),
+                }
+            };
             let took = began.elapsed();
-            all_ok(&running.await?)?;
+            all_ok(&report)?;
             let mut times = Samples::default();
             times.push(took);
             Ok((times, most.saturating_sub(before) as f64 / count as f64))
