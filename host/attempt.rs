@@ -19,7 +19,7 @@ use crate::plugin::ToolRef;
 use crate::policy::Limits;
 use crate::reach::declared;
 use crate::sandbox::{self, Ended};
-use crate::schedule::{Committed, Turn, Verdict};
+use crate::schedule::{Committed, Turn, Verdict, last_words};
 
 /// What a run has left.
 pub(crate) struct Ran {
@@ -184,11 +184,7 @@ impl Ran {
 
 /// What `work` gives, or what it said when it panicked: a commit runs in the loop of its whole batch, which goes on.
 fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        text.unwrap_or_else(|| "without a message".to_owned())
-    })
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| last_words(&*panic))
 }
 
 /// The outcome of a call that has no value.

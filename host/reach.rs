@@ -1,4 +1,4 @@
-//! What calls might still do to each other's files, by their grants and declarations: which of them may commit ahead
+//! What calls might still do to each other's files, by their grants and declarations: which of them may end ahead
 //! of an earlier one, and which of them had better not start before one has ended.
 //!
 //! Asked with paths alone; that a call keeps to its reach is enforced by `files/`.

@@ -4,7 +4,7 @@
 //! wasi, descriptor  what a guest calls
 //!   translate, streams             its types, and the bytes of files
 //! view              one run's files: a tree, its reads, its limits
-//!   resolve, ops, file, links      paths, names, contents, in a tree
+//!   resolve, ops, file, edit, links paths, names, contents, in a tree
 //!   tree, load, node, content      nodes over what is committed, loaded as they are asked for
 //!   scope                          what may be reached
 //!   reads, place                   what was looked at, as of which commit
@@ -33,6 +33,7 @@ mod content;
 mod descriptor;
 mod diff;
 mod disk;
+mod edit;
 mod file;
 mod history;
 mod journal;

@@ -27,3 +27,4 @@ pub use batch::run;
 pub use job::{Committed, Job, Needs, NotRun, Turn, Verdict};
 pub use loose::Loose;
 pub use shares::Tenant;
+pub use tasks::last_words;

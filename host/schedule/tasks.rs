@@ -79,11 +79,14 @@ impl<T: Send + 'static> Tasks<T> for TokioTasks<T> {
 
 fn lost(error: JoinError) -> Lost {
     match error.try_into_panic() {
-        Ok(panic) => {
-            let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
-            let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-            Lost::Panicked(text.unwrap_or_else(|| "without a message".to_owned()))
-        }
+        Ok(panic) => Lost::Panicked(last_words(&*panic)),
         Err(_) => Lost::Aborted,
     }
+}
+
+/// What a panic said.
+pub fn last_words(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "without a message".to_owned())
 }
