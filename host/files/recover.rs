@@ -157,10 +157,15 @@ fn batches(folder: BorrowedFd<'_>) -> Result<Vec<Dead>> {
         };
         let alive = is_alive(&dir);
         let text = read(&dir, JOURNAL)?;
-        let (mut records, mut whole) = (journal::parse(&text), journal::whole(&text));
+        let (records, whole) = (journal::parse(&text), journal::whole(&text));
         if !belongs(&records, disk::made(dir.as_fd())?) {
-            tracing::warn!(batch = %name, "a journal that no host has written here is not believed");
-            (records, whole) = (vec![], 0);
+            // It stays: in a copy of a root whose host was killed, it may hold what a commit had moved away.
+            tracing::warn!(
+                batch = %name,
+                "a journal in .inorder/batches that no host has written here is not believed: look whether its folder holds \
+                 anything of yours, and remove it"
+            );
+            continue;
         }
         dead.push(Dead { name, dir, records, whole, alive });
     }
@@ -300,6 +305,7 @@ mod tests {
             journal::append(journal.as_fd(), &begin).unwrap();
             recover(open(root.path()).as_fd()).unwrap();
             assert_eq!(root.path().join("hook").exists(), believed, "{made:?}");
+            assert_eq!(batch.join("0").exists(), !believed, "{made:?}");
         }
     }
 }
