@@ -162,7 +162,7 @@ impl Host {
         let outcome = |call: &Planned<ToolRef>| {
             let outcome = failed(&call.id, &call.tool, error.clone(), Usage::default());
             if let Some(audited) = &audited {
-                self.shared.record(&audited.record(&self.shared, call, &outcome, None, None));
+                self.shared.record(&audited.record(&self.shared, call, &outcome, None));
             }
             outcome
         };
@@ -174,6 +174,14 @@ impl Host {
     pub fn tools(&self) -> impl Iterator<Item = (&str, &Plugin, &Tool)> {
         let registry = &self.shared.registry;
         registry.tools().map(|(name, at)| (name, &**registry.plugin(at), registry.tool(at)))
+    }
+
+    /// What a loaded plugin may request: hosts, as its grants name them, and the names of the secrets that go with its
+    /// requests. Nothing for one that does not import `wasi:http`.
+    pub fn requests(&self, plugin: &str) -> (Vec<String>, Vec<String>) {
+        let at = self.plugins().position(|it| it.name == plugin);
+        let net = at.and_then(|at| self.shared.sandboxes[at].net());
+        net.map_or_else(Default::default, |net| (net.hosts(), net.secrets()))
     }
 
     /// The loaded plugins, in order of loading.
