@@ -115,7 +115,10 @@ impl BatchJob {
     /// All outcomes, once the scheduler is done. To be asked once.
     pub(crate) fn report(job: &mut Arc<BatchJob>) -> Report {
         let outcomes: Vec<Option<Outcome>> = match Arc::get_mut(job) {
-            Some(job) => job.calls.iter_mut().map(|it| it.outcome.take()).collect(),
+            Some(job) => {
+                let calls = std::mem::take(&mut job.calls);
+                calls.into_iter().map(|it| it.outcome.into_inner()).collect()
+            }
             // Not as long as the scheduler lets nobody keep a run.
             None => job.calls.iter().map(|it| it.outcome.get().cloned()).collect(),
         };
