@@ -26,7 +26,7 @@ use crate::schedule::{Committed, Turn, Verdict, last_words};
 /// What a run has left.
 pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
-    /// None for a call that never came to touch anything.
+    /// None for a call that has touched nothing.
     pub(crate) left: Option<(Arc<View>, Staged)>,
 }
 
@@ -158,6 +158,11 @@ impl<'a> Attempt<'a> {
         };
         let (id, tool) = (call.id.clone(), call.tool.clone());
         let outcome = Outcome { id, tool, result, usage, changes: vec![], stdout, stderr };
+        if matches!(staged, Staged::Nothing) && view.is_unused() {
+            // It goes here, on the thread that made it, rather than in the loop that commits.
+            runs.set_view(None);
+            return Ran { outcome, left: None };
+        }
         Ran { outcome, left: Some((view, staged)) }
     }
 }

@@ -114,11 +114,11 @@ impl Host {
     pub async fn execute(&self, plan: Plan<ToolRef>, options: RunOptions) -> Report {
         let plan = Arc::new(plan);
         for attempt in 1.. {
-            let job = match self.run_calls(&plan, &options).await {
+            let mut job = match self.run_calls(&plan, &options).await {
                 Ok(job) => job,
                 Err(Busy { most }) => return self.turned_away(&plan, most, &options),
             };
-            let mut report = job.report();
+            let mut report = BatchJob::report(&mut job);
             match options.effect {
                 Effect::Commit => {}
                 Effect::DryRun => report.diff = Some(job.work().diff()),

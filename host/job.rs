@@ -16,7 +16,7 @@ use crate::audit::AuditRecord;
 use crate::audited::Audited;
 use crate::batch::{
     CallError, ErrorKind, Link, Outcome, Plan, Planned, Report, Status, Step, Usage,
-    argument_error, length, too_large_arguments,
+    argument_error, length, length_of_fields, too_large_arguments,
 };
 use crate::files::Work;
 use crate::host::{RunOptions, Shared};
@@ -115,18 +115,25 @@ impl BatchJob {
         &self.work
     }
 
-    /// All outcomes, once the scheduler is done.
-    pub(crate) fn report(&self) -> Report {
+    /// All outcomes, once the scheduler is done. To be asked once.
+    pub(crate) fn report(job: &mut Arc<BatchJob>) -> Report {
+        let outcomes: Vec<Option<Outcome>> = match Arc::get_mut(job) {
+            Some(job) => {
+                let calls = std::mem::take(&mut job.calls);
+                calls.into_iter().map(|it| it.outcome.into_inner()).collect()
+            }
+            // Not as long as the scheduler lets nobody keep a run.
+            None => job.calls.iter().map(|it| it.outcome.get().cloned()).collect(),
+        };
         let lost = |call: &Planned<ToolRef>| {
             let error = CallError::new(ErrorKind::Host, "the host lost track of this call");
             failed(&call.id, &call.tool, error, Usage::default())
         };
-        let outcomes = self.calls.iter().zip(&self.plan.calls);
-        let results =
-            outcomes.map(|(it, call)| it.outcome.get().cloned().unwrap_or_else(|| lost(call)));
+        let results = outcomes.into_iter().zip(&job.plan.calls);
+        let results = results.map(|(outcome, call)| outcome.unwrap_or_else(|| lost(call)));
         Report {
             results: results.collect(),
-            elapsed: self.began.elapsed(),
+            elapsed: job.began.elapsed(),
             committed: None,
             diff: None,
         }
@@ -198,7 +205,7 @@ impl BatchJob {
             }
         }
         let Value::Object(filled) = filled else { return Ok(Cow::Borrowed(args)) };
-        if length(&filled, limit).is_none() {
+        if length_of_fields(&filled, limit).is_none() {
             return Err(too_large_arguments(limit));
         }
         let params = &self.shared.registry.tool(tool).params;

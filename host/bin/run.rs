@@ -117,7 +117,13 @@ impl Runner {
             let progress = live.as_ref().map(Live::sender);
             let cancel = self.cancel.clone();
             let options = RunOptions { cancel, progress, effect, ..RunOptions::default() };
-            let report = host.execute(plan, options).await;
+            // On one of the runtime's threads, rather than on this one, which would wake them for every call.
+            let host = host.clone();
+            let run = tokio::spawn(async move { host.execute(plan, options).await });
+            let report = run.await.unwrap_or_else(|error| match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Report::default(),
+            });
             if let Some(live) = live {
                 live.clear().await;
             }

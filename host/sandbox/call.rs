@@ -134,7 +134,7 @@ async fn invoke(
         function.call_async(&mut *store, Args(&params)).await
     };
     match called.await {
-        Ok(Given(result)) => Ok(answer(&tool.answer, result.as_ref())),
+        Ok(Given(result)) => Ok(answer(&tool.answer, result)),
         Err(error) if exited_well(&error, &tool.answer) => Ok(Ok(Value::Null)),
         Err(error) => Err(error),
     }
@@ -147,10 +147,10 @@ fn exited_well(error: &wasmtime::Error, answer: &Answer) -> bool {
     gives_nothing && exit.is_some_and(|exit| exit.0 == 0)
 }
 
-fn answer(answer: &Answer, result: Option<&Wire>) -> Result<Value, CallError> {
-    let json = |shape: &Option<_>, value: &Option<Box<Wire>>| match (shape, value) {
+fn answer(answer: &Answer, result: Option<Wire>) -> Result<Value, CallError> {
+    let json = |shape: &Option<_>, value: Option<Box<Wire>>| match (shape, value) {
         (None, None) => Some(Value::Null),
-        (Some(shape), Some(value)) => encode(shape, value),
+        (Some(shape), Some(value)) => encode(shape, *value),
         _ => None,
     };
     let value = match (answer, result) {

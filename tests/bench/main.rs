@@ -56,11 +56,12 @@ struct Args {
 type Case = (&'static str, fn(&Arc<Bench>) -> anyhow::Result<Vec<Row>>);
 
 /// In the order in which they always run.
-const CASES: [Case; 22] = [
+const CASES: [Case; 23] = [
     ("timer", scheduling::timer),
     ("five-sleeps", scheduling::five_sleeps),
     ("chain", scheduling::chain),
     ("diamond", scheduling::diamond),
+    ("computing", scheduling::computing),
     ("add", cost::add),
     ("echo", values::text),
     ("bytes", values::bytes),
