@@ -253,7 +253,7 @@ fn refused(
             "{}; what it changes of files is more than may wait for its commit ({limit})",
             error.message
         );
-        return Err(CallError { message, ..error });
+        return Err(CallError { kind: ErrorKind::Staged, message, ..error });
     }
     if view.crowded() {
         let limit = limit_of("memory", bytesize::ByteSize(limits.memory));

@@ -44,7 +44,7 @@ pub(crate) fn refused(
             "{}; the bodies of its requests and their answers are more than a call may transfer ({limit})",
             error.message
         );
-        return Err(CallError { message, ..error });
+        return Err(CallError { kind: ErrorKind::Net, message, ..error });
     }
     let denials = log.denials();
     let Some(denial) = denials.first() else { return Err(error) };
