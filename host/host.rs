@@ -25,7 +25,8 @@ use crate::schedule::{self, Admission, Busy, Tenant};
 
 /// Loaded plugins with their grants, ready to run batches. Clones share everything.
 ///
-/// Calls run on the tokio runtime that [`Host::run`] is awaited on, which needs its time driver.
+/// Calls run on the tokio runtime that [`Host::run`] is awaited on, which needs its time driver, and
+/// its I/O driver for plugins that may send requests.
 #[derive(Clone)]
 pub struct Host {
     shared: Arc<Shared>,

@@ -1,6 +1,7 @@
 //! Secrets and grants of hosts, as a host is built: read once, and checked against what plugins may see.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::builder::{HostBuilder, PluginSpec};
@@ -24,6 +25,7 @@ pub(crate) fn open(builder: &HostBuilder) -> Result<Secrets, Error> {
             let unknown = || SecretError::Unknown { plugin: spec.name.clone() };
             let config = builder.secrets.get(name).ok_or_else(unknown).map_err(wrong)?;
             reachable(spec, config).map_err(wrong)?;
+            alone(builder, spec, name, config).map_err(wrong)?;
             if !opened.contains_key(name) {
                 secret_name(name).map_err(wrong)?;
                 unseen(builder, config).map_err(wrong)?;
@@ -67,6 +69,26 @@ fn reachable(spec: &PluginSpec, config: &SecretConfig) -> Result<(), SecretError
     }
 }
 
+/// Of two secrets for one header, one would never be sent.
+fn alone(
+    builder: &HostBuilder,
+    spec: &PluginSpec,
+    name: &str,
+    config: &SecretConfig,
+) -> Result<(), SecretError> {
+    let same = |other: &&String| {
+        let other = builder.secrets.get(*other).filter(|_| **other != name);
+        other.is_some_and(|it| (&it.host, &it.header) == (&config.host, &config.header))
+    };
+    match spec.grants.secrets.iter().find(same) {
+        Some(other) => {
+            let (plugin, other) = (spec.name.clone(), other.clone());
+            Err(SecretError::Twice { plugin, other })
+        }
+        None => Ok(()),
+    }
+}
+
 /// A secret that some plugin may read is none.
 fn unseen(builder: &HostBuilder, config: &SecretConfig) -> Result<(), SecretError> {
     match &config.source {
@@ -75,19 +97,20 @@ fn unseen(builder: &HostBuilder, config: &SecretConfig) -> Result<(), SecretErro
             let passed = |spec: &&PluginSpec| {
                 spec.grants.env.iter().any(|it| *it == EnvGrant::Pass(variable.clone()))
             };
-            match builder.plugins.iter().find(passed) {
-                Some(spec) => {
-                    let (plugin, variable) = (spec.name.clone(), variable.clone());
-                    Err(SecretError::Passed { plugin, variable })
-                }
-                None => Ok(()),
+            if let Some(spec) = builder.plugins.iter().find(passed) {
+                let (plugin, variable) = (spec.name.clone(), variable.clone());
+                return Err(SecretError::Passed { plugin, variable });
             }
+            // All of the host's variables are in a file, for whoever was granted the whole machine.
+            hidden(builder, Path::new("/proc/self/environ"))
         }
-        SecretSource::File(path) => {
-            match path.canonicalize().ok().and_then(|it| builder.who_may_see(&it)) {
-                Some(plugin) => Err(SecretError::Readable { plugin, path: path.clone() }),
-                None => Ok(()),
-            }
-        }
+        SecretSource::File(path) => hidden(builder, path),
+    }
+}
+
+fn hidden(builder: &HostBuilder, path: &Path) -> Result<(), SecretError> {
+    match path.canonicalize().ok().and_then(|it| builder.who_may_see(&it)) {
+        Some(plugin) => Err(SecretError::Readable { plugin, path: path.to_owned() }),
+        None => Ok(()),
     }
 }

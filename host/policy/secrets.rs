@@ -74,6 +74,10 @@ pub enum SecretError {
     Readable { plugin: String, path: PathBuf },
     #[error("the plugin {plugin:?} is granted the variable {variable}, which holds it")]
     Passed { plugin: String, variable: String },
+    #[error(
+        "the plugin {plugin:?} lists {other:?} too, which goes to the same header of the same host"
+    )]
+    Twice { plugin: String, other: String },
     #[error("the plugin {plugin:?} lists it, and there is no secret of that name")]
     Unknown { plugin: String },
     #[error(

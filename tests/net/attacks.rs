@@ -211,7 +211,7 @@ fn an_answer_of_a_gigabyte_ends_at_the_limit() {
     let Some((_dir, host)) = host(&[&at], &Names::default()) else { return };
     let args = json!({ "url": format!("https://{at}/") });
     let result = call(&host, "size", args.clone());
-    assert_eq!(result["error"]["kind"], "tool", "{result}");
+    assert_eq!(result["error"]["kind"], "net", "{result}");
     assert!(message(&result).contains("`limits.net`, 64.0 MiB"), "{result}");
     assert!(sent.load(Ordering::SeqCst) < 128 << 20, "{sent:?}");
     // Lower, by the call itself.

@@ -67,6 +67,8 @@ fn an_effect_happens_once_with_what_earlier_calls_have_written() {
     assert_eq!(report["results"][1]["status"], "ok", "{report}");
     let bodies: Vec<String> = server.asked().into_iter().map(|asked| asked.body).collect();
     assert_eq!(bodies, ["new"]);
+    // It was stopped before it could send what was old.
+    assert_eq!(report["results"][1]["usage"]["attempts"], 2, "{report}");
     assert_eq!(std::fs::read_to_string(dir.path().join("b")).unwrap(), "got new");
 }
 

@@ -7,7 +7,7 @@ use inorder::{EnvGrant, HostBuilder, PluginSpec, SecretConfig, SecretSource};
 use serde_json::{Value, json};
 
 use super::server::{Server, Then, answer, hex, ok};
-use super::{AUTHORITY, Names, builder, get, host as host_of, message, options, spec};
+use super::{AUTHORITY, Names, builder, get, message, options, spec};
 use crate::support::{calc, call, grants, report, scratch};
 
 const SECRET: &str = "lin_api_0123456789abcdef";
@@ -154,7 +154,6 @@ fn a_plugin_that_does_not_list_a_secret_sends_none() {
     let host = builder.plugin(spec).secret("linear", secret(&at)).build().unwrap();
     let result = call(&host, "request", get(&format!("http://{at}/")));
     assert_eq!(result["value"]["body"], "none", "{result}");
-    assert!(host_of(&[], &Names::default()).is_some());
 }
 
 #[test]
@@ -230,6 +229,23 @@ fn a_secret_that_could_not_be_kept_or_used_is_an_error() {
             "{said:?} {expected:?}"
         );
     }
+    let twice = {
+        let mut spec = calc();
+        spec.grants.net = vec![inorder::NetGrant::parse("api.test").unwrap()];
+        spec.grants.secrets = vec!["one".to_owned(), "two".to_owned()];
+        let builder = inorder::Host::builder().plugin(spec);
+        builder.secret("one", secret("api.test")).secret("two", secret("api.test")).build()
+    };
+    assert!(twice.err().unwrap().to_string().contains("the same header of the same host"));
+    // Where the variables of the host are.
+    let mut spec = calc();
+    spec.grants.net = vec![inorder::NetGrant::parse("api.test").unwrap()];
+    spec.grants.secrets = vec!["linear".to_owned()];
+    spec.grants.read = grants(&["**"], &[]).read;
+    let from = SecretConfig::new("api.test", "authorization", "", SecretSource::Env("PATH".into()));
+    let builder = inorder::Host::builder().root("/proc").plugin(spec);
+    let error = builder.secret("linear", from.unwrap()).build().err().unwrap().to_string();
+    assert!(error.contains("may read /proc/self/environ"), "{error}");
     let mut spec = calc();
     spec.grants.secrets = vec!["nothing".to_owned()];
     let error = inorder::Host::builder().plugin(spec).build().err().unwrap().to_string();
