@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::server::{Server, Then, answer, hex, ok};
 use super::{AUTHORITY, Names, builder, get, message, options, spec};
-use crate::support::{calc, call, grants, report, scratch};
+use crate::support::{built_guest, calc, call, grants, inorder as binary, report, scratch};
 
 const SECRET: &str = "lin_api_0123456789abcdef";
 
@@ -266,4 +266,50 @@ fn a_batch_with_secrets_shows_none_of_them() {
     let report = report(&host, &json!({ "calls": [one, two] }));
     assert_hidden(&report);
     assert_eq!(report["results"][0]["value"]["body"], "Bearer [secret linear]");
+}
+
+#[test]
+fn a_config_names_secrets_by_variable_and_by_file_beside_it() {
+    let Some(guest) = built_guest("http") else { return };
+    let server = Server::plain(|asked, out| {
+        let sent = |name| asked.header(name).unwrap_or("none");
+        ok(out, &format!("{} {}", sent("authorization"), sent("x-key")))
+    });
+    let at = format!("localhost:{}", server.port);
+    let (root, policy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = format!(
+        r#"
+        roots = [{:?}]
+        [secrets]
+        one = {{ host = "{at}", header = "Authorization", prefix = "Bearer ", from-env = "ONE_KEY" }}
+        two = {{ host = "{at}", header = "X-Key", from-file = "two.key" }}
+        [plugins.http]
+        path = {guest:?}
+        net = ["{at}"]
+        secrets = ["one", "two"]
+        "#,
+        root.path(),
+    );
+    std::fs::write(policy.path().join("inorder.toml"), config).unwrap();
+    std::fs::write(policy.path().join("two.key"), "two_key_0123456789\n").unwrap();
+    let log = policy.path().join("audit.jsonl");
+    let mut command = binary();
+    command.current_dir(root.path()).env("ONE_KEY", SECRET).env("RUST_LOG", "debug");
+    command.args([
+        "call",
+        "request",
+        &format!("url=http://{at}/"),
+        "options={}",
+        "--audit-arguments",
+    ]);
+    command.arg("--config").arg(policy.path().join("inorder.toml")).arg("--audit").arg(&log);
+    let output = command.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    assert!(said.contains("Bearer [secret one] [secret two]"), "{said}");
+    let asked = &server.asked()[0];
+    assert_eq!(asked.header("authorization"), Some(&*format!("Bearer {SECRET}")));
+    assert_eq!(asked.header("x-key"), Some("two_key_0123456789"));
+    let shown = said + &std::fs::read_to_string(log).unwrap();
+    assert!(!shown.contains(SECRET) && !shown.contains("two_key_0123456789"), "{shown}");
 }
