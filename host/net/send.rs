@@ -101,7 +101,8 @@ impl Exchange {
         if scrub.is_some() {
             clean(&plugin.patterns, &mut head.headers);
         }
-        let coding = head.headers.get(CONTENT_ENCODING).filter(|it| *it != "identity");
+        let mut codings = head.headers.get_all(CONTENT_ENCODING).iter();
+        let coding = codings.find(|it| *it != "identity");
         if let (Some(coding), false) = (coding, secrets.is_empty()) {
             let coding = String::from_utf8_lossy(coding.as_bytes()).into_owned();
             return Err(Stop::Failed(Error::HttpResponseContentCoding(Some(coding))));

@@ -158,7 +158,10 @@ fn a_plugin_that_does_not_list_a_secret_sends_none() {
 
 #[test]
 fn an_answer_that_cannot_be_looked_through_is_refused() {
-    let server = Server::plain(|_, out| answer(out, "200 OK", "content-encoding: gzip\r\n", "?"));
+    let server = Server::plain(|_, out| {
+        let codings = "content-encoding: identity\r\ncontent-encoding: gzip\r\n";
+        answer(out, "200 OK", codings, "?")
+    });
     let at = format!("localhost:{}", server.port);
     let Some((_dir, builder)) = with_secret(&[&at], &at, &Names::default()) else { return };
     let host = builder.build().unwrap();
