@@ -68,8 +68,10 @@ impl BatchJob {
         let reach = |call: &Planned<ToolRef>| match &call.step {
             Step::Refused(_) => CallReach::nothing(),
             Step::Run { tool, args } => {
-                let scope = shared.sandboxes[tool.plugin].scope().clone();
-                CallReach::new(work.roots(), scope, shared.registry.tool(*tool), args)
+                let sandbox = &shared.sandboxes[tool.plugin];
+                let (roots, scope) = (work.roots(), sandbox.scope().clone());
+                CallReach::new(roots, scope, shared.registry.tool(*tool), args)
+                    .sending(sandbox.net().is_some_and(|net| net.reaches()))
             }
         };
         let reaches = plan.calls.iter().map(reach).collect();
@@ -103,7 +105,8 @@ impl BatchJob {
                     (hints.of(index, reach, self.shared.registry.tool(*tool), args), class)
                 }
             };
-            Needs { inputs, after: call.after.clone(), hints, writes: reach.writes(), class }
+            let writes = reach.writes() || reach.sends();
+            Needs { inputs, after: call.after.clone(), hints, writes, class }
         });
         needs.collect()
     }
@@ -151,8 +154,7 @@ impl BatchJob {
     fn audit(&self, call: usize, outcome: &Outcome) {
         let Some(audited) = &self.audited else { return };
         let (state, call) = (&self.calls[call], &self.plan.calls[call]);
-        let (view, arguments) = (state.runs.view(), state.runs.arguments());
-        let record = audited.record(&self.shared, call, outcome, view.as_deref(), arguments);
+        let record = audited.record(&self.shared, call, outcome, Some(&state.runs));
         if audited.is_atomic() {
             self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
         } else {
@@ -286,8 +288,8 @@ impl Job for BatchJob {
     }
 
     fn may_conflict_running(&self, _call: usize, other: usize) -> bool {
-        // What it may yet read is not known.
-        self.reaches[other].writes()
+        // What it may yet read is not known; and effects elsewhere are to happen in the order of the batch.
+        self.reaches[other].writes() || self.reaches[other].sends()
     }
 
     fn not_run(&self, index: usize, why: NotRun) {
@@ -300,7 +302,7 @@ impl Job for BatchJob {
                 tracing::error!(call = %call.id, tool = %call.tool, %message, "the host panicked");
                 CallError::new(ErrorKind::Host, format!("the host panicked: {message}"))
             }
-            NotRun::Conflict => conflict(),
+            NotRun::Conflict => conflict(&self.calls[index].runs),
             NotRun::Broken(broken) => {
                 let message = format!(
                     "not run: the changes of the call {:?} could not be made, and the batch stopped there",

@@ -188,6 +188,8 @@ pub enum ErrorKind {
     Random,
     /// More changes of files were to wait for their commit than the limit.
     Staged,
+    /// Bodies of requests and of their answers were larger than the limit.
+    Net,
     /// The batch was cancelled before the call ended.
     Cancelled,
     /// A call whose result this one uses has failed.
@@ -214,6 +216,7 @@ impl ErrorKind {
             ErrorKind::Handles => "handles",
             ErrorKind::Random => "random",
             ErrorKind::Staged => "staged",
+            ErrorKind::Net => "net",
             ErrorKind::Cancelled => "cancelled",
             ErrorKind::Skipped => "skipped",
             ErrorKind::Conflict => "conflict",

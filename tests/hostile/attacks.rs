@@ -82,7 +82,7 @@ pub fn plugins(
 
 fn everything() -> anyhow::Result<Grants> {
     let all = vec![PathGrant::parse("**")?];
-    Ok(Grants { read: all.clone(), write: all, env: vec![] })
+    Ok(Grants { read: all.clone(), write: all, ..Grants::default() })
 }
 
 /// What the attacks on files find: ways out, a large directory, a large file. Gives the root; what is beside it is not
