@@ -2,12 +2,13 @@
 //!
 //! What is loaded from here runs as native code, so the folder is trusted as the binary itself is: it must
 //! belong to this user, and be closed to all others. A file is named by the component's digest and by all
-//! that the compiled form depends on (compiler version, settings, processor), and begins with a digest of
-//! its own: what is damaged or was made by another version is compiled again, never loaded.
+//! that the compiled form depends on (compiler version, settings, processor), and ends with a sum of what is
+//! before: what is damaged or was made by another version is compiled again, never loaded. Files are mapped, not
+//! read, and so are never written in place.
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -18,7 +19,8 @@ use wasmtime::component::Component;
 
 /// The most files that are kept; beyond it the longest unused go.
 const MOST_FILES: usize = 100;
-const DIGEST: usize = 32;
+/// Of the sum, in bytes.
+const SUM: usize = 4;
 
 /// A folder of compiled components.
 #[derive(Clone, Debug)]
@@ -44,15 +46,11 @@ impl Cache {
         Ok(Cache { dir: dir.to_owned() })
     }
 
-    /// The compiled form of a component, if a sound one is kept.
-    pub fn load(&self, engine: &Engine, component: &[u8]) -> Option<Component> {
+    /// The compiled form of the component with that digest, if a sound one is kept.
+    pub fn load(&self, engine: &Engine, component: &[u8; 32]) -> Option<Component> {
         let path = self.path(engine, component);
         let mut file = File::open(&path).ok()?;
-        let mut digest = [0; DIGEST];
-        file.read_exact(&mut digest).ok()?;
-        let mut code = Vec::new();
-        file.read_to_end(&mut code).ok()?;
-        if Sha256::digest(&code)[..] != digest {
+        if !is_whole(&mut file).ok()? {
             tracing::warn!(path = %path.display(), "a compiled plugin is damaged, and compiled again");
             return None;
         }
@@ -62,19 +60,19 @@ impl Cache {
             unsafe_code,
             reason = "our own output: whole, of this very engine, in a folder that is ours"
         )]
-        let loaded = unsafe { Component::deserialize(engine, &code) };
+        let loaded = unsafe { Component::deserialize_file(engine, &path) };
         loaded
             .inspect_err(|error| tracing::warn!(%error, "a compiled plugin cannot be loaded"))
             .ok()
     }
 
     /// Keeps the compiled form of a component. A cache that cannot be written only costs time later.
-    pub fn store(&self, engine: &Engine, component: &[u8], compiled: &Component) {
+    pub fn store(&self, engine: &Engine, component: &[u8; 32], compiled: &Component) {
         let stored = (|| -> io::Result<()> {
             let code = compiled.serialize().map_err(io::Error::other)?;
             let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-            file.write_all(&Sha256::digest(&code))?;
             file.write_all(&code)?;
+            file.write_all(&crc32fast::hash(&code).to_le_bytes())?;
             file.persist(self.path(engine, component))?;
             self.tidy()
         })();
@@ -83,11 +81,11 @@ impl Cache {
         }
     }
 
-    fn path(&self, engine: &Engine, component: &[u8]) -> PathBuf {
-        let mut name = Digest(Sha256::new_with_prefix(Sha256::digest(component)));
+    fn path(&self, engine: &Engine, component: &[u8; 32]) -> PathBuf {
+        let mut name = Digest(Sha256::new_with_prefix(component));
         engine.precompile_compatibility_hash().hash(&mut name);
         let name: String = name.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        self.dir.join(format!("{name}.compiled"))
+        self.dir.join(format!("{name}.cwasm"))
     }
 
     fn tidy(&self) -> io::Result<()> {
@@ -102,6 +100,25 @@ impl Cache {
         }
         Ok(())
     }
+}
+
+/// Whether a file ends with the sum of what is before.
+fn is_whole(file: &mut File) -> io::Result<bool> {
+    let length = file.metadata()?.len();
+    let Some(code) = length.checked_sub(SUM as u64) else { return Ok(false) };
+    let mut sum = crc32fast::Hasher::new();
+    let mut buffer = [0; 64 << 10];
+    let mut reader = file.take(code);
+    loop {
+        match reader.read(&mut buffer)? {
+            0 => break,
+            read => sum.update(&buffer[..read]),
+        }
+    }
+    let mut kept = [0; SUM];
+    file.seek(SeekFrom::Start(code))?;
+    file.read_exact(&mut kept)?;
+    Ok(sum.finalize() == u32::from_le_bytes(kept))
 }
 
 /// Feeds what is `Hash` to a digest, which unlike the standard hashers is the same in every process and
@@ -137,22 +154,32 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(&dir.path().join("made")).unwrap();
         let engine = Engine::default();
-        let bytes = wat::parse_str(WAT).unwrap();
-        assert!(cache.load(&engine, &bytes).is_none());
-        cache.store(&engine, &bytes, &Component::new(&engine, &bytes).unwrap());
-        assert!(cache.load(&engine, &bytes).is_some());
+        let digest = [1; 32];
+        assert!(cache.load(&engine, &digest).is_none());
+        cache.store(
+            &engine,
+            &digest,
+            &Component::new(&engine, wat::parse_str(WAT).unwrap()).unwrap(),
+        );
+        let loaded = cache.load(&engine, &digest).unwrap();
+        assert!(loaded.get_export(None, "f").is_some());
         let file = kept(&cache.dir);
         let whole = fs::read(&file).unwrap();
-        for damage in [0, DIGEST, whole.len() / 2, whole.len() - 1] {
+        // What is loaded maps the file, which therefore is replaced, as the cache does.
+        let put = |bytes: &[u8]| {
+            fs::remove_file(&file).unwrap();
+            fs::write(&file, bytes).unwrap();
+        };
+        for damage in [0, SUM, whole.len() / 2, whole.len() - 1] {
             let mut damaged = whole.clone();
             damaged[damage] ^= 1;
-            fs::write(&file, &damaged).unwrap();
-            assert!(cache.load(&engine, &bytes).is_none(), "a flipped bit at {damage}");
-            fs::write(&file, &whole[..damage]).unwrap();
-            assert!(cache.load(&engine, &bytes).is_none(), "cut at {damage}");
+            put(&damaged);
+            assert!(cache.load(&engine, &digest).is_none(), "a flipped bit at {damage}");
+            put(&whole[..damage]);
+            assert!(cache.load(&engine, &digest).is_none(), "cut at {damage}");
         }
-        fs::write(&file, &whole).unwrap();
-        assert!(cache.load(&engine, &bytes).is_some());
+        put(&whole);
+        assert!(cache.load(&engine, &digest).is_some());
     }
 
     #[test]
@@ -160,12 +187,15 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let cache = Cache::open(dir.path()).unwrap();
-        let bytes = wat::parse_str(WAT).unwrap();
         let engine = Engine::default();
-        cache.store(&engine, &bytes, &Component::new(&engine, &bytes).unwrap());
+        cache.store(
+            &engine,
+            &[1; 32],
+            &Component::new(&engine, wat::parse_str(WAT).unwrap()).unwrap(),
+        );
         let other = Engine::new(wasmtime::Config::new().epoch_interruption(true)).unwrap();
-        assert!(cache.load(&other, &bytes).is_none());
-        assert!(cache.load(&engine, &wat::parse_str("(component)").unwrap()).is_none());
+        assert!(cache.load(&other, &[1; 32]).is_none());
+        assert!(cache.load(&engine, &[2; 32]).is_none());
     }
 
     #[test]

@@ -92,12 +92,13 @@ impl Plugin {
         cache: Option<&Cache>,
         compile: impl FnOnce() -> Result<Component, PluginError>,
     ) -> Result<Plugin, PluginError> {
-        let component = match cache.and_then(|cache| cache.load(engine, bytes)) {
+        let digest: [u8; 32] = Sha256::digest(bytes).into();
+        let component = match cache.and_then(|cache| cache.load(engine, &digest)) {
             Some(component) => component,
             None => {
                 let component = compile()?;
                 if let Some(cache) = cache {
-                    cache.store(engine, bytes, &component);
+                    cache.store(engine, &digest, &component);
                 }
                 component
             }
@@ -128,7 +129,7 @@ impl Plugin {
         tell_apart(&mut tools, &mut not_tools);
         let imports = ty.imports(engine).filter(|(_, item)| !only_types(engine, &item.ty));
         let imports = imports.map(|(name, _)| name.to_owned()).collect();
-        let digest = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Plugin { name: name.to_owned(), component, tools, not_tools, imports, digest })
     }
 
