@@ -25,5 +25,6 @@ mod serial;
 mod strangers;
 mod support;
 mod tags;
+mod tools;
 mod transactions;
 mod values;
