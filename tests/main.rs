@@ -15,6 +15,7 @@ mod cases;
 mod cli;
 mod crash;
 mod escapes;
+mod git;
 mod hostile;
 mod layout;
 mod lifting;
