@@ -15,16 +15,18 @@ use crate::audit::Arguments;
 use crate::batch::{CallError, Change, ErrorKind, Outcome, Planned, Step, Usage, limit_of};
 use crate::files::{Access, Bounds, Denial, DeniedBy, Failed, Staged, Unfit, View, Work};
 use crate::host::Shared;
+use crate::net::{CallNet, NetLog};
 use crate::plugin::ToolRef;
 use crate::policy::Limits;
 use crate::reach::declared;
-use crate::sandbox::{self, Ended};
+use crate::requests;
+use crate::sandbox::{self, Ended, World};
 use crate::schedule::{Committed, Turn, Verdict, last_words};
 
 /// What a run has left.
 pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
-    /// None for a call that never came to touch anything.
+    /// None for a call that has touched nothing.
     pub(crate) left: Option<(Arc<View>, Staged)>,
 }
 
@@ -41,6 +43,8 @@ pub(crate) struct Runs {
     view: Mutex<Option<Arc<View>>>,
     /// For the audit log.
     arguments: OnceLock<Arguments>,
+    /// Of a plugin that may send requests.
+    net: OnceLock<Arc<NetLog>>,
 }
 
 impl Runs {
@@ -51,6 +55,11 @@ impl Runs {
     /// What the call was given, if an audit log is kept and it came to run.
     pub(crate) fn arguments(&self) -> Option<Arguments> {
         self.arguments.get().cloned()
+    }
+
+    /// What was requested, in all of them.
+    pub(crate) fn net(&self) -> Option<&NetLog> {
+        self.net.get().map(|log| &**log)
     }
 
     /// There will be no further one.
@@ -115,9 +124,18 @@ impl<'a> Attempt<'a> {
             view.declare(declared);
         }
         runs.set_view(Some(view.clone()));
+        let net = sandbox.net().map(|plugin| {
+            let log = runs.net.get_or_init(Arc::default).clone();
+            let effects = requests::effects(work.effect(), turn);
+            CallNet::new(plugin.clone(), effects, limits.net, log)
+        });
+        let world = World { view: view.clone(), net };
         let Ended { mut result, peak_memory, stdout, stderr } =
-            sandbox::run(&shared.engine, sandbox, &limits, tool.tool, &args, &view, cancel).await;
+            sandbox::run(&shared.engine, sandbox, &limits, tool.tool, &args, world, cancel).await;
         let plugin = &shared.registry.plugin(tool).name;
+        if let Some(log) = runs.net() {
+            result = requests::refused(result, log, plugin, &limits);
+        }
         result = refused(result, &view, plugin, &limits);
         shared.burden.weigh(&view, result.as_ref().err());
         let staged = match &result {
@@ -140,6 +158,11 @@ impl<'a> Attempt<'a> {
         };
         let (id, tool) = (call.id.clone(), call.tool.clone());
         let outcome = Outcome { id, tool, result, usage, changes: vec![], stdout, stderr };
+        if matches!(staged, Staged::Nothing) && view.is_unused() {
+            // It goes here, on the thread that made it, rather than in the loop that commits.
+            runs.set_view(None);
+            return Ran { outcome, left: None };
+        }
         Ran { outcome, left: Some((view, staged)) }
     }
 }
@@ -230,7 +253,7 @@ fn refused(
             "{}; what it changes of files is more than may wait for its commit ({limit})",
             error.message
         );
-        return Err(CallError { message, ..error });
+        return Err(CallError { kind: ErrorKind::Staged, message, ..error });
     }
     if view.crowded() {
         let limit = limit_of("memory", bytesize::ByteSize(limits.memory));
@@ -334,7 +357,10 @@ fn cannot_commit(unfit: &Unfit) -> CallError {
     CallError::new(ErrorKind::Host, message)
 }
 
-pub(crate) fn conflict() -> CallError {
+pub(crate) fn conflict(runs: &Runs) -> CallError {
+    if runs.net().is_some_and(NetLog::has_effects) {
+        return requests::conflict_after_effects();
+    }
     let message = "what it read was changed from outside each time it ran; nothing of it was committed. Try again \
                    when nobody else changes these files";
     CallError::new(ErrorKind::Conflict, message)

@@ -4,10 +4,12 @@
 
 use std::time::SystemTime;
 
-use crate::audit::{Arguments, AuditRecord, Denied, Listed, PluginId, bounded};
+use crate::attempt::Runs;
+use crate::audit::{AuditRecord, Denied, DeniedRequest, Listed, PluginId, Request, bounded};
 use crate::batch::{Change, Outcome, Planned, Step};
 use crate::files::{Access, Denial, DeniedBy, Effect, View};
 use crate::host::Shared;
+use crate::net::{NetDenial, NetDeniedBy, NetLog, Requested};
 use crate::plugin::ToolRef;
 use crate::schedule::Tenant;
 
@@ -29,15 +31,17 @@ impl Audited {
         self.effect == Effect::Atomic
     }
 
-    /// `view` is that of the call's last run.
+    /// `runs` are those of the call, if it came to have any.
     pub(crate) fn record(
         &self,
         shared: &Shared,
         call: &Planned<ToolRef>,
         outcome: &Outcome,
-        view: Option<&View>,
-        arguments: Option<Arguments>,
+        runs: Option<&Runs>,
     ) -> AuditRecord {
+        let (view, net) = (runs.and_then(Runs::view), runs.and_then(Runs::net));
+        let view = view.as_deref();
+        let arguments = runs.and_then(Runs::arguments);
         let tool = match &call.step {
             Step::Run { tool, .. } => Some(*tool),
             Step::Refused(_) => shared.registry.find(&call.tool),
@@ -72,6 +76,10 @@ impl Audited {
             read: Listed::new(read),
             wrote: Listed::new(outcome.changes.iter().flat_map(Change::paths).map(bounded)),
             denied: Listed::new(denied.iter().map(told)),
+            requested: Listed::new(net.map_or_else(Vec::new, NetLog::requests).iter().map(request)),
+            denied_requests: Listed::new(
+                net.map_or_else(Vec::new, NetLog::denials).iter().map(denied_request),
+            ),
             attempts: outcome.usage.attempts,
             queued: outcome.usage.queued,
             run: outcome.usage.run,
@@ -90,6 +98,23 @@ fn told(denial: &Denial) -> Denied {
             DeniedBy::Policy => "policy",
             DeniedBy::Declaration => "declaration",
             DeniedBy::OtherNames => "other_names",
+        },
+    }
+}
+
+fn request(sent: &Requested) -> Request {
+    Request { method: sent.method.clone(), origin: bounded(&sent.origin) }
+}
+
+fn denied_request(denial: &NetDenial) -> DeniedRequest {
+    DeniedRequest {
+        request: request(&denial.request),
+        by: match denial.by {
+            NetDeniedBy::Policy { .. } => "policy",
+            NetDeniedBy::Address { .. } => "address",
+            NetDeniedBy::Plaintext { .. } => "plaintext",
+            NetDeniedBy::Effect { .. } => "effect",
+            NetDeniedBy::Method => "method",
         },
     }
 }

@@ -1,5 +1,6 @@
 //! [`HostBuilder`]: roots, plugins, grants and limits wired into a [`Host`].
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,23 +10,25 @@ use crate::error::Error;
 use crate::files::{Durability, Files, Scope};
 use crate::host::Host;
 use crate::loader::Loader;
+use crate::net::{Client, NetOptions};
 use crate::plugin::{Cache, LoadLimits, Registry};
-use crate::policy::{Config, EnvGrant, Grants, Limits, PathGrant};
+use crate::policy::{Config, EnvGrant, Grants, Limits, SecretConfig, SecretSource};
 use crate::sandbox::{Engine, Sandbox};
 use crate::schedule::Admission;
+use crate::secrets;
 
 /// Settings of a [`Host`]. Defaults are closed:
 ///
 /// - no plugins, not even built-in ones; no roots;
-/// - a plugin reads, writes and sees nothing but what its [`Grants`] name;
+/// - a plugin reads, writes, requests and sees nothing but what its [`Grants`] name;
 /// - [`Limits::default`] for every call, [`LoadLimits::default`] for every component;
 /// - four calls at once for each core, 100,000 calls that have not ended, and together half of the machine's memory;
 /// - what a batch commits outlives a kill of the host, not a loss of power;
 /// - nothing is kept on disk but that: see [`HostBuilder::cache`] and [`HostBuilder::audit`].
 #[derive(Clone, Debug)]
 pub struct HostBuilder {
-    roots: Vec<PathBuf>,
-    plugins: Vec<PluginSpec>,
+    pub(crate) roots: Vec<PathBuf>,
+    pub(crate) plugins: Vec<PluginSpec>,
     limits: Limits,
     jobs: usize,
     max_memory: u64,
@@ -33,10 +36,12 @@ pub struct HostBuilder {
     cache: Option<PathBuf>,
     loading: LoadLimits,
     compiler: Option<(PathBuf, Vec<String>)>,
-    config: Option<PathBuf>,
-    audit: Option<Arc<dyn AuditSink>>,
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) audit: Option<Arc<dyn AuditSink>>,
     audit_arguments: bool,
     durability: Durability,
+    net: NetOptions,
+    pub(crate) secrets: BTreeMap<String, SecretConfig>,
 }
 
 /// A plugin to load.
@@ -80,6 +85,8 @@ impl Default for HostBuilder {
             audit: None,
             audit_arguments: false,
             durability: Durability::Kill,
+            net: NetOptions::default(),
+            secrets: BTreeMap::new(),
         }
     }
 }
@@ -191,6 +198,20 @@ impl HostBuilder {
         self
     }
 
+    /// How requests of plugins reach servers: who looks up names, which certificates are believed, how long is waited.
+    #[must_use]
+    pub fn net(mut self, options: NetOptions) -> HostBuilder {
+        self.net = options;
+        self
+    }
+
+    /// A secret that goes with the requests of plugins that list its name in their [`Grants`].
+    #[must_use]
+    pub fn secret(mut self, name: impl Into<String>, secret: SecretConfig) -> HostBuilder {
+        self.secrets.insert(name.into(), secret);
+        self
+    }
+
     /// Takes over what a config says, but for its audit log.
     #[must_use]
     pub fn config(mut self, config: &Config) -> HostBuilder {
@@ -206,6 +227,13 @@ impl HostBuilder {
         self.max_waiting = config.max_waiting.unwrap_or(self.max_waiting);
         if config.durable {
             self = self.durable(true);
+        }
+        for (name, secret) in &config.secrets {
+            let mut secret = secret.clone();
+            if let SecretSource::File(path) = &mut secret.source {
+                *path = config.base.join(&*path);
+            }
+            self.secrets.insert(name.clone(), secret);
         }
         for (name, plugin) in &config.plugins {
             let source = match &plugin.path {
@@ -241,6 +269,8 @@ impl HostBuilder {
             jobs: self.jobs,
             memory,
         };
+        let secrets = secrets::open(&self)?;
+        let client = Arc::new(Client::new(self.net.clone()));
         let mut registry = Registry::default();
         let mut sandboxes = Vec::with_capacity(self.plugins.len());
         for spec in &self.plugins {
@@ -248,7 +278,9 @@ impl HostBuilder {
             let plugin = Arc::new(plugin);
             let scope = Scope::new(files.roots(), &spec.grants)?;
             let env = variables(&spec.grants.env);
-            let sandbox = Sandbox::new(plugin.clone(), flavor, Arc::new(scope), env, limits(spec))
+            let net = secrets::plugin_net(spec, &plugin, &secrets, &client);
+            let (scope, limits) = (Arc::new(scope), limits(spec));
+            let sandbox = Sandbox::new(plugin.clone(), flavor, scope, env, limits, net)
                 .map_err(|error| Error::Link { plugin: spec.source.describe(&spec.name), error })?;
             registry.add(plugin, &spec.prefix)?;
             sandboxes.push(sandbox);
@@ -257,62 +289,6 @@ impl HostBuilder {
         let trail = self.audit.map(|sink| Trail::new(sink, self.audit_arguments));
         Ok(Host::new(engine, registry, sandboxes, files, room, trail, self.jobs))
     }
-}
-
-impl HostBuilder {
-    /// A tool that could write the config could widen its own grants.
-    fn no_plugin_writes_the_config(&self) -> Result<(), Error> {
-        let Some(config) = self.config.as_ref().and_then(|path| path.canonicalize().ok()) else {
-            return Ok(());
-        };
-        match self.who_may_write(&config) {
-            Some((plugin, grant)) => Err(Error::WritableConfig { config, plugin, grant }),
-            None => Ok(()),
-        }
-    }
-
-    /// A tool that could write the audit log could remove its own traces.
-    fn no_plugin_writes_the_audit_log(&self) -> Result<(), Error> {
-        let files = self.audit.as_ref().map(|audit| audit.files()).unwrap_or_default();
-        for log in files {
-            if let Some((plugin, grant)) = self.who_may_write(&log) {
-                return Err(Error::WritableAudit { log, plugin, grant });
-            }
-        }
-        Ok(())
-    }
-
-    /// The plugin, and its grant, that may write or replace a file, if there is one. `file` is absolute, and without
-    /// symlinks on the way.
-    pub fn who_may_write(&self, file: &Path) -> Option<(String, String)> {
-        let roots = self.roots.iter().filter_map(|root| root.canonicalize().ok());
-        let roots: Vec<PathBuf> = roots.collect();
-        let roots: Vec<&Path> = roots.iter().map(|root| &**root).collect();
-        self.plugins.iter().find_map(|spec| {
-            let mut write = spec.grants.write.iter();
-            let grant = write.find(|it| could_replace(it, &roots, file))?;
-            Some((spec.name.clone(), grant.pattern()))
-        })
-    }
-}
-
-/// Whether a grant to write matches `file`, an absolute path without symlinks, or a directory above it:
-/// what may be written may be moved away, and something else put in its place.
-fn could_replace(grant: &PathGrant, roots: &[&Path], file: &Path) -> bool {
-    // Relative grants are in the first root.
-    let roots = if grant.is_absolute() { roots } else { &roots[..roots.len().min(1)] };
-    roots.iter().any(|root| {
-        let Some(pattern) = grant.beneath(root) else { return false };
-        let matches = |path: &Path| path.to_str().is_some_and(|path| pattern.matches(path));
-        let base = root.join(pattern.base());
-        let above = |path: &Path| path.ancestors().any(matches);
-        file.strip_prefix(root).is_ok_and(above)
-            // The base may be reached by a symlink.
-            || base.canonicalize().is_ok_and(|real| {
-                let inside = file.strip_prefix(real).map(|it| Path::new(pattern.base()).join(it));
-                inside.is_ok_and(|path| above(&path))
-            })
-    })
 }
 
 impl Source {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::batch::{PlanError, RequestError};
 use crate::files::FilesError;
 use crate::plugin::{PluginError, RegistryError};
-use crate::policy::{ConfigError, GrantError};
+use crate::policy::{ConfigError, GrantError, SecretError};
 use crate::sandbox::{EngineError, LinkError};
 
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,8 @@ pub enum Error {
         log.display()
     )]
     WritableAudit { log: PathBuf, plugin: String, grant: String },
+    #[error("cannot use the secret {secret:?}: {error}")]
+    Secret { secret: String, error: SecretError },
     #[error("cannot load {}: it is not a regular file", path.display())]
     NotAFile { path: PathBuf },
     /// `plugin` is the file, or the name of a built-in.

@@ -25,7 +25,8 @@ use crate::schedule::{self, Admission, Busy, Tenant};
 
 /// Loaded plugins with their grants, ready to run batches. Clones share everything.
 ///
-/// Calls run on the tokio runtime that [`Host::run`] is awaited on, which needs its time driver.
+/// Calls run on the tokio runtime that [`Host::run`] is awaited on, which needs its time driver, and
+/// its I/O driver for plugins that may send requests.
 #[derive(Clone)]
 pub struct Host {
     shared: Arc<Shared>,
@@ -114,11 +115,11 @@ impl Host {
     pub async fn execute(&self, plan: Plan<ToolRef>, options: RunOptions) -> Report {
         let plan = Arc::new(plan);
         for attempt in 1.. {
-            let job = match self.run_calls(&plan, &options).await {
+            let mut job = match self.run_calls(&plan, &options).await {
                 Ok(job) => job,
                 Err(Busy { most }) => return self.turned_away(&plan, most, &options),
             };
-            let mut report = job.report();
+            let mut report = BatchJob::report(&mut job);
             match options.effect {
                 Effect::Commit => {}
                 Effect::DryRun => report.diff = Some(job.work().diff()),
@@ -162,7 +163,7 @@ impl Host {
         let outcome = |call: &Planned<ToolRef>| {
             let outcome = failed(&call.id, &call.tool, error.clone(), Usage::default());
             if let Some(audited) = &audited {
-                self.shared.record(&audited.record(&self.shared, call, &outcome, None, None));
+                self.shared.record(&audited.record(&self.shared, call, &outcome, None));
             }
             outcome
         };
@@ -174,6 +175,14 @@ impl Host {
     pub fn tools(&self) -> impl Iterator<Item = (&str, &Plugin, &Tool)> {
         let registry = &self.shared.registry;
         registry.tools().map(|(name, at)| (name, &**registry.plugin(at), registry.tool(at)))
+    }
+
+    /// What a loaded plugin may request: hosts, as its grants name them, and the names of the secrets that go with its
+    /// requests. Nothing for one that does not import `wasi:http`.
+    pub fn requests(&self, plugin: &str) -> (Vec<String>, Vec<String>) {
+        let at = self.plugins().position(|it| it.name == plugin);
+        let net = at.and_then(|at| self.shared.sandboxes[at].net());
+        net.map_or_else(Default::default, |net| (net.hosts(), net.secrets()))
     }
 
     /// The loaded plugins, in order of loading.

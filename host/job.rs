@@ -16,7 +16,7 @@ use crate::audit::AuditRecord;
 use crate::audited::Audited;
 use crate::batch::{
     CallError, ErrorKind, Link, Outcome, Plan, Planned, Report, Status, Step, Usage,
-    argument_error, length, too_large_arguments,
+    argument_error, length, length_of_fields, too_large_arguments,
 };
 use crate::files::Work;
 use crate::host::{RunOptions, Shared};
@@ -68,8 +68,10 @@ impl BatchJob {
         let reach = |call: &Planned<ToolRef>| match &call.step {
             Step::Refused(_) => CallReach::nothing(),
             Step::Run { tool, args } => {
-                let scope = shared.sandboxes[tool.plugin].scope().clone();
-                CallReach::new(work.roots(), scope, shared.registry.tool(*tool), args)
+                let sandbox = &shared.sandboxes[tool.plugin];
+                let (roots, scope) = (work.roots(), sandbox.scope().clone());
+                CallReach::new(roots, scope, shared.registry.tool(*tool), args)
+                    .sending(sandbox.net().is_some_and(|net| net.reaches()))
             }
         };
         let reaches = plan.calls.iter().map(reach).collect();
@@ -103,7 +105,8 @@ impl BatchJob {
                     (hints.of(index, reach, self.shared.registry.tool(*tool), args), class)
                 }
             };
-            Needs { inputs, after: call.after.clone(), hints, writes: reach.writes(), class }
+            let writes = reach.writes() || reach.sends();
+            Needs { inputs, after: call.after.clone(), hints, writes, class }
         });
         needs.collect()
     }
@@ -112,18 +115,25 @@ impl BatchJob {
         &self.work
     }
 
-    /// All outcomes, once the scheduler is done.
-    pub(crate) fn report(&self) -> Report {
+    /// All outcomes, once the scheduler is done. To be asked once.
+    pub(crate) fn report(job: &mut Arc<BatchJob>) -> Report {
+        let outcomes: Vec<Option<Outcome>> = match Arc::get_mut(job) {
+            Some(job) => {
+                let calls = std::mem::take(&mut job.calls);
+                calls.into_iter().map(|it| it.outcome.into_inner()).collect()
+            }
+            // Not as long as the scheduler lets nobody keep a run.
+            None => job.calls.iter().map(|it| it.outcome.get().cloned()).collect(),
+        };
         let lost = |call: &Planned<ToolRef>| {
             let error = CallError::new(ErrorKind::Host, "the host lost track of this call");
             failed(&call.id, &call.tool, error, Usage::default())
         };
-        let outcomes = self.calls.iter().zip(&self.plan.calls);
-        let results =
-            outcomes.map(|(it, call)| it.outcome.get().cloned().unwrap_or_else(|| lost(call)));
+        let results = outcomes.into_iter().zip(&job.plan.calls);
+        let results = results.map(|(outcome, call)| outcome.unwrap_or_else(|| lost(call)));
         Report {
             results: results.collect(),
-            elapsed: self.began.elapsed(),
+            elapsed: job.began.elapsed(),
             committed: None,
             diff: None,
         }
@@ -144,8 +154,7 @@ impl BatchJob {
     fn audit(&self, call: usize, outcome: &Outcome) {
         let Some(audited) = &self.audited else { return };
         let (state, call) = (&self.calls[call], &self.plan.calls[call]);
-        let (view, arguments) = (state.runs.view(), state.runs.arguments());
-        let record = audited.record(&self.shared, call, outcome, view.as_deref(), arguments);
+        let record = audited.record(&self.shared, call, outcome, Some(&state.runs));
         if audited.is_atomic() {
             self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
         } else {
@@ -196,7 +205,7 @@ impl BatchJob {
             }
         }
         let Value::Object(filled) = filled else { return Ok(Cow::Borrowed(args)) };
-        if length(&filled, limit).is_none() {
+        if length_of_fields(&filled, limit).is_none() {
             return Err(too_large_arguments(limit));
         }
         let params = &self.shared.registry.tool(tool).params;
@@ -279,8 +288,8 @@ impl Job for BatchJob {
     }
 
     fn may_conflict_running(&self, _call: usize, other: usize) -> bool {
-        // What it may yet read is not known.
-        self.reaches[other].writes()
+        // What it may yet read is not known; and effects elsewhere are to happen in the order of the batch.
+        self.reaches[other].writes() || self.reaches[other].sends()
     }
 
     fn not_run(&self, index: usize, why: NotRun) {
@@ -293,7 +302,7 @@ impl Job for BatchJob {
                 tracing::error!(call = %call.id, tool = %call.tool, %message, "the host panicked");
                 CallError::new(ErrorKind::Host, format!("the host panicked: {message}"))
             }
-            NotRun::Conflict => conflict(),
+            NotRun::Conflict => conflict(&self.calls[index].runs),
             NotRun::Broken(broken) => {
                 let message = format!(
                     "not run: the changes of the call {:?} could not be made, and the batch stopped there",

@@ -8,7 +8,7 @@
 //! -> Batch              batch/request.rs      the shape is valid
 //! -> Plan               batch/plan.rs         the meaning is valid: references point backward, arguments fit
 //! -> ready calls        schedule/             earliest first; a reference waits for its call's commit
-//! -> Store + View       sandbox/ + files/     grant -> view -> limits
+//! -> Store + World      sandbox/, files/, net/  grants -> view and requests -> limits
 //! -> instance, invoke   plugin/               JSON -> values
 //! -> Outcome + sets     attempt.rs            value | error | trap | timeout | ...; what was read and staged
 //! -> validate, commit   schedule/ + files/    in order; else run again
@@ -27,6 +27,7 @@ mod audited;
 mod batch;
 mod builder;
 mod error;
+mod exposed;
 mod files;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -35,15 +36,20 @@ mod host;
 mod job;
 mod loader;
 mod memory;
+mod net;
 mod plugin;
 mod policy;
 mod reach;
+mod requests;
 mod sandbox;
 mod schedule;
+mod secrets;
 mod session;
 mod worker;
 
-pub use audit::{Arguments, AuditFile, AuditRecord, AuditSink, Denied, Listed, PluginId};
+pub use audit::{
+    Arguments, AuditFile, AuditRecord, AuditSink, Denied, DeniedRequest, Listed, PluginId, Request,
+};
 pub use batch::{
     Batch, Call, CallError, CallRef, Change, Committed, ErrorKind, LimitError, LimitsConfig,
     Outcome, Plan, PlanError, Planned, Pointer, Problem, Report, RequestError, Status, Step, Usage,
@@ -54,13 +60,14 @@ pub use error::Error;
 pub use files::{Effect, Entry, FilesError, LoggedCall, UndoError, log, undo};
 pub use host::{Host, RunOptions};
 pub use job::Progress;
+pub use net::{NetOptions, Resolver, SystemResolver};
 pub use plugin::{
     Answer, Asks, BinaryError, Case, Field, LoadLimits, Misfits, NotATool, Plugin, PluginError,
     RegistryError, Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
 };
 pub use policy::{
-    AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, Limits, PathGrant, PathPattern,
-    PluginConfig,
+    AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, Limits, NetGrant, PathGrant,
+    PathPattern, PluginConfig, SecretConfig, SecretError, SecretSource,
 };
 pub use sandbox::{EngineError, LinkError};
 pub use schedule::Tenant;

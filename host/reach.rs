@@ -17,6 +17,7 @@ pub(crate) struct CallReach {
     /// Nothing, where the tool declares nothing, or its arguments are not known yet.
     declared: Option<Declared>,
     writes: bool,
+    sends: bool,
 }
 
 impl CallReach {
@@ -32,17 +33,28 @@ impl CallReach {
             Touches::Declared { writes, .. } => !writes.is_empty(),
         };
         let writes = may && scope.writes();
-        CallReach { declared: declared(roots, tool, args), scope, writes }
+        CallReach { declared: declared(roots, tool, args), scope, writes, sends: false }
+    }
+
+    /// With whether it may send requests. What a tool declares is about files, and says nothing of that.
+    pub(crate) fn sending(self, sends: bool) -> CallReach {
+        CallReach { sends, ..self }
     }
 
     /// Of a call that touches nothing.
     pub(crate) fn nothing() -> CallReach {
-        CallReach { scope: Arc::default(), declared: Some(Declared::default()), writes: false }
+        let declared = Some(Declared::default());
+        CallReach { scope: Arc::default(), declared, writes: false, sends: false }
     }
 
     /// Whether it might write anything.
     pub(crate) fn writes(&self) -> bool {
         self.writes
+    }
+
+    /// Whether it might send a request that changes something elsewhere.
+    pub(crate) fn sends(&self) -> bool {
+        self.sends
     }
 
     pub(crate) fn declared(&self) -> Option<&Declared> {

@@ -8,11 +8,10 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Attempt, Ran, Runs, conflict, failed};
-use crate::audit::Arguments;
 use crate::audited::Audited;
 use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, Step, Usage};
 use crate::error::Error;
-use crate::files::{Effect, View, Work};
+use crate::files::{Effect, Work};
 use crate::host::{Host, Shared, busy};
 use crate::plugin::ToolRef;
 use crate::reach::{CallReach, same_paths};
@@ -86,7 +85,7 @@ impl Session {
             Ok(counted) => counted,
             Err(Busy { most }) => {
                 let outcome = failed(&call.id, &call.tool, busy(1, most), Usage::default());
-                self.job.audit(&call, &outcome, None, None);
+                self.job.audit(&call, &outcome, None);
                 return Ok(outcome);
             }
         };
@@ -155,7 +154,7 @@ impl LooseCall {
     }
 
     fn end(&self, job: &LooseJob, outcome: Outcome) {
-        job.audit(&self.call, &outcome, self.runs.view().as_deref(), self.runs.arguments());
+        job.audit(&self.call, &outcome, Some(&self.runs));
         self.runs.ended();
         // It ends once; the scheduler sees to that.
         let _ = self.outcome.set(outcome);
@@ -163,15 +162,9 @@ impl LooseCall {
 }
 
 impl LooseJob {
-    fn audit(
-        &self,
-        call: &Planned<ToolRef>,
-        outcome: &Outcome,
-        view: Option<&View>,
-        arguments: Option<Arguments>,
-    ) {
+    fn audit(&self, call: &Planned<ToolRef>, outcome: &Outcome, runs: Option<&Runs>) {
         if let Some(audited) = &self.audited {
-            self.shared.record(&audited.record(&self.shared, call, outcome, view, arguments));
+            self.shared.record(&audited.record(&self.shared, call, outcome, runs));
         }
     }
 
@@ -246,7 +239,7 @@ impl Job for LooseJob {
     fn not_run(&self, call: usize, why: NotRun) {
         let Some(call) = self.get(call) else { return };
         let error = match why {
-            NotRun::Conflict => conflict(),
+            NotRun::Conflict => conflict(&call.runs),
             NotRun::Panicked(message) => {
                 let (id, tool) = (&call.call.id, &call.call.tool);
                 tracing::error!(call = %id, %tool, %message, "the host panicked");

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use crate::support::repository;
 
 /// Folder -> the folders it may import. Imports run one way.
-const MAY_IMPORT: [(&str, &[&str]); 7] = [
+const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("audit", &[]),
     ("batch", &[]),
     ("policy", &["batch"]),
     ("schedule", &["batch"]),
     ("plugin", &["batch"]),
     ("files", &["batch", "policy"]),
-    ("sandbox", &["batch", "policy", "plugin", "files"]),
+    ("net", &["batch", "policy"]),
+    ("sandbox", &["batch", "policy", "plugin", "files", "net"]),
 ];
 
 fn rust_files(dir: &Path) -> Vec<PathBuf> {

@@ -115,21 +115,21 @@ fn captured_output_is_limited() {
 fn handles_are_limited() {
     let Some(probe) = guest("probe") else { return };
     let open = ("open_many", json!({"path": "a.txt", "count": 100}));
-    is_enforced(&probe, &json!({"handles": 50}), open, "trap", "`limits.handles`, 50");
+    is_enforced(&probe, &json!({"handles": 50}), open, "handles", "`limits.handles`, 50");
 }
 
 #[test]
 fn staged_changes_are_limited() {
     let Some(probe) = guest("probe") else { return };
     let write = ("write", json!({"path": "b.txt", "content": "x".repeat(2000)}));
-    is_enforced(&probe, &json!({"staged": "1KiB"}), write, "tool", "`limits.staged`, 1.0 KiB");
+    is_enforced(&probe, &json!({"staged": "1KiB"}), write, "staged", "`limits.staged`, 1.0 KiB");
 }
 
 #[test]
 fn random_requests_are_limited() {
     let Some(probe) = guest("probe") else { return };
     let random = ("random", json!({"n": 200}));
-    is_enforced(&probe, &json!({"random": 100}), random, "trap", "`limits.random`, 100 B");
+    is_enforced(&probe, &json!({"random": 100}), random, "random", "`limits.random`, 100 B");
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod hostile;
 mod layout;
 mod lifting;
 mod limits;
+mod net;
 mod plugins;
 mod sandbox;
 mod serial;

@@ -169,6 +169,8 @@ mod tests {
             read: Listed::new(std::iter::empty()),
             wrote: Listed::new(std::iter::empty()),
             denied: Listed::new(std::iter::empty()),
+            requested: Listed::new(std::iter::empty()),
+            denied_requests: Listed::new(std::iter::empty()),
             attempts: 1,
             queued: Duration::ZERO,
             run: Duration::ZERO,

@@ -7,4 +7,7 @@ mod file;
 mod record;
 
 pub use file::AuditFile;
-pub use record::{Arguments, AuditRecord, AuditSink, Denied, Listed, PluginId, Trail, bounded};
+pub use record::{
+    Arguments, AuditRecord, AuditSink, Denied, DeniedRequest, Listed, PluginId, Request, Trail,
+    bounded,
+};

@@ -51,6 +51,12 @@ pub struct AuditRecord {
     pub wrote: Listed<String>,
     /// What it was refused, in its last run.
     pub denied: Listed<Denied>,
+    /// Requests that it has sent, in all of its runs; each once.
+    #[serde(skip_serializing_if = "Listed::is_empty")]
+    pub requested: Listed<Request>,
+    /// Requests that it was refused, in its last run.
+    #[serde(skip_serializing_if = "Listed::is_empty")]
+    pub denied_requests: Listed<DeniedRequest>,
     pub attempts: u32,
     #[serde(rename = "queued_ms", serialize_with = "as_millis")]
     pub queued: Duration,
@@ -85,6 +91,23 @@ pub struct Denied {
     pub by: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Request {
+    pub method: String,
+    /// As in `https://api.example.org`. Paths are not told: they may hold what people typed.
+    pub origin: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct DeniedRequest {
+    #[serde(flatten)]
+    pub request: Request,
+    /// `policy` (the grants do not cover the host), `address` (it leads to an address that is not granted as such),
+    /// `plaintext` (a secret goes there, and it is not `https`), `effect` (it cannot be taken back, in a dry run or an
+    /// atomic batch), `method`.
+    pub by: &'static str,
+}
+
 /// The first of something, in order, and how many more there are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(into = "Vec<Value>", bound = "T: Clone + Serialize")]
@@ -105,6 +128,12 @@ impl<T: Ord> Listed<T> {
         let more = first.len().saturating_sub(MOST_LISTED);
         first.truncate(MOST_LISTED);
         Listed { first, more }
+    }
+}
+
+impl<T> Listed<T> {
+    fn is_empty(&self) -> bool {
+        self.first.is_empty()
     }
 }
 

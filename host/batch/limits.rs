@@ -26,6 +26,8 @@ pub struct LimitsConfig {
     #[serde(default, deserialize_with = "bytes")]
     pub staged: Option<u64>,
     #[serde(default, deserialize_with = "bytes")]
+    pub net: Option<u64>,
+    #[serde(default, deserialize_with = "bytes")]
     pub random: Option<u64>,
     #[serde(default, deserialize_with = "bytes")]
     pub copies: Option<u64>,
@@ -51,6 +53,7 @@ impl LimitsConfig {
             "output" => self.output = Some(parse_bytes(value)?),
             "handles" => self.handles = Some(parse_count(value)?),
             "staged" => self.staged = Some(parse_bytes(value)?),
+            "net" => self.net = Some(parse_bytes(value)?),
             "random" => self.random = Some(parse_bytes(value)?),
             "copies" => self.copies = Some(parse_bytes(value)?),
             _ => return Err(LimitError::Unknown(name.to_owned())),
@@ -69,6 +72,7 @@ impl LimitsConfig {
             output: self.output.or(base.output),
             handles: self.handles.or(base.handles),
             staged: self.staged.or(base.staged),
+            net: self.net.or(base.net),
             random: self.random.or(base.random),
             copies: self.copies.or(base.copies),
         }
@@ -90,7 +94,7 @@ pub enum LimitError {
     Count(String),
     #[error(
         "no limit is named {0:?}: write NAME=VALUE, with timeout, memory, args, result, output, handles, \
-         staged, random or copies"
+         staged, net, random or copies"
     )]
     Unknown(String),
     #[error("{0:?} is zero, which would refuse every call")]
@@ -193,11 +197,12 @@ mod tests {
             "staged=7",
             "random=8",
             "copies=9",
+            "net=10",
         ] {
             set.set(text).unwrap();
         }
         let json = r#"{"timeout": "1s", "memory": 2, "args": 3, "result": 4, "output": 5, "handles": 6,
-                       "staged": 7, "random": 8, "copies": 9}"#;
+                       "staged": 7, "random": 8, "copies": 9, "net": 10}"#;
         assert_eq!(serde_json::from_str::<LimitsConfig>(json).unwrap(), set);
         assert_eq!(set.set("fuel=1"), Err(LimitError::Unknown("fuel".to_owned())));
         assert_eq!(set.set("memory"), Err(LimitError::Unknown("memory".to_owned())));

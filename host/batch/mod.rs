@@ -19,4 +19,4 @@ pub(crate) use references::describe;
 pub use references::{CallRef, Pointer, Reference};
 pub use report::{CallError, Change, Committed, ErrorKind, Outcome, Report, Status, Usage};
 pub use request::{Batch, Call, RequestError};
-pub(crate) use size::{length, longer_than};
+pub(crate) use size::{length, length_of_fields, longer_than};

@@ -9,13 +9,14 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use serde_json::{Map, Value};
 
 use super::limits::{LimitsConfig, limit_of};
 use super::references::{CallRef, Pointer, Reference};
 use super::report::{CallError, ErrorKind};
 use super::request::Batch;
-use super::size::longer_than;
+use super::size::length_of_fields;
 
 /// The tools that calls may name.
 pub trait Tools {
@@ -139,7 +140,7 @@ impl<T: Copy> Plan<T> {
         let mut edges = Vec::with_capacity(batch.calls.len());
         for (index, call) in batch.calls.iter().enumerate() {
             let mut found = Vec::new();
-            for (key, value) in &call.args {
+            for (key, value) in call.args.iter().filter(|(_, value)| nested(value)) {
                 names.edges_in(index, &Pointer::default().child(key), value, &mut found)?;
             }
             for target in &call.after {
@@ -176,7 +177,7 @@ struct Edge {
 /// The ids of a batch, each of one call.
 struct Names {
     ids: Vec<String>,
-    index: HashMap<String, usize>,
+    index: HashMap<String, usize, RandomState>,
 }
 
 impl Names {
@@ -184,7 +185,7 @@ impl Names {
         let id_of =
             |place: usize| batch.calls[place].id.clone().unwrap_or_else(|| (place + 1).to_string());
         let ids: Vec<String> = (0..batch.calls.len()).map(id_of).collect();
-        let mut index = HashMap::with_capacity(ids.len());
+        let mut index = HashMap::with_capacity_and_hasher(ids.len(), RandomState::default());
         for (place, id) in ids.iter().enumerate() {
             if let Some(first) = index.insert(id.clone(), place) {
                 let by_place = [first, place].iter().any(|&call| batch.calls[call].id.is_none());
@@ -311,7 +312,7 @@ fn step<T: Copy>(
         return Step::Refused(error);
     }
     let limit = limits.args.unwrap_or_else(|| tools.max_args(tool));
-    if longer_than(&args, limit) {
+    if length_of_fields(&args, limit).is_none() {
         return Step::Refused(too_large_arguments(limit));
     }
     let problems = tools.check(tool, &args);

@@ -182,6 +182,14 @@ pub enum ErrorKind {
     Memory,
     /// The result or the captured output is larger than the limit.
     Output,
+    /// More handles were held at once than the limit.
+    Handles,
+    /// More random bytes were asked for at once than the limit.
+    Random,
+    /// More changes of files were to wait for their commit than the limit.
+    Staged,
+    /// Bodies of requests and of their answers were larger than the limit.
+    Net,
     /// The batch was cancelled before the call ended.
     Cancelled,
     /// A call whose result this one uses has failed.
@@ -205,6 +213,10 @@ impl ErrorKind {
             ErrorKind::Timeout => "timeout",
             ErrorKind::Memory => "memory",
             ErrorKind::Output => "output",
+            ErrorKind::Handles => "handles",
+            ErrorKind::Random => "random",
+            ErrorKind::Staged => "staged",
+            ErrorKind::Net => "net",
             ErrorKind::Cancelled => "cancelled",
             ErrorKind::Skipped => "skipped",
             ErrorKind::Conflict => "conflict",

@@ -81,6 +81,10 @@ impl Batch {
         }
         // Some editors begin a file with a byte order mark, which JSON does not know.
         let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        // Keeping the path takes as long as parsing: only an error needs it.
+        if let Ok(Object(batch)) = serde_json::from_slice(text) {
+            return Ok(batch);
+        }
         let mut json = serde_json::Deserializer::from_slice(text);
         let batch = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let at = error.path().to_string();

@@ -7,7 +7,8 @@ use crate::print::{dim, say};
 use anyhow::{Context as _, bail};
 use inorder::{
     AuditConfig, AuditFile, AuditSink as _, Config, Host, HostBuilder, LimitError, LimitsConfig,
-    LoadLimits, PathGrant, PluginConfig, builtins, parse_bytes, parse_duration, parse_memory,
+    LoadLimits, NetGrant, PathGrant, PluginConfig, builtins, parse_bytes, parse_duration,
+    parse_memory,
 };
 
 #[derive(clap::Args)]
@@ -30,6 +31,9 @@ pub struct HostArgs {
     /// What plugins may write (and read), written likewise
     #[arg(long, value_name = "GLOB", value_parser = PathGrant::parse)]
     allow_write: Vec<PathGrant>,
+    /// Hosts that plugins may send requests to: `api.example.org`, `*.example.org:8443`, `10.0.0.0/8`, `localhost:3000`
+    #[arg(long, value_name = "HOST", value_parser = NetGrant::parse)]
+    allow_net: Vec<NetGrant>,
     /// Calls at once [default: four for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -39,8 +43,8 @@ pub struct HostArgs {
     /// Calls that may be handed in without having ended; more are refused as `busy` [default: 100000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_waiting: Option<u32>,
-    /// A limit of each call, as in staged=1GiB: timeout, memory, args, result, output, handles, staged, random or
-    /// copies; see the README
+    /// A limit of each call, as in staged=1GiB: timeout, memory, args, result, output, handles, staged, net, random
+    /// or copies; see the README
     #[arg(long, value_name = "NAME=VALUE", value_parser = limit)]
     limit: Vec<LimitsConfig>,
     /// Wall clock of one call, as in 500ms, 30s, 2m [default: 30s]
@@ -179,6 +183,7 @@ impl HostArgs {
         for plugin in config.plugins.values_mut() {
             plugin.grants.read.extend(self.allow_read.iter().cloned());
             plugin.grants.write.extend(self.allow_write.iter().cloned());
+            plugin.grants.net.extend(self.allow_net.iter().cloned());
             // What is said on the command line wins over every table of the config.
             plugin.limits = limits.or(&plugin.limits);
         }

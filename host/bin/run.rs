@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use inorder::{Batch, CancellationToken, Effect, Host, Plan, Report, RunOptions, ToolRef};
+use tokio::task::JoinSet;
 
 use crate::live::Live;
 use crate::load::{AuditArgs, HostArgs};
@@ -117,7 +118,14 @@ impl Runner {
             let progress = live.as_ref().map(Live::sender);
             let cancel = self.cancel.clone();
             let options = RunOptions { cancel, progress, effect, ..RunOptions::default() };
-            let report = host.execute(plan, options).await;
+            // On one of the runtime's threads, rather than on this one, which would wake them for every call.
+            let (host, mut run) = (host.clone(), JoinSet::new());
+            run.spawn(async move { host.execute(plan, options).await });
+            let report = match run.join_next().await {
+                Some(Ok(report)) => report,
+                Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+                None => Report::default(),
+            };
             if let Some(live) = live {
                 live.clear().await;
             }

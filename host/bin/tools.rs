@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use inorder::{Tool, Touches};
+use inorder::{Host, Tool, Touches};
 use serde_json::{Value, json};
 
 use crate::Ending;
@@ -32,6 +32,10 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
             .map(|(name, plugin, tool)| {
                 let mut json = describe(name, tool);
                 json["plugin"] = json!(plugin.name);
+                let (hosts, secrets) = host.requests(&plugin.name);
+                if !hosts.is_empty() {
+                    json["requests"] = json!({ "hosts": hosts, "secrets": secrets });
+                }
                 json
             })
             .collect();
@@ -46,6 +50,9 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
         }
         if let Some(touches) = touches(tool) {
             writeln!(text, "    {}", dim(touches))?;
+        }
+        if let Some(requests) = requests(&host, &plugin.name) {
+            writeln!(text, "    {}", dim(requests))?;
         }
     }
     out_styled(&text)?;
@@ -88,6 +95,17 @@ pub fn touches(tool: &Tool) -> Option<String> {
         [] => "touches no files".to_owned(),
         parts => format!("{} alone", parts.join(" and ")),
     })
+}
+
+/// `may request api.example.org, with the secret example`
+fn requests(host: &Host, plugin: &str) -> Option<String> {
+    let (hosts, secrets) = host.requests(plugin);
+    let with = match &*secrets {
+        [] => String::new(),
+        [one] => format!(", with the secret {one}"),
+        more => format!(", with the secrets {}", more.join(", ")),
+    };
+    (!hosts.is_empty()).then(|| format!("may request {}{with}", hosts.join(", ")))
 }
 
 /// `path, head?, tail?`

@@ -10,7 +10,7 @@ use super::bounds::Bounds;
 use super::commit::Failed;
 use super::disk::Result;
 use super::node::SetTimes;
-use super::ops::How;
+use super::open::How;
 use super::place::Place;
 use super::resolve::Last;
 use super::scope::{Declared, Reach, Scope};

@@ -8,7 +8,7 @@ use super::bounds::Bounds;
 use super::content::Content;
 use super::disk::Result;
 use super::node::NodeId;
-use super::ops::How;
+use super::open::How;
 use super::resolve::Last;
 use super::scope::Scope;
 use super::stage::Durability;

@@ -9,7 +9,7 @@ use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 use super::bounds::Held;
 use super::disk::Kind;
 use super::node::NodeId;
-use super::ops::How;
+use super::open::How;
 use super::scope::Access;
 use super::streams::{FileInput, FileOutput};
 use super::translate::{descriptor_stat, descriptor_type, last, times};

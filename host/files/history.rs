@@ -9,7 +9,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
-use crate::batch::{Change, Report};
+use crate::batch::{Change, Outcome, Report};
 
 use super::disk;
 use super::journal::{self, Left, Record, Step, stat_beneath};
@@ -72,29 +72,27 @@ impl Work {
     /// Writes down what a batch did in each root where it changed files. A log that cannot be written costs
     /// nothing but the log.
     pub fn log(&self, report: &Report) {
-        let calls: Vec<LoggedCall> = report
-            .results
-            .iter()
-            .map(|it| LoggedCall {
-                id: it.id.clone(),
-                tool: it.tool.clone(),
-                outcome: it
-                    .result
-                    .as_ref()
-                    .map_or_else(|error| error.kind.as_str(), |_| "ok")
-                    .to_owned(),
-                changes: it.changes.clone(),
-            })
-            .collect();
         for (_, stage) in self.stages().made() {
             if stage.has_committed() {
                 let time = super::tree::now().0.unsigned_abs();
-                let entry =
-                    Entry { batch: stage.number.clone(), time, calls: calls.clone(), undoes: None };
+                let calls = report.results.iter().map(LoggedCall::of).collect();
+                let entry = Entry { batch: stage.number.clone(), time, calls, undoes: None };
                 if let Err(error) = write(&stage, &entry) {
                     tracing::warn!(%error, "the log of batches cannot be written");
                 }
             }
+        }
+    }
+}
+
+impl LoggedCall {
+    fn of(outcome: &Outcome) -> LoggedCall {
+        let ended = outcome.result.as_ref().map_or_else(|error| error.kind.as_str(), |_| "ok");
+        LoggedCall {
+            id: outcome.id.clone(),
+            tool: outcome.tool.clone(),
+            outcome: ended.to_owned(),
+            changes: outcome.changes.clone(),
         }
     }
 }

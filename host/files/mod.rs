@@ -4,7 +4,7 @@
 //! wasi, descriptor  what a guest calls
 //!   translate, streams             its types, and the bytes of files
 //! view              one run's files: a tree, its reads, its limits
-//!   resolve, ops, file, edit, links paths, names, contents, in a tree
+//!   resolve, open, ops, file, edit, links paths, names, contents, in a tree
 //!   tree, load, node, content      nodes over what is committed, loaded as they are asked for
 //!   scope                          what may be reached
 //!   reads, place                   what was looked at, as of which commit
@@ -47,6 +47,7 @@ mod lock;
 #[cfg(test)]
 mod model;
 mod node;
+mod open;
 mod ops;
 mod place;
 mod plan;

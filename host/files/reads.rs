@@ -92,6 +92,10 @@ impl Reads {
         self.reads.iter().map(|(key, read)| (key, &read.seen, read.observed.as_ref()))
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.reads.is_empty()
+    }
+
     /// Whether the call saw something change from outside while it ran.
     pub fn torn(&self) -> bool {
         self.torn

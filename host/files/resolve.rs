@@ -104,6 +104,28 @@ impl Tree {
         Ok(At { dir, name: "".into(), node: Some(dir), slash })
     }
 
+    /// [`Tree::resolve`] on the way to something: a path that may not even be looked at is refused for that.
+    pub(super) fn resolve_for(
+        &mut self,
+        access: Access,
+        from: NodeId,
+        path: &str,
+        last: Last,
+    ) -> Result<At> {
+        let known = self.denials.len();
+        let at = self.resolve(from, path, last);
+        if let Some(denial) = self.denials.get_mut(known)
+            && denial.access == Access::Look
+        {
+            // A directory on the way, rather than what it leads to.
+            let name =
+                |path: &str| path.trim_end_matches('/').rsplit('/').next().map(str::to_owned);
+            let above = access == Access::Write && name(&denial.path) != name(path);
+            denial.access = if above { Access::MakeDir } else { access };
+        }
+        at
+    }
+
     /// Puts a symlink's target before the rest of the path. An absolute one counts from the root that it points into.
     fn enter(&mut self, dir: NodeId, target: &str, rest: &mut Vec<Box<str>>) -> Result<NodeId> {
         if target.is_empty() {

@@ -100,6 +100,12 @@ impl View {
         self.ledger.overwritten(&self.tree().reads).is_none()
     }
 
+    /// Whether nothing was looked at, nor refused.
+    pub fn is_unused(&self) -> bool {
+        let tree = self.tree();
+        tree.reads.is_empty() && tree.denials.is_empty()
+    }
+
     /// Gets what the run has staged ready for its commit.
     pub fn stage(&self) -> Result<Staged, Unfit> {
         let mut tree = self.tree();

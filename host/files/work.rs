@@ -62,6 +62,7 @@ pub struct Work {
     layer_turn: Mutex<()>,
     /// Counts the commits that may have changed where paths lead.
     namespace: AtomicU64,
+    effect: Effect,
 }
 
 impl Files {
@@ -108,11 +109,17 @@ impl Files {
             layer,
             layer_turn: Mutex::default(),
             namespace: AtomicU64::new(0),
+            effect,
         }
     }
 }
 
 impl Work {
+    /// What becomes of its commits.
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
     /// The view of one run.
     pub fn view(&self, scope: Arc<Scope>, bounds: Bounds) -> Arc<View> {
         let lower = self.layer.clone().map_or(Lower::Disk, Lower::Layer);

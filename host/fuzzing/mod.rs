@@ -14,5 +14,5 @@ mod values;
 pub use crate::files::fuzz_journal as journal;
 pub use batch::batch_json;
 pub use component::component;
-pub use policy::{config, pattern};
+pub use policy::{config, hosts, pattern};
 pub use values::json_values;

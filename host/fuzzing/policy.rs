@@ -1,8 +1,8 @@
-//! Policy as text: configs, and patterns of paths.
+//! Policy as text: configs, and patterns of paths and hosts.
 
 use std::path::Path;
 
-use crate::policy::{Config, EnvGrant, PathGrant, PathPattern};
+use crate::policy::{Config, Door, EnvGrant, Host, NetGrant, PathGrant, PathPattern};
 
 /// The text is a config.
 pub fn config(text: &[u8]) {
@@ -12,6 +12,13 @@ pub fn config(text: &[u8]) {
         for grant in plugin.grants.read.iter().chain(&plugin.grants.write) {
             assert_eq!(
                 PathGrant::parse(&grant.pattern()).as_ref(),
+                Ok(grant),
+                "not as it is written"
+            );
+        }
+        for grant in &plugin.grants.net {
+            assert_eq!(
+                NetGrant::parse(&grant.pattern()).as_ref(),
                 Ok(grant),
                 "not as it is written"
             );
@@ -42,6 +49,33 @@ pub fn pattern(text: &[u8]) {
         }
         if one.covers(path) {
             assert!(one.matches(&format!("{path}/x/y")), "{path:?} is covered, not what is in it");
+        }
+    }
+}
+
+/// The first line is a grant of hosts, the others are hosts as requests name them.
+pub fn hosts(text: &[u8]) {
+    let Ok(text) = std::str::from_utf8(text) else { return };
+    let mut lines = text.lines();
+    let Some(Ok(grant)) = lines.next().map(NetGrant::parse) else { return };
+    assert_eq!(NetGrant::parse(&grant.pattern()).as_ref(), Ok(&grant), "not as it is written");
+    for host in lines.take(20) {
+        let Ok(host) = Host::parse(host) else { continue };
+        assert_eq!(
+            Host::parse(&host.to_string()).as_ref(),
+            Ok(&host),
+            "there are two ways to write it"
+        );
+        let door = Door { port: grant.port().unwrap_or(443), tls: true };
+        if grant.matches(&host, door) {
+            let pattern = grant.pattern();
+            // A name is granted by its own end, or by `*`.
+            if let (Host::Name(name), Some(above)) = (&host, pattern.strip_prefix("*.")) {
+                let above = above.split(':').next().unwrap_or(above);
+                assert!(name.ends_with(above) && name != above, "{name} is not beneath {above}");
+            }
+            let other = Door { port: 1 + door.port % 65535, tls: true };
+            assert!(!grant.matches(&host, other) || grant.any_port(), "{host} by another port");
         }
     }
 }

@@ -6,10 +6,11 @@ type Target = (&'static str, fn(&[u8]));
 
 #[test]
 fn every_seed_of_the_fuzzers_is_still_taken() {
-    let targets: [Target; 6] = [
+    let targets: [Target; 7] = [
         ("batch_json", super::batch_json),
         ("component", super::component),
         ("config", super::config),
+        ("hosts", super::hosts),
         ("journal", super::journal),
         ("json_values", super::json_values),
         ("pattern", super::pattern),

@@ -28,7 +28,7 @@ fn round_trips(u: &mut Unstructured<'_>) -> Result<()> {
             assert!(!problems.is_empty(), "{args:?} was checked");
             continue;
         };
-        let written = encode(&shape, &values[0]);
+        let written = encode(&shape, values[0].clone());
         assert!(written.is_some(), "{args:?} does not come back");
         let written = written.unwrap_or_default();
         let args = Map::from_iter([("p".to_owned(), written.clone())]);
@@ -38,7 +38,7 @@ fn round_trips(u: &mut Unstructured<'_>) -> Result<()> {
         let again = decode(&params, &args);
         // By their text: a NaN is not equal to itself.
         assert_eq!(format!("{:?}", again), format!("{:?}", Some(&values)), "{args:?}");
-        assert_eq!(encode(&shape, &values[0]), Some(written));
+        assert_eq!(encode(&shape, values[0].clone()), Some(written));
     }
     Ok(())
 }

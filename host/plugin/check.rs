@@ -92,6 +92,8 @@ impl Walk {
     ) {
         for field in fields {
             match object.get(&field.json) {
+                // A pointer only where one can be needed.
+                Some(value) if fits_plainly(&field.shape, value) => {}
                 Some(value) => self.value(&field.shape, value, &at.child(&field.json)),
                 None if field.optional() => {}
                 None => {
@@ -147,7 +149,7 @@ impl Walk {
     }
 }
 
-/// Whether a value fits a shape that has no parts with places of their own.
+/// Whether a value fits a shape that has no parts with places of their own. No reference does.
 fn fits_plainly(shape: &Shape, value: &Value) -> bool {
     match shape {
         Shape::Bool => value.is_boolean(),
@@ -159,6 +161,10 @@ fn fits_plainly(shape: &Shape, value: &Value) -> bool {
         Shape::Enum(cases) => {
             value.as_str().is_some_and(|name| cases.iter().any(|case| case.json == name))
         }
+        Shape::Option(some) => match some_of(some, value) {
+            Some(some_value) => some_value.is_none_or(|value| fits_plainly(some, value)),
+            None => false,
+        },
         _ => integer(shape, value).is_some(),
     }
 }

@@ -146,6 +146,11 @@ impl Plugin {
         Ok(())
     }
 
+    /// Whether it sends requests, if it may.
+    pub fn imports_http(&self) -> bool {
+        self.imports.iter().any(|import| import.starts_with("wasi:http/"))
+    }
+
     /// What the imports ask for. Asking is not getting: grants decide.
     pub fn asks(&self) -> BTreeSet<Asks> {
         let ask = |import: &String| {

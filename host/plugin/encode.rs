@@ -4,12 +4,12 @@ use base64::Engine as _;
 use serde_json::{Map, Number, Value, json};
 
 use super::check::{BASE64, MAX_SAFE};
-use super::shape::{Case, Field, Shape};
+use super::shape::{Case, Shape};
 use super::wire::Wire;
 
 /// The JSON form of a value that a tool gave; `None` if it is not of that shape, which would be a
 /// fault of the host.
-pub fn encode(shape: &Shape, value: &Wire) -> Option<Value> {
+pub fn encode(shape: &Shape, value: Wire) -> Option<Value> {
     Some(match (shape, value) {
         (Shape::Bool, Wire::Bool(value)) => json!(value),
         (Shape::S8 | Shape::S16 | Shape::S32, Wire::Signed(value)) => json!(value),
@@ -18,33 +18,30 @@ pub fn encode(shape: &Shape, value: &Wire) -> Option<Value> {
             json!(value)
         }
         (Shape::S64, Wire::Signed(value)) => json!(value.to_string()),
-        (Shape::U64, Wire::Unsigned(value)) if *value <= MAX_SAFE.unsigned_abs() => json!(value),
+        (Shape::U64, Wire::Unsigned(value)) if value <= MAX_SAFE.unsigned_abs() => json!(value),
         (Shape::U64, Wire::Unsigned(value)) => json!(value.to_string()),
-        (Shape::F32, Wire::F32(value)) => float(shortest(*value)),
-        (Shape::F64, Wire::F64(value)) => float(*value),
+        (Shape::F32, Wire::F32(value)) => float(shortest(value)),
+        (Shape::F64, Wire::F64(value)) => float(value),
         (Shape::Char, Wire::Char(value)) => json!(value),
-        (Shape::String, Wire::String(value)) => json!(value),
+        (Shape::String, Wire::String(value)) => Value::String(value),
         (Shape::Bytes, Wire::Bytes(bytes)) => Value::String(BASE64.encode(bytes)),
         (Shape::List(item), Wire::List(items)) => {
-            Value::Array(items.iter().map(|value| encode(item, value)).collect::<Option<_>>()?)
+            Value::Array(items.into_iter().map(|value| encode(item, value)).collect::<Option<_>>()?)
         }
         (Shape::Tuple(shapes), Wire::Fields(items)) if shapes.len() == items.len() => {
             let items = shapes.iter().zip(items).map(|(shape, value)| encode(shape, value));
             Value::Array(items.collect::<Option<_>>()?)
         }
         (Shape::Record(fields), Wire::Fields(values)) if fields.len() == values.len() => {
-            let field = |(field, value): (&Field, &Wire)| {
-                Some((field.json.clone(), encode(&field.shape, value)?))
-            };
-            Value::Object(fields.iter().zip(values).map(field).collect::<Option<Map<_, _>>>()?)
+            let mut object = Map::with_capacity(fields.len());
+            for (field, value) in fields.iter().zip(values) {
+                object.insert(field.json.clone(), encode(&field.shape, value)?);
+            }
+            Value::Object(object)
         }
-        (Shape::Variant(cases), Wire::Case(index, payload)) => {
-            case(cases, *index, payload.as_deref())?
-        }
-        (Shape::Result(cases), Wire::Case(index, payload)) => {
-            case(&**cases, *index, payload.as_deref())?
-        }
-        (Shape::Enum(cases), Wire::Case(index, None)) => json!(cases.get(*index as usize)?.json),
+        (Shape::Variant(cases), Wire::Case(index, payload)) => case(cases, index, payload)?,
+        (Shape::Result(cases), Wire::Case(index, payload)) => case(&**cases, index, payload)?,
+        (Shape::Enum(cases), Wire::Case(index, None)) => json!(cases.get(index as usize)?.json),
         (Shape::Flags(cases), Wire::Flags(words)) => {
             let set =
                 |at: &usize| words.get(at / 32).is_some_and(|word| word >> (at % 32) & 1 == 1);
@@ -52,19 +49,19 @@ pub fn encode(shape: &Shape, value: &Wire) -> Option<Value> {
             Value::Array(names.collect())
         }
         (Shape::Option(_), Wire::Case(0, None)) => Value::Null,
-        (Shape::Option(some), Wire::Case(1, Some(value))) if some.nullable() => {
-            json!({ "some": encode(some, value)? })
+        (Shape::Option(some), Wire::Case(1, Some(value))) => {
+            let value = encode(some, *value)?;
+            if some.nullable() { json!({ "some": value }) } else { value }
         }
-        (Shape::Option(some), Wire::Case(1, Some(value))) => encode(some, value)?,
         _ => return None,
     })
 }
 
-fn case(cases: &[Case], index: u32, payload: Option<&Wire>) -> Option<Value> {
+fn case(cases: &[Case], index: u32, payload: Option<Box<Wire>>) -> Option<Value> {
     let case = cases.get(index as usize)?;
     Some(match (&case.payload, payload) {
         (None, None) => json!(case.json),
-        (Some(shape), Some(value)) => json!({ &case.json: encode(shape, value)? }),
+        (Some(shape), Some(value)) => json!({ &case.json: encode(shape, *value)? }),
         _ => return None,
     })
 }

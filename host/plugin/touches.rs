@@ -1,5 +1,5 @@
 //! Which files a tool says that its calls touch: the tags `@reads`, `@writes` and `@pure` of its WIT
-//! documentation.
+//! documentation. They are about files alone: which requests it sends, they do not say.
 //!
 //! Reads the tags and the paths in arguments. That a call keeps to what was declared is the sandbox's care.
 

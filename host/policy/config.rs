@@ -13,6 +13,8 @@ use serde::Deserialize;
 use crate::batch::{LimitsConfig, bytes};
 
 use super::grants::{EnvGrant, GrantError, Grants, PathGrant};
+use super::hosts::NetGrant;
+use super::secrets::{SecretConfig, SecretError, SecretTable};
 
 /// A checked config. Paths in it are relative to `base`, the directory that the file is in.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,6 +34,8 @@ pub struct Config {
     /// Where the audit log is kept, if it says so.
     pub audit: Option<AuditConfig>,
     pub limits: LimitsConfig,
+    /// By name, for plugins that list them.
+    pub secrets: BTreeMap<String, SecretConfig>,
     /// By name. When a config is used, no plugin is loaded that it does not name.
     pub plugins: BTreeMap<String, PluginConfig>,
 }
@@ -80,6 +84,8 @@ pub enum ConfigError {
     Wrong { path: PathBuf, message: String },
     #[error("the config {}: plugin {plugin:?}: {error}", path.display())]
     Grant { path: PathBuf, plugin: String, error: GrantError },
+    #[error("the config {}: secret {secret:?}: {error}", path.display())]
+    Secret { path: PathBuf, secret: String, error: SecretError },
 }
 
 #[derive(Deserialize)]
@@ -98,6 +104,8 @@ struct File {
     #[serde(default)]
     limits: LimitsConfig,
     #[serde(default)]
+    secrets: BTreeMap<String, SecretTable>,
+    #[serde(default)]
     plugins: BTreeMap<String, PluginTable>,
 }
 
@@ -113,6 +121,10 @@ struct PluginTable {
     write: Vec<String>,
     #[serde(default)]
     env: Vec<String>,
+    #[serde(default)]
+    net: Vec<String>,
+    #[serde(default)]
+    secrets: Vec<String>,
     #[serde(default)]
     limits: LimitsConfig,
 }
@@ -136,6 +148,15 @@ impl Config {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
+        let mut secrets = BTreeMap::new();
+        for (name, table) in file.secrets {
+            let secret = table.check(&name).map_err(|error| ConfigError::Secret {
+                path: path.to_owned(),
+                secret: name.clone(),
+                error,
+            })?;
+            secrets.insert(name, secret);
+        }
         let mut plugins = BTreeMap::new();
         for (name, table) in file.plugins {
             let grants = table.grants().map_err(|error| ConfigError::Grant {
@@ -164,6 +185,7 @@ impl Config {
             durable: file.durable,
             audit: file.audit,
             limits: file.limits,
+            secrets,
             plugins,
         })
     }
@@ -178,6 +200,8 @@ impl PluginTable {
             read: paths(&self.read)?,
             write: paths(&self.write)?,
             env: self.env.iter().map(|it| EnvGrant::parse(it)).collect::<Result<_, _>>()?,
+            net: self.net.iter().map(|it| NetGrant::parse(it)).collect::<Result<_, _>>()?,
+            secrets: self.secrets.clone(),
         })
     }
 }
@@ -201,6 +225,8 @@ mod tests {
             audit = "log/audit.jsonl"
             [limits]
             timeout = "5s"
+            [secrets]
+            linear = { host = "api.linear.app", header = "Authorization", prefix = "Bearer ", from-env = "KEY" }
             [plugins.filesystem]
             read = ["**"]
             write = ["docs/**"]
@@ -208,6 +234,8 @@ mod tests {
             path = "mine.wasm"
             prefix = "my_"
             env = ["LANG", "MODE=fast"]
+            net = ["api.linear.app", "*.example.org:8443"]
+            secrets = ["linear"]
             limits = { memory = "64MiB" }
             "#,
         )
@@ -219,6 +247,9 @@ mod tests {
         assert_eq!(config.plugins["filesystem"].grants.write[0].pattern(), "docs/**");
         assert_eq!(config.plugins["mine"].limits.memory, Some(64 << 20));
         assert_eq!(config.plugins["mine"].grants.env.len(), 2);
+        assert_eq!(config.plugins["mine"].grants.net[1].pattern(), "*.example.org:8443");
+        assert_eq!(config.plugins["mine"].grants.secrets, ["linear"]);
+        assert_eq!(config.secrets["linear"].header, "authorization");
     }
 
     #[test]
@@ -237,6 +268,18 @@ mod tests {
             ("[plugins.a]\nwirte = []", "wirte"),
             ("[plugins.a]\nread = [\"src/**.rs\"]", "src/**.rs"),
             ("[plugins.a]\nwrite = [\"../x\"]", "../x"),
+            ("[plugins.a]\nnet = [\"https://a.org\"]", "https://a.org"),
+            ("[secrets]\nx = { host = \"a.org\", header = \"A\" }", "`from-env` or `from-file`"),
+            ("[secrets]\nx = { host = \"*.a.org\", header = \"A\", from-env = \"E\" }", "one host"),
+            (
+                "[secrets]\nx = { host = \"a.org\", header = \"Host\", from-env = \"E\" }",
+                "the header",
+            ),
+            ("[secrets]\nx = { host = \"a.org\", header = \"A\", value = \"E\" }", "value"),
+            (
+                "[secrets]\n\"x y\" = { host = \"a.org\", header = \"A\", from-env = \"E\" }",
+                "not a name",
+            ),
             ("[plugins.a]\nprefix = \"a-\"", "a-"),
             ("[plugins.a]\nlimits = { fuel = 1 }", "fuel"),
         ] {

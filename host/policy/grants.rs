@@ -1,4 +1,4 @@
-//! Grants: which paths and variables a plugin reaches. Deny by default.
+//! Grants: which paths, hosts, variables and secrets a plugin reaches. Deny by default.
 //!
 //! Patterns are read here and compared as text; what they mean on disk is `files/`. A pattern that the
 //! sandbox cannot enforce exactly is an error, never widened or ignored.
@@ -6,6 +6,7 @@
 use std::path::{Component, Path};
 
 use super::glob::Glob;
+use super::hosts::NetGrant;
 use super::pattern::{Part, PathPattern};
 
 /// What one plugin may reach. Empty is nothing.
@@ -14,6 +15,9 @@ pub struct Grants {
     pub read: Vec<PathGrant>,
     pub write: Vec<PathGrant>,
     pub env: Vec<EnvGrant>,
+    pub net: Vec<NetGrant>,
+    /// Names of secrets that are added to its requests.
+    pub secrets: Vec<String>,
 }
 
 /// A pattern of paths, relative to the first root or absolute.
@@ -37,7 +41,7 @@ pub enum EnvGrant {
     Set(String, String),
 }
 
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
     #[error(
         "the grant {0:?} names nothing: write `**` for all that is in the root, `dir/**` for what is in \
@@ -63,6 +67,8 @@ pub enum GrantError {
     Deep(String),
     #[error("the grant {pattern:?} cannot be enforced: {problem}")]
     Glob { pattern: String, problem: &'static str },
+    #[error("the grant {pattern:?} of a host cannot be enforced: {problem}")]
+    Host { pattern: String, problem: &'static str },
     #[error("{0:?} is not a variable: write NAME to pass it on, or NAME=value")]
     Variable(String),
 }

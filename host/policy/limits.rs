@@ -21,6 +21,8 @@ pub struct Limits {
     pub handles: u32,
     /// Bytes of files that are staged at once, in memory or on disk. Default 64 MiB.
     pub staged: u64,
+    /// Bodies of HTTP requests and of their answers, all of one run together, in bytes. Default 64 MiB.
+    pub net: u64,
     /// One request for random numbers, in bytes. Default 64 KiB.
     pub random: u64,
     /// What a guest hands over in one go, as an argument of a host call or as its result, in bytes of host memory:
@@ -42,6 +44,7 @@ impl Default for Limits {
             output: 1 << 20,
             handles: 1000,
             staged: 64 << 20,
+            net: 64 << 20,
             random: 64 << 10,
             copies: COPIES * (4 << 20),
         }
@@ -64,6 +67,7 @@ impl Limits {
             output: some.output.unwrap_or(self.output),
             handles: some.handles.unwrap_or(self.handles),
             staged: some.staged.unwrap_or(self.staged),
+            net: some.net.unwrap_or(self.net),
             random: some.random.unwrap_or(self.random),
             copies: some.copies.unwrap_or_else(copies),
         }
@@ -94,6 +98,7 @@ impl Limits {
         size("result", by.result, self.result)?;
         size("output", by.output, self.output)?;
         size("staged", by.staged, self.staged)?;
+        size("net", by.net, self.net)?;
         size("random", by.random, self.random)?;
         size("copies", by.copies, self.copies)?;
         let lowered = self.with(by);
@@ -126,7 +131,7 @@ mod tests {
         let given = Limits::default();
         let lower = some(
             r#"{"timeout": "1s", "memory": 2, "args": 3, "result": 4, "output": 5, "handles": 6, "staged": 7,
-                "random": 8, "copies": 9}"#,
+                "random": 8, "copies": 9, "net": 10}"#,
         );
         assert_eq!(given.lowered(&lower), Ok(given.with(&lower)));
         for (raise, name) in [
@@ -137,6 +142,7 @@ mod tests {
             (r#"{"output": "2MiB"}"#, "output"),
             (r#"{"handles": 1001}"#, "handles"),
             (r#"{"staged": "65MiB"}"#, "staged"),
+            (r#"{"net": "65MiB"}"#, "net"),
             (r#"{"random": "65KiB"}"#, "random"),
             (r#"{"copies": "129MiB"}"#, "copies"),
         ] {

@@ -2,7 +2,6 @@
 //!
 //! Knows one call at a time. When it starts, and what its outcome means to others, is `schedule/`.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value};
@@ -11,14 +10,14 @@ use wasmtime::component::TypedFunc;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::batch::{CallError, ErrorKind, describe, longer_than};
-use crate::files::View;
+use crate::net::Patterns;
 use crate::plugin::{Answer, Args, Given, Tool, Wire, decode, encode};
 use crate::policy::Limits;
 
 use super::engine::Engine;
 use super::linked::Sandbox;
 use super::message::{cancelled_call, guest_failed, result_too_large, timed_out};
-use super::state::State;
+use super::state::{State, World};
 
 /// How a call ended, and what it left outside its result.
 pub struct Ended {
@@ -38,7 +37,7 @@ enum Stopped {
     Cancelled,
 }
 
-/// Runs one tool of `sandbox` on the files of `view`. A guest is stopped at the first epoch tick after its time is up or
+/// Runs one tool of `sandbox` on what there is of the world for it. A guest is stopped at the first epoch tick after its time is up or
 /// `cancel` is; dropping the future stops it too.
 ///
 /// `limits` are those of the plugin or lower. `args` have been checked; ones that do not fit are a failed call all the same.
@@ -48,11 +47,11 @@ pub async fn run(
     limits: &Limits,
     tool: usize,
     args: &Map<String, Value>,
-    view: &Arc<View>,
+    world: World,
     cancel: &CancellationToken,
 ) -> Ended {
     let _ticking = engine.ticking(sandbox.flavor);
-    let state = State::new(limits, &sandbox.env, view.clone(), engine.alarms(), engine.ceiling());
+    let state = State::new(limits, &sandbox.env, world, engine.alarms(), engine.ceiling());
     let mut store = Store::new(sandbox.pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(limits.copies).unwrap_or(usize::MAX));
@@ -85,11 +84,32 @@ pub async fn run(
             None => guest_failed(&error, state, limits),
         })
     });
-    Ended {
+    let mut ended = Ended {
         result: within(result, limits.result),
         peak_memory: state.limiter.peak(),
         stdout: state.stdout.text(),
         stderr: state.stderr.text(),
+    };
+    if let Some(secrets) = state.secrets() {
+        ended.hide(secrets);
+    }
+    ended
+}
+
+impl Ended {
+    /// A guest never sees a secret; but a server may have told it one in a way that was not recognised.
+    fn hide(&mut self, secrets: &Patterns) {
+        match &mut self.result {
+            Ok(value) => secrets.value(value),
+            Err(error) => {
+                secrets.text(&mut error.message);
+                if let Some(value) = &mut error.value {
+                    secrets.value(value);
+                }
+            }
+        }
+        secrets.text(&mut self.stdout);
+        secrets.text(&mut self.stderr);
     }
 }
 
@@ -114,7 +134,7 @@ async fn invoke(
         function.call_async(&mut *store, Args(&params)).await
     };
     match called.await {
-        Ok(Given(result)) => Ok(answer(&tool.answer, result.as_ref())),
+        Ok(Given(result)) => Ok(answer(&tool.answer, result)),
         Err(error) if exited_well(&error, &tool.answer) => Ok(Ok(Value::Null)),
         Err(error) => Err(error),
     }
@@ -127,10 +147,10 @@ fn exited_well(error: &wasmtime::Error, answer: &Answer) -> bool {
     gives_nothing && exit.is_some_and(|exit| exit.0 == 0)
 }
 
-fn answer(answer: &Answer, result: Option<&Wire>) -> Result<Value, CallError> {
-    let json = |shape: &Option<_>, value: &Option<Box<Wire>>| match (shape, value) {
+fn answer(answer: &Answer, result: Option<Wire>) -> Result<Value, CallError> {
+    let json = |shape: &Option<_>, value: Option<Box<Wire>>| match (shape, value) {
         (None, None) => Some(Value::Null),
-        (Some(shape), Some(value)) => encode(shape, value),
+        (Some(shape), Some(value)) => encode(shape, *value),
         _ => None,
     };
     let value = match (answer, result) {

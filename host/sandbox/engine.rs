@@ -48,6 +48,8 @@ pub enum EngineError {
 /// for each part.
 pub(super) const MEMORIES: u32 = 4;
 const TABLES: u32 = 8;
+/// Memories of all components at once: each takes 4 GiB of address space, of which a process has 128 TiB.
+const MOST_MEMORIES: u32 = 20_000;
 const CORE_INSTANCES: u32 = 64;
 
 impl Engine {
@@ -134,8 +136,8 @@ fn config(flavor: Flavor) -> Config {
     config
 }
 
-/// Room for `jobs` stores. `MEMORIES` and the like are per component, so that no mix of components
-/// runs out of any.
+/// Room for `jobs` stores. `MEMORIES` and the like are per component, so that no mix of components runs out of any,
+/// but for memories beyond 5,000 calls at once.
 fn pool(jobs: usize, memory: u64) -> InstanceAllocationStrategy {
     let count = u32::try_from(jobs).unwrap_or(u32::MAX);
     // A plugin whose first memory is over the limit is to fail by the limit, which says so.
@@ -143,7 +145,7 @@ fn pool(jobs: usize, memory: u64) -> InstanceAllocationStrategy {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(count)
         .total_core_instances(count.saturating_mul(CORE_INSTANCES))
-        .total_memories(count.saturating_mul(MEMORIES))
+        .total_memories(count.saturating_mul(MEMORIES).min(MOST_MEMORIES).max(count))
         .total_tables(count.saturating_mul(TABLES))
         .total_stacks(count)
         .max_core_instances_per_component(CORE_INSTANCES)

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use wasmtime::component::InstancePre;
 
 use crate::files::Scope;
+use crate::net::PluginNet;
 use crate::plugin::Plugin;
 use crate::policy::Limits;
 
 use super::engine::{Flavor, MEMORIES};
-use super::linker::linker;
+use super::linker::{Http, linker};
 use super::state::State;
 
 pub struct Sandbox {
@@ -19,13 +20,14 @@ pub struct Sandbox {
     pub(super) scope: Arc<Scope>,
     pub(super) env: Vec<(String, String)>,
     pub(super) limits: Limits,
+    net: Option<Arc<PluginNet>>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     #[error(
         "it imports {import}, which this host does not offer; it offers WASI 0.2: wasi:cli, \
-         wasi:clocks, wasi:filesystem, wasi:io, wasi:random and (closed) wasi:sockets"
+         wasi:clocks, wasi:filesystem, wasi:http (outgoing), wasi:io, wasi:random and (closed) wasi:sockets"
     )]
     UnknownImport { import: String },
     #[error("its imports do not fit: {0}")]
@@ -35,7 +37,7 @@ pub enum LinkError {
 }
 
 impl Sandbox {
-    /// Links `plugin`.
+    /// Links `plugin`. Without `net` it finds no `wasi:http`.
     ///
     /// # Errors
     /// An import that the host does not offer, or a component that could never be instantiated.
@@ -45,9 +47,11 @@ impl Sandbox {
         scope: Arc<Scope>,
         env: Vec<(String, String)>,
         limits: Limits,
+        net: Option<Arc<PluginNet>>,
     ) -> Result<Sandbox, LinkError> {
         let mismatch = |error: wasmtime::Error| LinkError::Mismatch(format!("{error:#}"));
-        let linker = linker(plugin.component.engine()).map_err(mismatch)?;
+        let http = if net.is_some() { Http::Offered } else { Http::Left };
+        let linker = linker(plugin.component.engine(), http).map_err(mismatch)?;
         if let Some(import) = plugin.imports.iter().find(|import| !offered(import)) {
             return Err(LinkError::UnknownImport { import: import.clone() });
         }
@@ -57,11 +61,16 @@ impl Sandbox {
         {
             return Err(LinkError::Memories(needs.num_memories));
         }
-        Ok(Sandbox { pre, flavor, plugin, scope, env, limits })
+        Ok(Sandbox { pre, flavor, plugin, scope, env, limits, net })
     }
 
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What it may request, if it asks for that at all.
+    pub fn net(&self) -> Option<&Arc<PluginNet>> {
+        self.net.as_ref()
     }
 
     /// What its calls may reach.
@@ -72,8 +81,15 @@ impl Sandbox {
 
 /// Whether an import is of a WASI 0.2 package that the linker holds.
 fn offered(import: &str) -> bool {
-    const PACKAGES: [&str; 6] =
-        ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
+    const PACKAGES: [&str; 7] = [
+        "wasi:cli",
+        "wasi:clocks",
+        "wasi:filesystem",
+        "wasi:http",
+        "wasi:io",
+        "wasi:random",
+        "wasi:sockets",
+    ];
     let Some((package, interface)) = import.split_once('/') else { return false };
     let version = interface.split_once('@').map_or("0.2", |(_, version)| version);
     PACKAGES.contains(&package) && version.starts_with("0.2")

@@ -1,4 +1,4 @@
-//! The imports that a guest finds: WASI 0.2 without the network's use, and the files of a view.
+//! The imports that a guest finds: WASI 0.2 with the files of a view, closed sockets, and requests by HTTP as granted.
 
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiView as _;
@@ -10,8 +10,16 @@ use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView as _};
 
 use super::state::State;
 
+/// Whether `wasi:http` is linked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Http {
+    /// The plugin imports it.
+    Offered,
+    Left,
+}
+
 /// One linker per plugin, made when it is loaded. Sockets are linked, since standard libraries import them, and closed.
-pub fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+pub fn linker(engine: &wasmtime::Engine, http: Http) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let l = &mut linker;
     wasmtime_wasi_io::add_to_linker_async(l)?;
@@ -39,5 +47,8 @@ pub fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     sockets::tcp_create_socket::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
     sockets::udp::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
     sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
+    if http == Http::Offered {
+        crate::net::add_to_linker(l, State::http)?;
+    }
     Ok(linker)
 }

@@ -57,24 +57,27 @@ pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
     if error.chain().any(<dyn std::error::Error>::is::<std::io::Error>) {
         return CallError::new(ErrorKind::Host, format!("the host failed: {error:#}"));
     }
-    let cause = if let Some(I32Exit(code)) = error.downcast_ref() {
-        format!("the plugin exited with code {code} instead of answering")
+    let (kind, cause) = if let Some(I32Exit(code)) = error.downcast_ref() {
+        (ErrorKind::Trap, format!("the plugin exited with code {code} instead of answering"))
     } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
         let limit = limit_of("handles", limits.handles);
-        format!("the plugin held more handles at once than it may ({limit})")
+        let cause = format!("the plugin held more handles at once than it may ({limit})");
+        (ErrorKind::Handles, cause)
     } else if root.starts_with("requested len") {
         let limit = size("random", limits.random);
-        format!("the plugin asked for more random bytes in one request than it may ({limit})")
+        let cause =
+            format!("the plugin asked for more random bytes in one request than it may ({limit})");
+        (ErrorKind::Random, cause)
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
-        format!("the plugin trapped: {}", describe(*trap))
+        (ErrorKind::Trap, format!("the plugin trapped: {}", describe(*trap)))
     } else {
-        format!("the call ended without an answer: {}", error.root_cause())
+        (ErrorKind::Trap, format!("the call ended without an answer: {}", error.root_cause()))
     };
     let message = match last_words(&state.stderr.text()) {
         Some(words) => format!("{cause}; its last words: {words}"),
         None => cause,
     };
-    CallError::new(ErrorKind::Trap, message)
+    CallError::new(kind, message)
 }
 
 pub fn cancelled_call() -> CallError {

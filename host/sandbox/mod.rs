@@ -18,3 +18,4 @@ pub use call::{Ended, run};
 pub use engine::{Engine, EngineError, Flavor};
 pub use linked::{LinkError, Sandbox};
 pub(crate) use message::cancelled_call;
+pub use state::World;

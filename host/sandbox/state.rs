@@ -1,20 +1,29 @@
 //! What one store holds: its own WASI context, handles, limiter and captured output.
 //!
 //! Defaults are closed: no arguments, empty standard input, no variables, no addresses or names, no
-//! directories. Clocks and random numbers are given.
+//! directories, no requests. Clocks and random numbers are given.
 
 use std::sync::Arc;
 
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::clocks::WasiClocksCtxView;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::WasiHttpCtxView;
 
 use crate::files::{Face, View};
+use crate::net::{self, CallNet, Patterns};
 use crate::policy::Limits;
 
 use super::capture::Capture;
 use super::clock::{Alarms, Clock};
 use super::limiter::{Ceiling, Limiter};
+
+/// What a call may touch outside of its sandbox.
+pub struct World {
+    pub view: Arc<View>,
+    /// None, for a plugin that does not ask for it.
+    pub net: Option<CallNet>,
+}
 
 pub struct State {
     pub limiter: Limiter,
@@ -23,6 +32,7 @@ pub struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     view: Arc<View>,
+    net: net::Face,
     alarms: Arc<Alarms>,
 }
 
@@ -30,7 +40,7 @@ impl State {
     pub fn new(
         limits: &Limits,
         env: &[(String, String)],
-        view: Arc<View>,
+        world: World,
         alarms: Arc<Alarms>,
         ceiling: Arc<Ceiling>,
     ) -> State {
@@ -47,12 +57,22 @@ impl State {
         let mut table = ResourceTable::new();
         table.set_max_capacity(limits.handles as usize);
         let limiter = Limiter::new(limits.memory, ceiling);
-        State { limiter, stdout, stderr, wasi: wasi.build(), table, view, alarms }
+        let (view, net) = (world.view, net::Face::new(world.net));
+        State { limiter, stdout, stderr, wasi: wasi.build(), table, view, net, alarms }
     }
 
     pub fn clock(&mut self) -> Clock<'_> {
         let stock = WasiClocksCtxView { ctx: self.wasi.clocks(), table: &mut self.table };
         Clock { stock, alarms: &self.alarms }
+    }
+
+    pub fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.net.view(&mut self.table)
+    }
+
+    /// What has to be taken out of what the guest says, if its requests carry secrets.
+    pub fn secrets(&self) -> Option<&Patterns> {
+        self.net.secrets()
     }
 
     pub fn files(&mut self) -> Face<'_> {

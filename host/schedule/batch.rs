@@ -1,8 +1,9 @@
 //! The loop that runs a batch: starts calls while there is room, joins their runs, commits each at its
 //! turn, tells [`Order`].
 //!
-//! Driven by events alone. It owns every task that it starts, and returns only when all are gone; when
-//! it is dropped, they are aborted. Nothing else commits, so that what a run has read is overwritten only
+//! Driven by events alone. A run is a task of its own, but for one that is alone: that one the loop does itself, until
+//! another starts. It owns every run that it starts, and returns only when all are gone; when it is dropped, they are
+//! aborted. Nothing else commits, so that what a run has read is overwritten only
 //! here, or by others than this batch.
 
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::admission::{Permit, Share};
 use super::job::{Ask, Committed, Job, Needs, NotRun, Turn};
 use super::order::{Due, Order, Stopped};
-use super::tasks::{Lost, Tasks, TokioTasks};
+use super::tasks::{Here, Lost, Tasks, TokioTasks};
 
 /// Runs all calls of `job`, each when its needs are met and it has got of `room`, which it holds while it
 /// runs. Every call ends exactly once: by [`Job::commit`] giving [`Committed::Ended`] or
@@ -37,6 +38,7 @@ pub(super) async fn run_on<J: Job, T: Tasks<Ended<J::Run>>>(
         job,
         order: Order::new(needs),
         tasks: T::default(),
+        here: Here::default(),
         runs: BTreeMap::new(),
         stopped: None,
         asks,
@@ -55,6 +57,8 @@ pub(super) async fn run_on<J: Job, T: Tasks<Ended<J::Run>>>(
             (call, end) = batch.tasks.join() => batch.joined(call, end),
             Some(ask) = asked.recv() => batch.asked(ask),
             permit = poll_fn(|context| room.poll_acquire(context)), if ready => batch.start(permit),
+            // Last: whatever else there is to do, it does not wait for a run.
+            (call, end) = batch.here.join() => batch.joined(call, end),
         }
     }
 }
@@ -66,6 +70,7 @@ struct Batch<J: Job, T> {
     job: Arc<J>,
     order: Order,
     tasks: T,
+    here: Here<Ended<J::Run>>,
     /// Of the calls that wait for their turn.
     runs: BTreeMap<usize, J::Run>,
     /// Why the calls that have not ended will not.
@@ -78,7 +83,21 @@ impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
         let Some(started) = self.order.start() else { return };
         let (call, attempt, last) = (started.call, started.attempt, started.last);
         let turn = Turn { attempt, last, call, asks: self.asks.clone() };
-        self.tasks.spawn(call, one(self.job.clone(), turn, permit));
+        let run = one(self.job.clone(), turn, permit);
+        if self.tasks.is_empty() && self.here.is_empty() {
+            self.here.put(call, run);
+            return;
+        }
+        if let Some((call, run)) = self.here.take() {
+            self.tasks.spawn(call, run);
+        }
+        self.tasks.spawn(call, run);
+    }
+
+    /// Ends the run of a call at its next await.
+    fn abort(&mut self, call: usize) {
+        self.tasks.abort(call);
+        self.here.abort(call);
     }
 
     fn joined(&mut self, call: usize, end: Result<Ended<J::Run>, Lost>) {
@@ -113,14 +132,14 @@ impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
         }
         let job = &self.job;
         if self.order.refuse(call, |earlier| job.may_conflict_running(call, earlier)) {
-            self.tasks.abort(call);
+            self.abort(call);
         } else if self.order.is_granted(call) || self.job.valid(call) {
             if ask.granted.send(()).is_ok() {
                 self.order.grant(call);
             }
         } else {
             self.order.overtaken(call);
-            self.tasks.abort(call);
+            self.abort(call);
         }
     }
 
@@ -183,6 +202,7 @@ impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
 
     fn stop(&mut self, why: NotRun) {
         self.tasks.abort_all();
+        self.here.abort_all();
         self.runs.clear();
         for call in self.order.stop() {
             // The job has decided the outcome of the one that broke.

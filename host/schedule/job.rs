@@ -124,10 +124,6 @@ impl Turn {
     /// To be awaited before an effect that cannot be staged. When it resolves, what the run has read
     /// holds, and the call is not run again. Otherwise it never does: the run is stopped, gives its room
     /// back, and starts anew when no earlier call is in the way.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "nothing that cannot be staged is offered to guests yet")
-    )]
     pub async fn irrevocable(&self) {
         let (granted, answer) = oneshot::channel();
         let ask = Ask { call: self.call, attempt: self.attempt, granted };

@@ -1,9 +1,12 @@
 //! Owns the runs in progress: each ends by being joined, and dropping the owner aborts them all.
 //!
-//! A seam, so that tests can run the loops on an executor that explores interleavings. Knows nothing of
-//! order.
+//! [`Tasks`] is a seam, so that tests can run the loops on an executor that explores interleavings; [`Here`] is for the
+//! one run that needs no task. Knows nothing of order.
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::Poll;
 
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
@@ -14,6 +17,8 @@ pub trait Tasks<T>: Default + Send {
     /// The call whose task has ended next, and what it left. Never resolves while there are none. Can be
     /// dropped and asked again.
     fn join(&mut self) -> impl Future<Output = (usize, Result<T, Lost>)> + Send;
+
+    fn is_empty(&self) -> bool;
 
     /// The calls that have a task, in no order.
     fn calls(&self) -> Vec<usize>;
@@ -62,6 +67,10 @@ impl<T: Send + 'static> Tasks<T> for TokioTasks<T> {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.handles.is_empty()
+    }
+
     fn calls(&self) -> Vec<usize> {
         self.handles.iter().map(|(call, _)| *call).collect()
     }
@@ -77,6 +86,82 @@ impl<T: Send + 'static> Tasks<T> for TokioTasks<T> {
     }
 }
 
+/// At most one run, done by whoever joins it. What it costs to hand a run to another thread and to be woken by it is more
+/// than a short one takes.
+pub struct Here<T> {
+    run: Option<(usize, Unended<T>)>,
+}
+
+pub type BoxedRun<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+enum Unended<T> {
+    Runs(BoxedRun<T>),
+    Aborted,
+}
+
+impl<T> Default for Here<T> {
+    fn default() -> Here<T> {
+        Here { run: None }
+    }
+}
+
+impl<T> Here<T> {
+    pub fn is_empty(&self) -> bool {
+        self.run.is_none()
+    }
+
+    /// In the place of the one that was there, if any.
+    pub fn put(&mut self, call: usize, run: impl Future<Output = T> + Send + 'static) {
+        self.run = Some((call, Unended::Runs(Box::pin(run))));
+    }
+
+    /// The run, to go on elsewhere. One that was aborted stays, to be joined.
+    pub fn take(&mut self) -> Option<(usize, BoxedRun<T>)> {
+        match self.run.take()? {
+            (call, Unended::Runs(run)) => Some((call, run)),
+            aborted => {
+                self.run = Some(aborted);
+                None
+            }
+        }
+    }
+
+    /// As [`Tasks::join`].
+    pub async fn join(&mut self) -> (usize, Result<T, Lost>) {
+        poll_fn(|context| {
+            let Some((call, run)) = &mut self.run else { return Poll::Pending };
+            let call = *call;
+            let end = match run {
+                Unended::Aborted => Err(Lost::Aborted),
+                Unended::Runs(run) => {
+                    match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context))) {
+                        Ok(Poll::Pending) => return Poll::Pending,
+                        Ok(Poll::Ready(end)) => Ok(end),
+                        Err(panic) => Err(Lost::Panicked(last_words(&*panic))),
+                    }
+                }
+            };
+            self.run = None;
+            Poll::Ready((call, end))
+        })
+        .await
+    }
+
+    pub fn abort(&mut self, call: usize) {
+        if let Some((running, run)) = &mut self.run
+            && *running == call
+        {
+            *run = Unended::Aborted;
+        }
+    }
+
+    pub fn abort_all(&mut self) {
+        if let Some((_, run)) = &mut self.run {
+            *run = Unended::Aborted;
+        }
+    }
+}
+
 fn lost(error: JoinError) -> Lost {
     match error.try_into_panic() {
         Ok(panic) => Lost::Panicked(last_words(&*panic)),
@@ -89,4 +174,63 @@ pub fn last_words(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied().map(str::to_owned);
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "without a message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    /// What a future has after one poll.
+    fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn a_run_here_is_joined_once() {
+        let mut here = Here::default();
+        here.put(3, ready("done"));
+        assert!(matches!(now(here.join()), Some((3, Ok("done")))));
+        assert!(here.is_empty());
+        assert!(now(here.join()).is_none());
+    }
+
+    #[test]
+    fn a_run_here_that_panics_is_lost_with_its_words() {
+        let mut here: Here<()> = Here::default();
+        here.put(0, async { panic!("no more") });
+        let end = now(here.join());
+        assert!(matches!(end, Some((0, Err(Lost::Panicked(words)))) if words == "no more"));
+    }
+
+    #[test]
+    fn a_run_here_goes_on_elsewhere_where_it_was() {
+        let (told, hears) = tokio::sync::oneshot::channel();
+        let mut here = Here::default();
+        here.put(1, hears);
+        assert!(now(here.join()).is_none());
+        let (call, run) = here.take().expect("it has not ended");
+        told.send("heard").expect("it listens");
+        assert_eq!((call, now(run)), (1, Some(Ok("heard"))));
+        assert!(here.take().is_none());
+    }
+
+    #[test]
+    fn an_aborted_run_here_is_dropped_at_once_and_joined_all_the_same() {
+        let (told, hears) = tokio::sync::oneshot::channel::<()>();
+        let mut here = Here::default();
+        here.put(7, hears);
+        here.abort(6);
+        assert!(!told.is_closed());
+        here.abort(7);
+        assert!(told.is_closed());
+        assert!(here.take().is_none(), "there is nothing to go on with");
+        assert!(matches!(now(here.join()), Some((7, Err(Lost::Aborted)))));
+    }
 }

@@ -51,7 +51,7 @@ impl Folder {
     /// The guest `readers` with all of the folder. `jobs` calls at once; as many as by default, for none.
     pub fn host(&self, jobs: Option<usize>) -> anyhow::Result<Host> {
         let all = || vec![PathGrant::whole_root()];
-        let grants = Grants { read: all(), write: all(), env: vec![] };
+        let grants = Grants { read: all(), write: all(), ..Grants::default() };
         let plugin = PluginSpec::new("readers", Source::Bytes(self.readers.clone()), grants);
         let mut host = Host::builder().root(self.path()).plugin(plugin);
         if let Some(jobs) = jobs {

@@ -21,7 +21,8 @@ pub struct Bench {
 impl Bench {
     pub fn new(effort: Effort, folder: Option<PathBuf>) -> anyhow::Result<Bench> {
         let bytes = guest("probe")?;
-        let bare = Bare::new(&bytes, "test:probe/probe", &["add", "echo", "echo-bytes", "sleep"])?;
+        let bare =
+            Bare::new(&bytes, "test:probe/probe", &["add", "burn", "echo", "echo-bytes", "sleep"])?;
         let plugin = PluginSpec::new("probe", Source::Bytes(bytes), Grants::default());
         let host = Host::builder().plugin(plugin).build()?;
         Ok(Bench { host, bare, effort, folder })

@@ -84,7 +84,7 @@ fn instead(bench: &Bench, file: &Path) -> anyhow::Result<Vec<Row>> {
             command.args(args).env("FILE", file);
             command
         })?;
-        rows.push(Row::new(format!("instead: {case}"), &times));
+        rows.push(Row::new(case, &times).instead());
     }
     Ok(rows)
 }

@@ -8,6 +8,8 @@ pub struct Row {
     pub case: String,
     pub times: Samples,
     pub ratio: Option<Ratio>,
+    /// It is not inorder.
+    pub instead: bool,
 }
 
 /// What the times were compared with.
@@ -20,7 +22,14 @@ pub struct Ratio {
 
 impl Row {
     pub fn new(case: impl Into<String>, times: &Samples) -> Row {
-        Row { case: case.into(), times: times.clone(), ratio: None }
+        Row { case: case.into(), times: times.clone(), ratio: None, instead: false }
+    }
+
+    /// Of the second table.
+    #[must_use]
+    pub fn instead(mut self) -> Row {
+        self.instead = true;
+        self
     }
 
     #[must_use]

@@ -82,7 +82,7 @@ pub fn plugins(
 
 fn everything() -> anyhow::Result<Grants> {
     let all = vec![PathGrant::parse("**")?];
-    Ok(Grants { read: all.clone(), write: all, env: vec![] })
+    Ok(Grants { read: all.clone(), write: all, ..Grants::default() })
 }
 
 /// What the attacks on files find: ways out, a large directory, a large file. Gives the root; what is beside it is not
@@ -147,7 +147,7 @@ pub fn of_core() -> Vec<Attack> {
 pub fn of_guest() -> Vec<Attack> {
     use Ends::{Failed, Ok};
     let timeout = Failed("timeout", "`limits.timeout`");
-    let staged = Failed("tool", "`limits.staged`");
+    let staged = Failed("staged", "`limits.staged`");
     let attacks = [
         ("patient_flood_stdout", json!({}), Failed("output", "`limits.output`")),
         ("patient_flood_stderr", json!({}), Failed("output", "`limits.output`")),
@@ -159,7 +159,7 @@ pub fn of_guest() -> Vec<Attack> {
         (
             "patient_open_files",
             json!({"path": "in/file", "count": 10_000}),
-            Failed("trap", "`limits.handles`"),
+            Failed("handles", "`limits.handles`"),
         ),
         ("patient_escape", json!({}), Ok("no way led out")),
         ("patient_sockets", json!({}), Ok("no socket was made")),
@@ -168,18 +168,22 @@ pub fn of_guest() -> Vec<Attack> {
         (
             "patient_random",
             json!({"bytes": 1u64 << 40, "secure": true}),
-            Failed("trap", "`limits.random`"),
+            Failed("random", "`limits.random`"),
         ),
         (
             "patient_random",
             json!({"bytes": 1u64 << 40, "secure": false}),
-            Failed("trap", "`limits.random`"),
+            Failed("random", "`limits.random`"),
         ),
         ("sleep", json!({}), timeout),
         ("patient_stdin", json!({}), Ok("it is closed")),
         ("patient_poll_same", json!({"times": 100_000}), Failed("trap", "handle limit")),
         ("patient_poll_same", json!({"times": 20_000_000}), Failed("output", "`limits.copies`")),
-        ("patient_leak_pollables", json!({"count": 100_000}), Failed("trap", "`limits.handles`")),
+        (
+            "patient_leak_pollables",
+            json!({"count": 100_000}),
+            Failed("handles", "`limits.handles`"),
+        ),
         ("patient_far_clocks", json!({"count": 450, "rounds": 2_000}), Ok("asked")),
         ("patient_long_names", json!({"bytes": 1 << 20}), Ok("every one is too long")),
         (

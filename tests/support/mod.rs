@@ -46,7 +46,7 @@ pub fn guest(name: &str) -> Option<PluginSpec> {
 pub fn grants(read: &[&str], write: &[&str]) -> Grants {
     let parse =
         |patterns: &[&str]| patterns.iter().map(|it| PathGrant::parse(it).unwrap()).collect();
-    Grants { read: parse(read), write: parse(write), env: vec![] }
+    Grants { read: parse(read), write: parse(write), ..Grants::default() }
 }
 
 /// A directory with `files` in it, and a builder whose root it is.

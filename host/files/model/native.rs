@@ -172,7 +172,7 @@ impl Native {
         dir: usize,
         path: &str,
         follow: bool,
-        how: super::super::ops::How,
+        how: super::super::open::How,
     ) -> Result<Held> {
         if how.directory && (how.create || how.exclusive || how.truncate) {
             // On purpose: so Linux has it for `create`, and it means nothing for the others.

@@ -118,7 +118,7 @@ fn differ(what: &str, ours: &Snapshot, plain: &Snapshot) -> Result<(), String> {
 /// Everything that a view shows, against the plain directory: sizes and contents through reading.
 fn seen(ours: &mut Viewed, native: &mut Native) -> Result<(), String> {
     let mut left = vec![".".to_owned()];
-    let how = |directory| super::super::ops::How { directory, read: true, ..Default::default() };
+    let how = |directory| super::super::open::How { directory, read: true, ..Default::default() };
     while let Some(dir) = left.pop() {
         let open = Step::Open { slot: 1, dir: 0, path: dir.clone(), follow: false, how: how(true) };
         compare(&open, ours, native)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::disk::Kind;
 use super::super::node::{NodeId, SetTimes};
-use super::super::ops::How;
+use super::super::open::How;
 use super::super::resolve::Last;
 use super::super::view::View;
 use super::native::told;

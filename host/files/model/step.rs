@@ -1,6 +1,6 @@
 //! Operations, and random ones: few names, so that they meet.
 
-use super::super::ops::How;
+use super::super::open::How;
 
 /// What one operation does. Handles are slots; slot 0 is the root.
 #[derive(Clone, Debug)]

@@ -45,6 +45,10 @@ impl<T: Send + 'static> Tasks<T> for Explored<T> {
         .await
     }
 
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     fn calls(&self) -> Vec<usize> {
         self.0.iter().map(|(call, _)| *call).collect()
     }

@@ -1,0 +1,131 @@
+//! One run's requests: what it may still do, and its face towards `wasi:http`.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use wasmtime::component::{Linker, ResourceTable};
+use wasmtime_wasi::runtime::poll_noop;
+use wasmtime_wasi_http::p2::bindings::LinkOptions;
+use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
+use wasmtime_wasi_http::{
+    Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
+};
+
+use super::body::Budget;
+use super::log::NetLog;
+use super::plugin::PluginNet;
+use super::scrub::Patterns;
+use super::send::send;
+
+/// Resolves when an effect that cannot be taken back may happen; otherwise never, and the run is stopped.
+pub type Gate = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// What becomes of requests that change something.
+#[derive(Clone)]
+pub enum Effects {
+    /// They are sent when the gate opens.
+    When(Gate),
+    /// They are refused. This says in which kind of run.
+    Refused(&'static str),
+}
+
+/// The requests of one run. Clones are of the same run.
+#[derive(Clone)]
+pub struct CallNet {
+    pub(super) plugin: Arc<PluginNet>,
+    pub(super) effects: Effects,
+    pub(super) log: Arc<NetLog>,
+    pub(super) budget: Arc<Budget>,
+    pub(super) under_way: Arc<Semaphore>,
+}
+
+/// Requests of one run at once, until their answers are read; more wait for as long as for a connection. Each may hold
+/// buffers of the host's.
+const MOST_UNDER_WAY: usize = 32;
+/// One piece of a body that a guest sends, in bytes: two of them may wait in the host for each body.
+const PIECE: usize = 32 << 10;
+/// One set of headers of a guest, in bytes of host memory.
+const MOST_HEADERS: usize = 64 << 10;
+
+impl CallNet {
+    /// `limit` is what bodies may have, all together, in bytes.
+    pub fn new(plugin: Arc<PluginNet>, effects: Effects, limit: u64, log: Arc<NetLog>) -> CallNet {
+        log.begin();
+        let budget = Arc::new(Budget::new(limit, log.clone()));
+        let under_way = Arc::new(Semaphore::new(MOST_UNDER_WAY));
+        CallNet { plugin, effects, log, budget, under_way }
+    }
+}
+
+/// What a store holds of it. Nothing, for a plugin that does not import `wasi:http`.
+pub struct Face {
+    hooks: Hooks,
+    context: WasiHttpCtx,
+}
+
+struct Hooks(Option<CallNet>);
+
+impl Face {
+    pub fn new(call: Option<CallNet>) -> Face {
+        let mut context = WasiHttpCtx::new();
+        context.set_field_size_limit(MOST_HEADERS);
+        Face { hooks: Hooks(call), context }
+    }
+
+    pub fn view<'a>(&'a mut self, table: &'a mut ResourceTable) -> WasiHttpCtxView<'a> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table, ctx: &mut self.context }
+    }
+
+    /// What has to be taken out of what the guest says, if its requests carry secrets.
+    pub fn secrets(&self) -> Option<&Patterns> {
+        self.hooks.0.as_ref().map(|call| &*call.plugin.patterns).filter(|it| !it.is_empty())
+    }
+}
+
+/// Waits until one more request may be under way.
+pub(super) type Room =
+    Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
+
+type Answered = (http::Response<WasiBody>, Box<dyn Future<Output = Result<(), Error>> + Send>);
+
+impl WasiHttpHooks for Hooks {
+    fn send_request(
+        &mut self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Box<dyn Future<Output = Result<Answered, Error>> + Send> {
+        let Some(call) = self.0.clone() else {
+            return Box::new(async { Err(Error::ConfigurationError) });
+        };
+        // In its place in the queue before the next one: who is first in the task that polls them is chance, and a guest
+        // that reads its answers in order would wait for one that waits for those behind it.
+        let mut room = Box::pin(call.under_way.clone().acquire_owned());
+        let room: Room = match poll_noop(room.as_mut()) {
+            Some(permit) => Box::pin(async { permit }),
+            None => room,
+        };
+        // Aborted with the store.
+        Box::new(async move {
+            let response = send(call, room, request, options.unwrap_or_default()).await?;
+            // The pool drives the connection.
+            Ok((response, Box::new(async { Ok(()) }) as Box<_>))
+        })
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        PIECE
+    }
+}
+
+/// Adds `wasi:http/types` and `wasi:http/outgoing-handler`.
+pub fn add_to_linker<T: Send + 'static>(
+    linker: &mut Linker<T>,
+    host: fn(&mut T) -> WasiHttpCtxView<'_>,
+) -> wasmtime::Result<()> {
+    let options = LinkOptions::default();
+    outgoing_handler::add_to_linker::<T, WasiHttp>(linker, host)?;
+    types::add_to_linker::<T, WasiHttp>(linker, &(&options).into(), host)
+}

@@ -1,0 +1,40 @@
+//! Outgoing HTTP: `wasi:http` for the hosts that a plugin was granted.
+//!
+//! ```text
+//! call          one run's requests: its grants, its budget, its hooks in wasi:http
+//!   send        the path of a request, from what the guest wrote to the answer's head
+//!   target      who is asked: scheme, host and port of a request
+//!   plugin      what a plugin may request, and its secrets
+//!   address     which addresses are nobody's to reach unless they are granted as such
+//!   body        bodies, in bounds of size and time
+//!   secret, scrub   secrets put in, and taken out of what comes back
+//!   log         what was requested and refused, for messages and the audit log
+//! client        what all plugins of a host share
+//!   resolve, tls    names to addresses; whom to believe
+//!   connect, pool   connections to checked addresses, and those kept warm
+//! ```
+//!
+//! Knows requests, not calls: whether an effect may happen now is asked of a gate that it is given.
+
+mod address;
+mod body;
+mod call;
+mod client;
+mod connect;
+mod log;
+mod plugin;
+mod pool;
+mod resolve;
+mod scrub;
+mod secret;
+mod send;
+mod target;
+mod tls;
+
+pub use call::{CallNet, Effects, Face, add_to_linker};
+pub use client::{Client, NetOptions};
+pub use log::{NetDenial, NetDeniedBy, NetLog, Requested};
+pub use plugin::PluginNet;
+pub use resolve::{Resolver, SystemResolver};
+pub use scrub::Patterns;
+pub use secret::Secret;

@@ -1,0 +1,117 @@
+//! What one plugin may request, and which secrets go with it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use wasmtime_wasi_http::Error;
+
+use crate::policy::{Host, NetGrant};
+
+use super::address::special;
+use super::client::Client;
+use super::log::NetDeniedBy;
+use super::scrub::Patterns;
+use super::secret::Secret;
+use super::target::Target;
+
+/// The network as a plugin that imports `wasi:http` finds it. Without grants, every request is refused.
+pub struct PluginNet {
+    pub(super) name: Arc<str>,
+    pub(super) client: Arc<Client>,
+    pub(super) patterns: Arc<Patterns>,
+    grants: Vec<NetGrant>,
+    secrets: Vec<Arc<Secret>>,
+}
+
+/// Why a request is not sent.
+pub(super) enum Stop {
+    Denied(NetDeniedBy),
+    Failed(Error),
+}
+
+impl PluginNet {
+    pub fn new(
+        name: &str,
+        grants: Vec<NetGrant>,
+        secrets: Vec<Arc<Secret>>,
+        client: Arc<Client>,
+    ) -> PluginNet {
+        let patterns = Arc::new(Patterns::new(secrets.iter().map(|secret| &**secret)));
+        PluginNet { name: name.into(), client, patterns, grants, secrets }
+    }
+
+    /// As the grants name them.
+    pub fn hosts(&self) -> Vec<String> {
+        self.grants.iter().map(NetGrant::pattern).collect()
+    }
+
+    /// The names of its secrets.
+    pub fn secrets(&self) -> Vec<String> {
+        self.secrets.iter().map(|secret| secret.name.clone()).collect()
+    }
+
+    /// Whether anything at all may be requested.
+    pub fn reaches(&self) -> bool {
+        !self.grants.is_empty()
+    }
+
+    pub(super) fn allows(&self, target: &Target) -> Result<(), Stop> {
+        match self.grants.iter().any(|grant| grant.matches(&target.host, target.door())) {
+            true => Ok(()),
+            false => Err(Stop::Denied(NetDeniedBy::Policy { grant: target.authority() })),
+        }
+    }
+
+    /// Where a granted target is. Every one of its addresses is checked: of several, which one is used is up to whoever
+    /// answers for the name.
+    pub(super) async fn addresses(&self, target: &Target) -> Result<Vec<IpAddr>, Stop> {
+        let name = match &target.host {
+            // By that name it is granted as what it is.
+            host if host.is_localhost() => {
+                return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
+            }
+            Host::Address(address) => {
+                self.admits(target, *address)?;
+                return Ok(vec![*address]);
+            }
+            Host::Name(name) => name,
+        };
+        let found = self.client.options.resolver.resolve(name).await.map_err(|error| {
+            tracing::debug!(name, %error, "a name cannot be looked up");
+            Stop::Failed(Error::DnsError { rcode: Some(error.kind().to_string()), info_code: None })
+        })?;
+        for address in &found {
+            self.admits(target, *address)?;
+        }
+        match found.is_empty() {
+            true => Err(Stop::Failed(Error::DestinationNotFound)),
+            false => Ok(found),
+        }
+    }
+
+    fn admits(&self, target: &Target, address: IpAddr) -> Result<(), Stop> {
+        let Some(special) = special(address) else { return Ok(()) };
+        if self.grants.iter().any(|grant| grant.lends(address, special.length, target.door())) {
+            return Ok(());
+        }
+        let there = Target { host: Host::Address(address), ..target.clone() };
+        let (what, grant) = (special.what, there.authority());
+        Err(Stop::Denied(NetDeniedBy::Address { address, what, grant }))
+    }
+
+    /// The secrets that go with a request.
+    pub(super) fn secrets_for(&self, target: &Target) -> Result<Vec<Arc<Secret>>, Stop> {
+        let secrets = self.secrets.iter().filter(|secret| secret.is_for(target));
+        let secrets: Vec<Arc<Secret>> = secrets.cloned().collect();
+        let here = match target.host {
+            Host::Address(address) => address.is_loopback(),
+            Host::Name(_) => target.host.is_localhost(),
+        };
+        match secrets.first() {
+            Some(secret) if !target.tls && !here => {
+                Err(Stop::Denied(NetDeniedBy::Plaintext { secret: secret.name.clone() }))
+            }
+            _ => Ok(secrets),
+        }
+    }
+}

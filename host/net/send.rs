@@ -1,0 +1,234 @@
+//! The path of a request: allowed, resolved, checked, connected, let through, sent; and the head of its answer.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, EXPECT, HOST, HeaderValue, IF_RANGE, RANGE, TE,
+};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
+use http_body::Body as _;
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout, timeout_at};
+use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody};
+
+use super::body::{Answer, Sent, Wait};
+use super::call::{CallNet, Effects, Room};
+use super::client::Timeouts;
+use super::connect::{Connection, broken};
+use super::log::{NetDenial, NetDeniedBy, Requested};
+use super::plugin::Stop;
+use super::pool::Key;
+use super::scrub::{Patterns, Scrub};
+use super::target::Target;
+
+/// How long a kept connection may take to be ready again.
+const READY: Duration = Duration::from_millis(500);
+
+/// Sends a request of a guest, if it may be sent.
+///
+/// # Errors
+/// What the guest is told. Why it was refused is in the log.
+pub async fn send(
+    call: CallNet,
+    room: Room,
+    request: Request<WasiBody>,
+    asked: RequestOptions,
+) -> Result<Response<WasiBody>, Error> {
+    let target = Target::of(request.uri()).ok_or(Error::HttpRequestUriInvalid)?;
+    let sent = Requested::new(request.method(), target.to_string());
+    let exchange = Exchange { call, target, sent };
+    match exchange.run(room, request, asked).await {
+        Ok(response) => Ok(response),
+        Err(Stop::Failed(error)) => Err(error),
+        Err(Stop::Denied(by)) => {
+            let error = match by {
+                NetDeniedBy::Address { .. } => Error::DestinationIpProhibited,
+                _ => Error::HttpRequestDenied,
+            };
+            exchange.call.log.denied(NetDenial { request: exchange.sent.clone(), by });
+            Err(error)
+        }
+    }
+}
+
+struct Exchange {
+    call: CallNet,
+    target: Target,
+    sent: Requested,
+}
+
+impl Exchange {
+    async fn run(
+        &self,
+        room: Room,
+        mut request: Request<WasiBody>,
+        asked: RequestOptions,
+    ) -> Result<Response<WasiBody>, Stop> {
+        let CallNet { plugin, effects, .. } = &self.call;
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+            return Err(Stop::Denied(NetDeniedBy::Method));
+        }
+        plugin.allows(&self.target)?;
+        let secrets = plugin.secrets_for(&self.target)?;
+        if let (false, Effects::Refused(run)) = (reads, effects) {
+            return Err(Stop::Denied(NetDeniedBy::Effect { run }));
+        }
+        self.address(&mut request)?;
+        for secret in &secrets {
+            request.headers_mut().insert(&secret.header, secret.value.clone());
+        }
+        if !secrets.is_empty() {
+            // A secret is not found in what is compressed, nor in a part of itself.
+            request.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            request.headers_mut().remove(RANGE);
+            request.headers_mut().remove(IF_RANGE);
+        }
+        let limits = limits(plugin.client.options.timeouts, asked);
+        let Ok(Ok(permit)) = timeout(limits.connect, room).await else {
+            return Err(Stop::Failed(Error::ConnectionLimitReached));
+        };
+        let (response, connection) = self.exchange(request, reads, limits).await?;
+
+        let (mut head, incoming) = response.into_parts();
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Stop::Failed(Error::HttpUpgradeFailed));
+        }
+        let scrub = (!plugin.patterns.is_empty()).then(|| Scrub::new(plugin.patterns.clone()));
+        if scrub.is_some() {
+            clean(&plugin.patterns, &mut head.headers);
+        }
+        let mut codings = head.headers.get_all(CONTENT_ENCODING).iter();
+        let coding = codings.find(|it| *it != "identity");
+        if let (Some(coding), false) = (coding, secrets.is_empty()) {
+            let coding = String::from_utf8_lossy(coding.as_bytes()).into_owned();
+            return Err(Stop::Failed(Error::HttpResponseContentCoding(Some(coding))));
+        }
+        let answer = Answer {
+            incoming,
+            connection: Some((self.key(), connection)),
+            client: plugin.client.clone(),
+            budget: self.call.budget.clone(),
+            wait: Wait::new(limits.between_bytes),
+            scrub,
+            trailers: None,
+            _permit: permit,
+        };
+        Ok(Response::from_parts(head, answer.boxed_unsync()))
+    }
+
+    /// In the form that goes to a server, never to a proxy: the path alone, and the host in its header.
+    fn address(&self, request: &mut Request<WasiBody>) -> Result<(), Stop> {
+        let invalid = || Stop::Failed(Error::HttpRequestUriInvalid);
+        let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
+        let path = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
+        if !path.starts_with('/') || !path.bytes().all(|byte| (b'!'..=b'~').contains(&byte)) {
+            return Err(invalid());
+        }
+        *request.uri_mut() = path.parse::<Uri>().map_err(|_| invalid())?;
+        let host = HeaderValue::from_str(&self.target.authority()).map_err(|_| invalid())?;
+        let headers = request.headers_mut();
+        // A guest is refused the first ones as it sets them, and has no use for the others.
+        for header in DEFAULT_FORBIDDEN_HEADERS.into_iter().chain([TE, EXPECT]) {
+            headers.remove(header);
+        }
+        headers.insert(HOST, host);
+        Ok(())
+    }
+
+    fn key(&self) -> Key {
+        Key { plugin: self.call.plugin.name.clone(), target: self.target.clone() }
+    }
+
+    /// Sends it. A connection that was kept may turn out to be closed: then once more, as long as nothing
+    /// was sent, or what was sent may be sent twice.
+    async fn exchange(
+        &self,
+        request: Request<WasiBody>,
+        reads: bool,
+        limits: Timeouts,
+    ) -> Result<(Response<Incoming>, Connection), Stop> {
+        let copy = (reads && request.body().is_end_stream()).then(|| copy(&request));
+        let budget = self.call.budget.clone();
+        let request = request.map(|body| Sent { body, budget }.boxed_unsync());
+        let (mut connection, kept) = self.connection(limits).await?;
+        if let (false, Effects::When(gate)) = (reads, &self.call.effects) {
+            gate().await;
+        }
+        self.call.log.requested(self.sent.clone(), !reads);
+        let deadline = Instant::now() + limits.first_byte;
+        let sending = connection.sender.try_send_request(request);
+        let mut failed = match timeout_at(deadline, sending).await {
+            Err(_) => return Err(Stop::Failed(Error::ConnectionReadTimeout)),
+            Ok(Ok(response)) => return Ok((response, connection)),
+            Ok(Err(failed)) => failed,
+        };
+        let again = failed.take_message().or(copy);
+        let Some(again) = again.filter(|_| kept) else {
+            return Err(Stop::Failed(broken(failed.into_error())));
+        };
+        let mut connection = self.connect(limits).await?;
+        match timeout_at(deadline, connection.sender.send_request(again)).await {
+            Err(_) => Err(Stop::Failed(Error::ConnectionReadTimeout)),
+            Ok(Ok(response)) => Ok((response, connection)),
+            Ok(Err(error)) => Err(Stop::Failed(broken(error))),
+        }
+    }
+
+    /// A connection, and whether it was kept from an earlier request.
+    async fn connection(&self, limits: Timeouts) -> Result<(Connection, bool), Stop> {
+        if let Some(mut connection) = self.call.plugin.client.pool.take(&self.key())
+            && let Ok(Ok(())) = timeout(READY, connection.sender.ready()).await
+        {
+            return Ok((connection, true));
+        }
+        Ok((self.connect(limits).await?, false))
+    }
+
+    async fn connect(&self, limits: Timeouts) -> Result<Connection, Stop> {
+        let plugin = &self.call.plugin;
+        let connecting = async {
+            let addresses = plugin.addresses(&self.target).await?;
+            plugin.client.connect(&self.target, &addresses).await.map_err(Stop::Failed)
+        };
+        let connected = timeout(limits.connect, connecting).await;
+        connected.unwrap_or(Err(Stop::Failed(Error::ConnectionTimeout)))
+    }
+}
+
+/// A request without a body, once more.
+fn copy(request: &Request<WasiBody>) -> Request<WasiBody> {
+    let body = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
+    let mut copy = Request::new(body);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+/// Those of the host, or shorter ones that the guest asks for.
+fn limits(given: Timeouts, asked: RequestOptions) -> Timeouts {
+    let shorter =
+        |given: Duration, asked: Option<Duration>| asked.map_or(given, |it| it.min(given));
+    Timeouts {
+        connect: shorter(given.connect, asked.connect_timeout),
+        first_byte: shorter(given.first_byte, asked.first_byte_timeout),
+        between_bytes: shorter(given.between_bytes, asked.between_bytes_timeout),
+    }
+}
+
+/// Takes secrets out of headers. One that has any in its name is left out.
+pub fn clean(patterns: &Patterns, headers: &mut HeaderMap) {
+    let named = headers.keys().filter(|name| patterns.are_in(name.as_str().as_bytes()));
+    for name in named.cloned().collect::<Vec<_>>() {
+        headers.remove(name);
+    }
+    for value in headers.values_mut() {
+        if let Cow::Owned(clean) = patterns.bytes(value.as_bytes()) {
+            *value = HeaderValue::from_bytes(&clean).unwrap_or(HeaderValue::from_static(""));
+        }
+    }
+}
