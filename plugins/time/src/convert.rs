@@ -230,7 +230,7 @@ mod tests {
                 "Invalid time: 02:30 does not exist in Europe/Warsaw on 2024-03-31 (skipped by a clock change)",
             ),
         ] {
-            let error = between(now, source, time, target).err().expect(says);
+            let error = between(now, source, time, target).expect_err(says);
             assert!(error.contains(says), "{error}");
         }
     }
