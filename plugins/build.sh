@@ -16,7 +16,7 @@ GUEST_TOOLCHAIN=rustup or =debian picks the compiler. Without it: the installed 
 target, else the one in target/guest-toolchain, else `rustup target add`, else Debian's packages.
 
 plugins/dist/NAME.sources lists what NAME.wasm was built from, as sha256sum prints it at the root of the
-repository, sorted by path as bytes: wit/**/*.wit, plugins/NAME/Cargo.toml, plugins/NAME/src/**/*.rs.
+repository, sorted by path as bytes: wit/NAME.wit, plugins/NAME/**/Cargo.toml, plugins/NAME/**/*.rs but for tests/.
 USAGE
 }
 
@@ -74,8 +74,9 @@ build() {
     before=$(sources "$1")
     # One package at a time: together, they would share the features of their dependencies, and a
     # guest's bytes would depend on what else is built.
+    # The manifest is the guest's own, since not every guest is in the workspace of the root.
     "$cargo" build --locked --profile guest --target "$target" --target-dir target/guests \
-        --package "$package" || fail "$1 does not build"
+        --manifest-path "$1/Cargo.toml" --package "$package" || fail "$1 does not build"
     built=target/guests/$target/guest/$(echo "$package" | tr - _).wasm
     for folder in "$root" "$cargo_home" "$HOME"; do
         if [ "$folder" != / ] && grep -aqF "$folder/" "$built"; then
@@ -110,9 +111,8 @@ check() {
 
 sources() {
     {
-        if [ -d wit ]; then find wit -type f -name '*.wit'; fi
-        find "$1/src" -type f -name '*.rs'
-        echo "$1/Cargo.toml"
+        case $1 in plugins/*) echo "wit/${1##*/}.wit" ;; esac
+        find "$1" -type f \( -name '*.rs' -o -name Cargo.toml \) ! -path "$1/tests/*" ! -path "*/target/*"
     } | LC_ALL=C sort | while IFS= read -r file; do
         sha256 "$file" || fail "cannot read $file"
     done
@@ -129,8 +129,12 @@ prepare() {
     find_toolchain
     cargo_home=${CARGO_HOME:-$HOME/.cargo}
     # Fetched before the build, so that the folders to hide exist.
-    "$cargo" fetch --locked --target "$target" ||
-        fail "the dependencies could not be fetched; cargo says above why"
+    for manifest in Cargo.toml plugins/*/Cargo.toml; do
+        # Those without a lock file of their own are in the workspace of the root.
+        [ -f "${manifest%.toml}.lock" ] || continue
+        "$cargo" fetch --locked --target "$target" --manifest-path "$manifest" ||
+            fail "the dependencies could not be fetched; cargo says above why"
+    done
     flags=--remap-path-prefix=$root=/inorder
     for folder in "$cargo_home"/registry/src/*/ "$cargo_home"/git/checkouts/; do
         flags=$flags$(printf '\037')--remap-path-prefix=${folder%/}=/cargo

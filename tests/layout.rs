@@ -95,15 +95,15 @@ fn built_components_are_not_older_than_their_sources() {
 
 fn sources(plugin: &str) -> BTreeMap<String, String> {
     use sha2::{Digest, Sha256};
-    let mut files = vec![repository().join(format!("plugins/{plugin}/Cargo.toml"))];
-    files.extend(rust_files(&repository().join(format!("plugins/{plugin}/src"))));
-    let mut folders = vec![repository().join("wit")];
+    let mut files = vec![repository().join(format!("wit/{plugin}.wit"))];
+    let mut folders = vec![repository().join(format!("plugins/{plugin}"))];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() && !["tests", "target"].contains(&name) {
                 folders.push(path);
-            } else if path.extension().is_some_and(|it| it == "wit") {
+            } else if name.ends_with(".rs") || name == "Cargo.toml" {
                 files.push(path);
             }
         }

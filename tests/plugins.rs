@@ -212,32 +212,53 @@ fn a_wit_file_beside_a_component_describes_its_tools() {
 
 #[test]
 fn every_built_in_tool_is_described() {
-    let (_root, builder) = scratch(&[]);
-    let host =
-        builder.plugin(PluginSpec::builtin("filesystem", grants(&["**"], &[]))).build().unwrap();
-    let tools: Vec<_> = host.tools().collect();
-    for name in [
-        "read_text_file",
-        "read_media_file",
-        "read_multiple_files",
-        "write_file",
-        "edit_file",
-        "create_directory",
-        "list_directory",
-        "list_directory_with_sizes",
-        "directory_tree",
-        "move_file",
-        "search_files",
-        "get_file_info",
-        "list_allowed_directories",
-        "grep",
+    for (builtin, names) in [
+        (
+            "filesystem",
+            &[
+                "read_text_file",
+                "read_media_file",
+                "read_multiple_files",
+                "write_file",
+                "edit_file",
+                "create_directory",
+                "list_directory",
+                "list_directory_with_sizes",
+                "directory_tree",
+                "move_file",
+                "search_files",
+                "get_file_info",
+                "list_allowed_directories",
+                "grep",
+            ][..],
+        ),
+        (
+            "memory",
+            &[
+                "create_entities",
+                "create_relations",
+                "add_observations",
+                "delete_entities",
+                "delete_observations",
+                "delete_relations",
+                "read_graph",
+                "search_nodes",
+                "open_nodes",
+            ],
+        ),
+        ("time", &["get_current_time", "convert_time"]),
     ] {
-        let tool = tools.iter().find(|(tool, ..)| *tool == name);
-        let (.., tool) = tool.unwrap_or_else(|| panic!("{name} is missing"));
-        assert!(tool.description.as_ref().is_some_and(|text| text.len() > 20), "{name}");
-        let schema = tool.input_schema();
-        for (param, schema) in schema["properties"].as_object().unwrap() {
-            assert!(schema["description"].is_string(), "{name}: {param}");
+        let (_root, builder) = scratch(&[]);
+        let spec = PluginSpec::builtin(builtin, grants(&["**"], &[]));
+        let host = builder.plugin(spec).build().unwrap();
+        let tools: Vec<_> = host.tools().collect();
+        assert_eq!(tools.iter().map(|(name, ..)| *name).collect::<Vec<_>>(), names);
+        for (name, _, tool) in tools {
+            assert!(tool.description.as_ref().is_some_and(|text| text.len() > 20), "{name}");
+            let schema = tool.input_schema();
+            for (param, schema) in schema["properties"].as_object().unwrap() {
+                assert!(schema["description"].is_string(), "{name}: {param}");
+            }
         }
     }
 }

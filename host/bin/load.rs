@@ -155,7 +155,7 @@ impl HostArgs {
                 if here.join("inorder.toml").exists() {
                     say(dim("note: inorder.toml is not used unless named: --config inorder.toml"));
                 }
-                self.default_policy(&here)
+                self.default_policy(&here)?
             }
         };
         if !self.root.is_empty() {
@@ -193,18 +193,23 @@ impl HostArgs {
         Ok(config)
     }
 
-    /// Without a config: the built-in plugins, which may read the root unless the flags say what may be
-    /// read.
-    fn default_policy(&self, here: &Path) -> Config {
+    /// Without a config: the built-in plugins, but for those in whose place the flags put another. They may
+    /// read what each is for, unless the flags say what may be read.
+    fn default_policy(&self, here: &Path) -> anyhow::Result<Config> {
         let mut config = Config { base: here.to_owned(), ..Default::default() };
         for builtin in builtins() {
+            if self.plugin.iter().any(|flag| flag.name == builtin.name) {
+                continue;
+            }
             let mut plugin = PluginConfig::default();
             if self.allow_read.is_empty() {
-                plugin.grants.read.push(PathGrant::whole_root());
+                for pattern in builtin.reads {
+                    plugin.grants.read.push(PathGrant::parse(pattern)?);
+                }
             }
             config.plugins.insert(builtin.name.to_owned(), plugin);
         }
-        config
+        Ok(config)
     }
 }
 
