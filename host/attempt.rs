@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Arguments;
 use crate::batch::{CallError, Change, ErrorKind, Outcome, Planned, Step, Usage, limit_of};
-use crate::files::{Access, Bounds, Denial, DeniedBy, Failed, Staged, Unfit, View, Work};
+use crate::files::{Access, Bounds, Denial, DeniedBy, Failed, INORDER, Staged, Unfit, View, Work};
 use crate::host::Shared;
 use crate::net::{CallNet, NetLog};
 use crate::plugin::ToolRef;
@@ -293,14 +293,24 @@ fn explain(denial: &Denial, plugin: &str) -> String {
         );
     }
     let (field, flag) = match access {
-        Access::Look | Access::Read => ("read", "--allow-read"),
+        Access::Look | Access::Pass | Access::Read => ("read", "--allow-read"),
         Access::Write | Access::MakeDir | Access::WriteTree => ("write", "--allow-write"),
     };
+    if path.split('/').any(|part| part == INORDER) {
+        return format!(
+            "{doing} {path:?} is nobody's: the host keeps its own files in `{INORDER}`"
+        );
+    }
+    let beneath = |path: &str| format!("{}/**", literal(path));
     let patterns = match (access, path.as_str()) {
         (_, ".") => vec!["**".to_owned()],
-        (Access::WriteTree, path) => vec![literal(path), format!("{}/**", literal(path))],
-        // It is made for what is to be in it.
-        (Access::MakeDir, path) => vec![format!("{}/**", literal(path))],
+        // Whoever writes in a repository makes files of random names there, and needs all of it.
+        (_, path) if field == "write" && git_folder(path).is_some() => {
+            git_folder(path).map(beneath).into_iter().collect()
+        }
+        (Access::WriteTree, path) => vec![literal(path), beneath(path)],
+        // It is made, or passed, for what is in it.
+        (Access::MakeDir | Access::Pass, path) => vec![beneath(path)],
         (_, path) => vec![literal(path)],
     };
     let flags: Vec<String> = patterns.iter().map(|pattern| format!("{flag} '{pattern}'")).collect();
@@ -309,6 +319,13 @@ fn explain(denial: &Denial, plugin: &str) -> String {
         "{doing} {path:?} is not granted: `{field} = {patterns}` under [plugins.{plugin}] in the config, or {flags}, \
          would allow it"
     )
+}
+
+/// The `.git` that a path leads through.
+fn git_folder(path: &str) -> Option<&str> {
+    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
+    let mut folders = ends.map(|end| &path[..end]);
+    folders.find(|folder| *folder == ".git" || folder.ends_with("/.git"))
 }
 
 /// Why there are no files for a plugin, and the line of policy that would give it some. Which it looked for is not known:
@@ -336,7 +353,7 @@ fn literal(path: &str) -> String {
 
 fn doing(access: Access) -> &'static str {
     match access {
-        Access::Look | Access::Read => "reading",
+        Access::Look | Access::Pass | Access::Read => "reading",
         Access::Write | Access::MakeDir => "writing",
         Access::WriteTree => "moving",
     }

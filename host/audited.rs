@@ -91,7 +91,7 @@ fn told(denial: &Denial) -> Denied {
     Denied {
         path: bounded(&denial.path),
         access: match denial.access {
-            Access::Look | Access::Read => "read",
+            Access::Look | Access::Pass | Access::Read => "read",
             Access::Write | Access::MakeDir | Access::WriteTree => "write",
         },
         by: match denial.by {

@@ -21,7 +21,8 @@ Examples:
   inorder bench batch.json --commit --allow-write '**'     the changes are made, each time
 
 The lower bound is what the batch would take if nothing were lost between its calls: the longest chain of calls
-that wait for each other, or all of them shared out evenly to the jobs, whichever is more.")]
+that use each other's results, or all of them shared out evenly to the jobs, whichever is more. Calls that change the
+same files wait for each other too, and there may be fewer cores than jobs: neither is in it.")]
 pub struct Args {
     /// The batch: a JSON file, or `-` for standard input
     batch: PathBuf,
@@ -34,7 +35,7 @@ pub struct Args {
     #[command(flatten)]
     host: HostArgs,
     /// Print the figures as one JSON document and nothing else
-    #[arg(long)]
+    #[arg(long, help_heading = "Options")]
     json: bool,
 }
 

@@ -33,7 +33,7 @@ pub struct Args {
     #[command(flatten)]
     audit: AuditArgs,
     /// Print the report as one JSON document and nothing else
-    #[arg(long)]
+    #[arg(long, help_heading = "Options")]
     json: bool,
 }
 

@@ -177,6 +177,10 @@ impl HostArgs {
                 None => drop(config.plugins.insert(name.clone(), plugin)),
             }
         }
+        if let Some(twice) = self.given_twice() {
+            bail!("{twice} is given twice: by --{twice} and by --limit {twice}=..");
+        }
+        self.hint_at_folders(&config);
         let limits =
             LimitsConfig { timeout: self.timeout, memory: self.memory, ..LimitsConfig::default() };
         let limits = self.limit.iter().rev().fold(limits, |limits, later| limits.or(later));
@@ -191,6 +195,28 @@ impl HostArgs {
         config.max_memory = self.max_memory.or(config.max_memory);
         config.max_waiting = self.max_waiting.map(|it| it as usize).or(config.max_waiting);
         Ok(config)
+    }
+
+    fn given_twice(&self) -> Option<&'static str> {
+        let limited = |is: fn(&LimitsConfig) -> bool| self.limit.iter().any(is);
+        if self.timeout.is_some() && limited(|it| it.timeout.is_some()) {
+            return Some("timeout");
+        }
+        (self.memory.is_some() && limited(|it| it.memory.is_some())).then_some("memory")
+    }
+
+    /// Whoever grants a folder by its name mostly means what is in it.
+    fn hint_at_folders(&self, config: &Config) {
+        for grant in self.allow_read.iter().chain(&self.allow_write) {
+            let pattern = grant.pattern();
+            let mut roots = config.roots.iter().map(PathBuf::as_path).chain([Path::new("")]);
+            let named = pattern != "." && !pattern.contains(['*', '?', '[', '{', '\\']);
+            if named && roots.any(|root| root.join(&pattern).is_dir()) {
+                say(dim(format!(
+                    "note: {pattern:?} is a directory: that grants its name, and nothing in it; write '{pattern}/**'"
+                )));
+            }
+        }
     }
 
     /// Without a config: the built-in plugins, but for those in whose place the flags put another. They may

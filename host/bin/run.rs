@@ -42,12 +42,12 @@ pub struct Args {
     #[command(flatten)]
     audit: AuditArgs,
     /// Print the report as one JSON document and nothing else
-    #[arg(long)]
+    #[arg(long, help_heading = "Options")]
     json: bool,
 }
 
-/// What becomes of the changes.
 #[derive(clap::Args)]
+#[command(next_help_heading = "What becomes of the changes")]
 pub struct EffectArgs {
     /// Change nothing, and print what would be changed as a unified diff
     #[arg(long, conflicts_with = "atomic")]

@@ -75,6 +75,7 @@ pub use journal_fuzz::fuzz_journal;
 pub use place::Place;
 pub use roots::{FilesError, Roots};
 pub use scope::{Access, Declared, Denial, DeniedBy, Reach, Scope};
+pub use shelf::INORDER;
 pub use stage::Durability;
 pub use view::{Staged, Unfit, View};
 pub use wasi::{Face, add_to_linker};

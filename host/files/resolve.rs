@@ -120,8 +120,11 @@ impl Tree {
             // A directory on the way, rather than what it leads to.
             let name =
                 |path: &str| path.trim_end_matches('/').rsplit('/').next().map(str::to_owned);
-            let above = access == Access::Write && name(&denial.path) != name(path);
-            denial.access = if above { Access::MakeDir } else { access };
+            denial.access = match access {
+                Access::Write if name(&denial.path) != name(path) => Access::MakeDir,
+                Access::Read if name(&denial.path) != name(path) => Access::Pass,
+                access => access,
+            };
         }
         at
     }

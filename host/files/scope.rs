@@ -15,6 +15,8 @@ use super::view::{Staged, View};
 pub enum Access {
     /// Pass through it, or find out whether it is there.
     Look,
+    /// Pass through it to something beneath that is to be read.
+    Pass,
     /// Read it, or list what of it may be seen.
     Read,
     /// Make, change or remove it.
@@ -112,7 +114,7 @@ impl Scope {
         let write = || scope.write.iter();
         let readable = || scope.read.iter().chain(write());
         match access {
-            Access::Look => readable().any(|it| it.matches(path) || it.leads(path)),
+            Access::Look | Access::Pass => readable().any(|it| it.matches(path) || it.leads(path)),
             Access::Read => readable().any(|it| it.matches(path)),
             Access::Write => write().any(|it| it.matches(path)),
             Access::MakeDir => write().any(|it| it.matches(path) || it.leads(path)),
@@ -135,7 +137,7 @@ impl Declared {
         let above = |place: &Place| beneath(&place.path, path);
         let reads = || self.reads.iter().chain(&self.writes).filter(here);
         match access {
-            Access::Look => reads().any(|place| under(place) || above(place)),
+            Access::Look | Access::Pass => reads().any(|place| under(place) || above(place)),
             Access::Read => reads().any(under),
             Access::Write | Access::WriteTree => self.writes.iter().filter(here).any(under),
             Access::MakeDir => {
