@@ -106,7 +106,10 @@ impl Host {
         Ok(Plan::new(batch, &*self.shared)?)
     }
 
-    /// Runs a plan that this host made. Dropping the future stops all of its calls, and keeps what had been
+    /// Runs a plan that this host made. Several calls at once are tasks of their own; short ones that are alone run where this
+    /// is awaited: to have batches run side by side, spawn them.
+    ///
+    /// Dropping the future stops all of its calls, and keeps what had been
     /// committed by then.
     ///
     /// Batches that run at the same time are not ordered against each other; each of their calls is as one step

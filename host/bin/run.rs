@@ -140,6 +140,8 @@ impl Runner {
     /// From here on, Ctrl-C ends the process.
     pub fn end(self) {
         self.interrupts.end_at_once();
+        // A lookup of a name that nobody waits for is not waited for here either.
+        self.runtime.shutdown_background();
     }
 }
 

@@ -18,8 +18,12 @@ pub struct Special {
 const METADATA: &str = "where a cloud keeps the credentials of this machine";
 
 /// The narrower before the wider.
-const V4: [([u8; 4], u8, &str); 19] = [
+const V4: [([u8; 4], u8, &str); 23] = [
     ([169, 254, 169, 254], 32, METADATA),
+    ([169, 254, 170, 2], 32, METADATA),
+    ([169, 254, 170, 23], 32, METADATA),
+    ([169, 254, 0, 23], 32, METADATA),
+    ([169, 254, 42, 42], 32, METADATA),
     ([100, 100, 100, 200], 32, METADATA),
     ([192, 0, 0, 192], 32, METADATA),
     ([168, 63, 129, 16], 32, METADATA),
@@ -40,8 +44,10 @@ const V4: [([u8; 4], u8, &str); 19] = [
     ([240, 0, 0, 0], 4, "reserved"),
 ];
 
-const V6: [([u16; 8], u8, &str); 20] = [
+const V6: [([u16; 8], u8, &str); 22] = [
     ([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128, METADATA),
+    ([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23], 128, METADATA),
+    ([0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42], 128, METADATA),
     ([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128, METADATA),
     ([0, 0, 0, 0, 0, 0, 0, 0], 128, "unspecified"),
     ([0, 0, 0, 0, 0, 0, 0, 1], 128, "loopback"),

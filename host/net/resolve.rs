@@ -3,8 +3,10 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, ToSocketAddrs as _};
 use std::pin::Pin;
+
+use tokio::sync::Semaphore;
 
 /// Looks up hosts' names. What it answers is checked, so that it need not be trusted.
 pub trait Resolver: fmt::Debug + Send + Sync {
@@ -18,7 +20,11 @@ pub trait Resolver: fmt::Debug + Send + Sync {
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
 }
 
-/// As the system does it (`getaddrinfo`).
+/// Lookups of the process that may be under way: each is a thread of the runtime's for blocking work until the system has
+/// answered, also when nobody waits for it any more.
+static LOOKUPS: Semaphore = Semaphore::const_new(32);
+
+/// As the system does it (`getaddrinfo`), at most 32 at a time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemResolver;
 
@@ -28,8 +34,14 @@ impl Resolver for SystemResolver {
         name: &'a str,
     ) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>> {
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name, 0)).await?;
-            Ok(found.map(|address| address.ip()).collect())
+            let permit = LOOKUPS.acquire().await.map_err(io::Error::other)?;
+            let name = name.to_owned();
+            let lookup = tokio::task::spawn_blocking(move || {
+                let _permit = permit;
+                let found = (name.as_str(), 0).to_socket_addrs()?;
+                Ok(found.map(|address| address.ip()).collect())
+            });
+            lookup.await.map_err(io::Error::other)?
         })
     }
 }

@@ -145,6 +145,23 @@ fn forms(raw: &str) -> Vec<Vec<u8>> {
         .bytes()
         .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
         .collect();
+    // As some write JSON: slashes escaped, or all that HTML might take for its own.
+    let escaped = String::from_utf8_lossy(&forms[2]).into_owned();
+    forms.push(escaped.replace('/', "\\/").into_bytes());
+    let wary = |upper: bool| -> String {
+        let code = |it: char| match upper {
+            true => format!("\\u{:04X}", u32::from(it)),
+            false => format!("\\u{:04x}", u32::from(it)),
+        };
+        let special = |it: char| matches!(it, '+' | '<' | '>' | '&' | '\'' | '"');
+        raw.chars().map(|it| if special(it) { code(it) } else { it.to_string() }).collect()
+    };
+    forms.extend([wary(true).into_bytes(), wary(false).into_bytes()]);
+    let lower: String = raw
+        .bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") })
+        .collect();
+    forms.push(lower.into_bytes());
     forms.push(url.clone().into_bytes());
     forms.push(url.replace("%20", "+").into_bytes());
     for before in 0..3 {
@@ -188,6 +205,10 @@ mod tests {
             (json!({ "x": raw }).to_string(), "{\"x\":\"[secret key]\"}"),
             ("q=a%22b%2Fc%20d%2Be%3Df%3F&".to_owned(), "q=[secret key]&"),
             ("q=a%22b%2Fc+d%2Be%3Df%3F&".to_owned(), "q=[secret key]&"),
+            ("q=a%22b%2fc%20d%2be%3df%3f&".to_owned(), "q=[secret key]&"),
+            ("<a\\\"b\\/c d+e=f?>".to_owned(), "<[secret key]>"),
+            ("<a\\u0022b/c d\\u002Be=f?>".to_owned(), "<[secret key]>"),
+            ("<a\\u0022b/c d\\u002be=f?>".to_owned(), "<[secret key]>"),
         ] {
             let mut clean = text.clone();
             patterns.text(&mut clean);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, EXPECT, HOST, HeaderValue, IF_RANGE, RANGE, TE,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, IF_RANGE, RANGE,
+    TE,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
@@ -100,6 +101,12 @@ impl Exchange {
         let scrub = (!plugin.patterns.is_empty()).then(|| Scrub::new(plugin.patterns.clone()));
         if scrub.is_some() {
             clean(&plugin.patterns, &mut head.headers);
+            if self.sent.method != "HEAD" {
+                // They are of the body as it was.
+                head.headers.remove(CONTENT_LENGTH);
+                head.headers.remove("content-md5");
+                head.headers.remove("digest");
+            }
         }
         let mut codings = head.headers.get_all(CONTENT_ENCODING).iter();
         let coding = codings.find(|it| *it != "identity");

@@ -2,7 +2,7 @@
 //! turn, tells [`Order`].
 //!
 //! Driven by events alone. A run is a task of its own, but for one that is alone: that one the loop does itself, until
-//! another starts. It owns every run that it starts, and returns only when all are gone; when it is dropped, they are
+//! another starts or it turns out to compute. It owns every run that it starts, and returns only when all are gone; when it is dropped, they are
 //! aborted. Nothing else commits, so that what a run has read is overwritten only
 //! here, or by others than this batch.
 
@@ -12,12 +12,13 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Permit, Share};
 use super::job::{Ask, Committed, Job, Needs, NotRun, Turn};
 use super::order::{Due, Order, Stopped};
-use super::tasks::{Here, Lost, Tasks, TokioTasks};
+use super::tasks::{Here, Left, Lost, Tasks, TokioTasks};
 
 /// Runs all calls of `job`, each when its needs are met and it has got of `room`, which it holds while it
 /// runs. Every call ends exactly once: by [`Job::commit`] giving [`Committed::Ended`] or
@@ -58,7 +59,11 @@ pub(super) async fn run_on<J: Job, T: Tasks<Ended<J::Run>>>(
             Some(ask) = asked.recv() => batch.asked(ask),
             permit = poll_fn(|context| room.poll_acquire(context)), if ready => batch.start(permit),
             // Last: whatever else there is to do, it does not wait for a run.
-            (call, end) = batch.here.join() => batch.joined(call, end),
+            left = batch.here.join() => batch.left(left),
+        }
+        if batch.here.has_spent_long() {
+            // One short run after the other is a long one, for whoever else is on this thread.
+            yield_now().await;
         }
     }
 }
@@ -92,6 +97,18 @@ impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
             self.tasks.spawn(call, run);
         }
         self.tasks.spawn(call, run);
+    }
+
+    /// The run here has come to an end, or would take this loop's time.
+    fn left(&mut self, left: Left<Ended<J::Run>>) {
+        match left {
+            Left::Ended(call, end) => self.joined(call, end),
+            Left::Computes => {
+                if let Some((call, run)) = self.here.take() {
+                    self.tasks.spawn(call, run);
+                }
+            }
+        }
     }
 
     /// Ends the run of a call at its next await.

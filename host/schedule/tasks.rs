@@ -7,6 +7,7 @@ use std::future::{Future, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
@@ -90,7 +91,19 @@ impl<T: Send + 'static> Tasks<T> for TokioTasks<T> {
 /// than a short one takes.
 pub struct Here<T> {
     run: Option<(usize, Unended<T>)>,
+    /// What runs that have ended here took, since it was last asked.
+    spent: Duration,
 }
+
+/// What has become of a run here.
+pub enum Left<T> {
+    Ended(usize, Result<T, Lost>),
+    /// It is no short one: to be taken, and to go on elsewhere.
+    Computes,
+}
+
+/// For so long whoever joins may do nothing else.
+pub const SHORT: Duration = Duration::from_millis(1);
 
 pub type BoxedRun<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -101,7 +114,7 @@ enum Unended<T> {
 
 impl<T> Default for Here<T> {
     fn default() -> Here<T> {
-        Here { run: None }
+        Here { run: None, spent: Duration::ZERO }
     }
 }
 
@@ -127,37 +140,58 @@ impl<T> Here<T> {
     }
 
     /// As [`Tasks::join`].
-    pub async fn join(&mut self) -> (usize, Result<T, Lost>) {
+    pub async fn join(&mut self) -> Left<T> {
         poll_fn(|context| {
             let Some((call, run)) = &mut self.run else { return Poll::Pending };
             let call = *call;
             let end = match run {
                 Unended::Aborted => Err(Lost::Aborted),
                 Unended::Runs(run) => {
-                    match catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context))) {
+                    let began = Instant::now();
+                    let polled = catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context)));
+                    let took = began.elapsed();
+                    self.spent += took;
+                    match polled {
+                        Ok(Poll::Pending) if took > SHORT => return Poll::Ready(Left::Computes),
                         Ok(Poll::Pending) => return Poll::Pending,
                         Ok(Poll::Ready(end)) => Ok(end),
                         Err(panic) => Err(Lost::Panicked(last_words(&*panic))),
                     }
                 }
             };
-            self.run = None;
-            Poll::Ready((call, end))
+            self.let_go(None);
+            Poll::Ready(Left::Ended(call, end))
         })
         .await
     }
 
+    /// Whether it is time to let others run.
+    pub fn has_spent_long(&mut self) -> bool {
+        let long = self.spent > SHORT;
+        if long {
+            self.spent = Duration::ZERO;
+        }
+        long
+    }
+
     pub fn abort(&mut self, call: usize) {
-        if let Some((running, run)) = &mut self.run
-            && *running == call
-        {
-            *run = Unended::Aborted;
+        if self.run.as_ref().is_some_and(|(running, _)| *running == call) {
+            self.abort_all();
         }
     }
 
     pub fn abort_all(&mut self) {
-        if let Some((_, run)) = &mut self.run {
-            *run = Unended::Aborted;
+        if let Some((call, _)) = self.run {
+            self.let_go(Some((call, Unended::Aborted)));
+        }
+    }
+
+    /// Drops what is left of a run. A panic of that is its own.
+    fn let_go(&mut self, next: Option<(usize, Unended<T>)>) {
+        let run = std::mem::replace(&mut self.run, next);
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(run))) {
+            let message = last_words(&*panic);
+            tracing::error!(%message, "the host panicked when a run was dropped");
         }
     }
 }
@@ -192,11 +226,18 @@ mod tests {
         }
     }
 
+    fn ended<T>(left: Option<Left<T>>) -> Option<(usize, Result<T, Lost>)> {
+        match left {
+            Some(Left::Ended(call, end)) => Some((call, end)),
+            _ => None,
+        }
+    }
+
     #[test]
     fn a_run_here_is_joined_once() {
         let mut here = Here::default();
         here.put(3, ready("done"));
-        assert!(matches!(now(here.join()), Some((3, Ok("done")))));
+        assert!(matches!(ended(now(here.join())), Some((3, Ok("done")))));
         assert!(here.is_empty());
         assert!(now(here.join()).is_none());
     }
@@ -205,8 +246,27 @@ mod tests {
     fn a_run_here_that_panics_is_lost_with_its_words() {
         let mut here: Here<()> = Here::default();
         here.put(0, async { panic!("no more") });
-        let end = now(here.join());
+        let end = ended(now(here.join()));
         assert!(matches!(end, Some((0, Err(Lost::Panicked(words)))) if words == "no more"));
+    }
+
+    #[test]
+    fn a_run_here_that_panics_when_it_is_dropped_is_lost_alone() {
+        struct Bad;
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                panic!("not even that");
+            }
+        }
+        let mut here: Here<()> = Here::default();
+        let bad = Bad;
+        here.put(5, async move {
+            std::future::pending::<()>().await;
+            drop(bad);
+        });
+        assert!(now(here.join()).is_none());
+        here.abort(5);
+        assert!(matches!(ended(now(here.join())), Some((5, Err(Lost::Aborted)))));
     }
 
     #[test]
@@ -222,6 +282,18 @@ mod tests {
     }
 
     #[test]
+    fn a_run_here_that_computes_is_to_go_on_elsewhere() {
+        let mut here = Here::default();
+        here.put(2, async {
+            std::thread::sleep(SHORT * 2);
+            tokio::task::yield_now().await;
+        });
+        assert!(matches!(now(here.join()), Some(Left::Computes)));
+        assert!(here.has_spent_long() && !here.has_spent_long());
+        assert!(here.take().is_some());
+    }
+
+    #[test]
     fn an_aborted_run_here_is_dropped_at_once_and_joined_all_the_same() {
         let (told, hears) = tokio::sync::oneshot::channel::<()>();
         let mut here = Here::default();
@@ -231,6 +303,6 @@ mod tests {
         here.abort(7);
         assert!(told.is_closed());
         assert!(here.take().is_none(), "there is nothing to go on with");
-        assert!(matches!(now(here.join()), Some((7, Err(Lost::Aborted)))));
+        assert!(matches!(ended(now(here.join())), Some((7, Err(Lost::Aborted)))));
     }
 }

@@ -7,6 +7,7 @@ use gix::bstr::{BStr, BString};
 use crate::change::{SUBMODULE, Side};
 use crate::index::File;
 use crate::repo::{Repo, refuse_option, words};
+use crate::safe::check_name;
 use crate::worktree::{Worktree, metadata};
 use crate::{index, refs, tree, untracked};
 
@@ -23,6 +24,7 @@ pub fn add(repo_path: &str, files: &[String]) -> Result<String, String> {
     let mut changes: Vec<(BString, Option<File>)> = Vec::new();
     let mut worktree = Worktree::new(&repo)?;
     for path in paths {
+        check_name(path.as_ref())?;
         let mode = mode(&repo, path.as_ref());
         if mode == Some(SUBMODULE) {
             continue;

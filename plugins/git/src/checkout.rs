@@ -14,6 +14,7 @@ use crate::head::{self, Head};
 use crate::index::{self, File, check_lock};
 use crate::refs::{self, Update};
 use crate::repo::{Repo, head as head_commit, refuse_option, resolve, tree_of, words};
+use crate::safe::{check_name, check_way};
 use crate::state::{self, State};
 use crate::worktree::{Worktree, metadata};
 use crate::{branch, tree};
@@ -77,6 +78,7 @@ fn switch(repo: &mut Repo, from: ObjectId, to: ObjectId) -> Result<(), String> {
     let mut worktree = Worktree::new(repo)?;
     for change in changes {
         let path = change.path();
+        check_name(path.as_ref())?;
         let entry = repo.index.entry_by_path(path.as_ref());
         let indexed = entry.map(|it| (it.mode.bits(), it.id));
         let side = |side: &Option<Side>| side.as_ref().map(|it| (it.mode, it.id));
@@ -135,6 +137,7 @@ fn check_possible(change: &Change) -> Result<(), String> {
 fn apply(repo: &mut Repo, changes: &[Change]) -> Result<(), String> {
     let failed = |path: &BStr, error: std::io::Error| format!("{path}: {error}");
     for old in changes.iter().filter(|it| it.new.is_none()).filter_map(|it| it.old.as_ref()) {
+        check_way(repo, old.path.as_ref())?;
         let place = repo.place(old.path.as_ref())?;
         if metadata(&place)?.is_some() {
             fs::remove_file(&place).map_err(|error| failed(old.path.as_ref(), error))?;
@@ -147,6 +150,7 @@ fn apply(repo: &mut Repo, changes: &[Change]) -> Result<(), String> {
             files.push((change.path().clone(), None));
             continue;
         };
+        check_way(repo, new.path.as_ref())?;
         let place = repo.place(new.path.as_ref())?;
         let content = in_worktree(repo, new)?;
         if let Some(parent) = place.parent() {

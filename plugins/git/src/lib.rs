@@ -24,6 +24,7 @@ mod patch;
 mod refs;
 mod rename;
 mod repo;
+mod safe;
 mod state;
 pub mod status;
 mod tree;

@@ -199,3 +199,35 @@ fn what_must_not_be_added_is_refused() {
         assert!(error.contains("who commits is not known"), "{error}");
     });
 }
+
+/// Commits are anybody's: what is in them is made by plumbing, which does not ask.
+#[test]
+fn a_commit_that_would_write_into_the_repository_or_through_a_link_is_not_checked_out() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let dir = dir.path().join("r");
+    std::fs::create_dir(&dir).expect("made");
+    sh(
+        &dir,
+        "git init -q -b main .; echo a > a; git add a; git -c user.name=x -c user.email=x commit -qm one
+         blob=$(echo evil | git hash-object -w --stdin); link=$(printf .git/hooks | git hash-object -w --stdin)
+         keep=$(git rev-parse HEAD:a)
+         tree() { printf \"$1\" | git mktree --missing; }
+         commit() { git branch $1 $(git -c user.name=x -c user.email=x commit-tree -p main -m $1 $2); }
+         hooks=$(tree \"100644 blob $blob\\tpost-checkout\\n\")
+         commit hook $(tree \"40000 tree $(tree \"40000 tree $hooks\\thooks\\n\")\\t.git\\n100644 blob $keep\\ta\\n\")
+         commit loud $(tree \"40000 tree $hooks\\t.GIT\\n100644 blob $keep\\ta\\n\")
+         commit dir $(tree \"100644 blob $blob\\t.git\\n100644 blob $keep\\ta\\n\")
+         commit short $(tree \"40000 tree $hooks\\tgit~1\\n100644 blob $keep\\ta\\n\")
+         commit beyond $(tree \"100644 blob $keep\\ta\\n40000 tree $hooks\\tlinkd\\n\")
+         ln -s .git/hooks linkd",
+    );
+    let before = sh(&dir, "ls -la .git .git/hooks | grep -v logs; git status --porcelain");
+    for branch in ["hook", "loud", "dir", "short", "beyond"] {
+        let error = git::checkout::checkout(path(&dir), branch, NOW).expect_err(branch);
+        assert!(
+            error.contains("invalid path") || error.contains("beyond a symbolic link"),
+            "{branch}: {error}"
+        );
+    }
+    assert_eq!(sh(&dir, "ls -la .git .git/hooks | grep -v logs; git status --porcelain"), before);
+}
