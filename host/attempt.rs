@@ -308,7 +308,8 @@ fn explain(denial: &Denial, plugin: &str) -> String {
         (_, path) if field == "write" && git_folder(path).is_some() => {
             git_folder(path).map(beneath).into_iter().collect()
         }
-        (Access::WriteTree, path) => vec![literal(path), beneath(path)],
+        // Whether what was looked for is a folder, whose content is wanted next, is not for the message to tell.
+        (Access::Look | Access::WriteTree, path) => vec![literal(path), beneath(path)],
         // It is made, or passed, for what is in it.
         (Access::MakeDir | Access::Pass, path) => vec![beneath(path)],
         (_, path) => vec![literal(path)],

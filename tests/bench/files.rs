@@ -76,7 +76,8 @@ fn told(case: &str, times: &Times, wanted: f64) -> Vec<Row> {
             .wanted(wanted),
         Row::new(format!("  ({case}: of that, files in stock)"), &stock),
         Row::new(format!("  ({case}: of that, files)"), &ours)
-            .ratio("files in stock", ratio(ours.median(), stock.median())),
+            .ratio("files in stock", ratio(ours.median(), stock.median()))
+            .wanted(wanted),
     ]
 }
 

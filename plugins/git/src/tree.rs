@@ -69,25 +69,33 @@ pub fn conflicts(index: &index::File) -> Vec<(BString, u8)> {
 
 /// The changes between two sorted lists of files.
 pub fn pair(old: Vec<Side>, new: Vec<Side>) -> Vec<Change> {
+    let both = side_by_side(old, new, |a, b| a.path.cmp(&b.path));
+    let changed = both.filter(
+        |(old, new)| !matches!((old, new), (Some(a), Some(b)) if a.mode == b.mode && a.id == b.id),
+    );
+    changed.map(|(old, new)| Change::new(old, new)).collect()
+}
+
+/// What is in either of two sorted lists, with what equals it in the other.
+fn side_by_side<T>(
+    old: impl IntoIterator<Item = T>,
+    new: impl IntoIterator<Item = T>,
+    order: impl Fn(&T, &T) -> Ordering,
+) -> impl Iterator<Item = (Option<T>, Option<T>)> {
     let (mut old, mut new) = (old.into_iter().peekable(), new.into_iter().peekable());
-    let mut changes = Vec::new();
-    loop {
+    std::iter::from_fn(move || {
         let order = match (old.peek(), new.peek()) {
-            (None, None) => return changes,
+            (None, None) => return None,
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(a), Some(b)) => a.path.cmp(&b.path),
+            (Some(a), Some(b)) => order(a, b),
         };
-        let (old, new) = match order {
+        Some(match order {
             Ordering::Less => (old.next(), None),
             Ordering::Greater => (None, new.next()),
             Ordering::Equal => (old.next(), new.next()),
-        };
-        let same = matches!((&old, &new), (Some(a), Some(b)) if a.mode == b.mode && a.id == b.id);
-        if !same {
-            changes.push(Change::new(old, new));
-        }
-    }
+        })
+    })
 }
 
 fn walk(
@@ -102,19 +110,7 @@ fn walk(
     }
     let (old, new) = (entries(repo, old)?, entries(repo, new)?);
     // By plain name: a file and a folder of one name are two entries that meet nowhere.
-    let (mut left, mut right) = (old.iter().peekable(), new.iter().peekable());
-    loop {
-        let order = match (left.peek(), right.peek()) {
-            (None, None) => return Ok(()),
-            (Some(_), None) => Ordering::Less,
-            (None, Some(_)) => Ordering::Greater,
-            (Some(a), Some(b)) => a.name.cmp(&b.name),
-        };
-        let (a, b) = match order {
-            Ordering::Less => (left.next(), None),
-            Ordering::Greater => (None, right.next()),
-            Ordering::Equal => (left.next(), right.next()),
-        };
+    for (a, b) in side_by_side(&old, &new, |a, b| a.name.cmp(&b.name)) {
         let path = join(folder, a.or(b).map_or(BStr::new(""), |it| it.name.as_ref()));
         let subtree = |it: Option<&Entry>| it.filter(|it| it.mode == TREE).map(|it| it.id);
         let file = |it: Option<&Entry>| {
@@ -126,6 +122,7 @@ fn walk(
             changes.push(Change::new(a, b));
         }
     }
+    Ok(())
 }
 
 fn entries(repo: &Repository, tree: Option<ObjectId>) -> Result<Vec<Entry>, String> {
