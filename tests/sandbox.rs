@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use inorder::{EnvGrant, ErrorKind, Host, Limits, LimitsConfig, PluginSpec, RunOptions};
+use inorder::{EnvGrant, ErrorKind, Host, Limits, LimitsConfig, PluginSpec};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -150,32 +150,6 @@ fn cancelling_stops_guests_and_still_gives_every_call_an_outcome() {
     assert!(!report.results[1].usage.run.is_zero());
     // Their room is free again.
     assert_eq!(call(&host, "add", json!({"a": 1, "b": 1}))["value"], 2);
-}
-
-/// Each of them ends before its thread is asked for anything else.
-#[test]
-fn a_chain_of_short_calls_lets_others_have_the_thread() {
-    const CALLS: usize = 20_000;
-    let host = Host::builder().plugin(calc()).jobs(1).build().unwrap();
-    let add = |call: usize| json!({"tool": "add", "args": {"a": 1, "b": 1}, "after": [call]});
-    let calls: Vec<Value> = std::iter::once(json!({"tool": "add", "args": {"a": 1, "b": 1}}))
-        .chain((1..CALLS).map(add))
-        .collect();
-    let batch = json!({"calls": calls}).to_string();
-    let plan = host.plan(inorder::Batch::from_json(batch.as_bytes()).unwrap()).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let report = runtime.block_on(async {
-        let options = RunOptions::default();
-        let cancel = options.cancel.clone();
-        let run = host.execute(plan, options);
-        let others = async {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            cancel.cancel();
-        };
-        tokio::join!(run, others).0
-    });
-    let last = report.results.last().unwrap();
-    assert_eq!(last.result.as_ref().unwrap_err().kind, ErrorKind::Cancelled);
 }
 
 #[test]

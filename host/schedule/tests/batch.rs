@@ -32,6 +32,33 @@ fn runs_end_in_any_order_and_are_committed_in_order() {
 }
 
 #[test]
+fn a_chain_of_runs_that_never_wait_lets_others_have_the_thread() {
+    const CALLS: usize = 40;
+    let job =
+        Arc::new(Script::new(|_, _| async { std::thread::sleep(Duration::from_micros(300)) }));
+    let needs: Vec<Needs> = (0..CALLS)
+        .map(|call| Needs { after: call.checked_sub(1).into_iter().collect(), ..writer() })
+        .collect();
+    let mut turns_of_others = 0;
+    on_one_thread(async {
+        let others = async {
+            loop {
+                turns_of_others += 1;
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = run(job.clone(), &needs, room_for(1), CancellationToken::new()) => {}
+            () = others => {}
+        }
+    });
+    assert_eq!(job.commits(), (0..CALLS).collect::<Vec<_>>());
+    // They take 12 ms together, and one at a time.
+    assert!(turns_of_others >= 5, "{turns_of_others}");
+}
+
+#[test]
 fn a_run_that_nobody_can_conflict_with_is_committed_ahead_of_its_turn() {
     let late = Arc::new(Notify::new());
     let job = Script::new({
