@@ -13,7 +13,7 @@ use super::journal::{self, Left, Record, Step, stat_beneath};
 use super::ledger::{Ledger, Writes};
 use super::lock::RootLock;
 use super::place::{Facets, Key, Place};
-use super::prepare::{How, NewContent, Prepared, ready};
+use super::prepare::{How, NewContent, Prepared, ready_like};
 use super::roots::Roots;
 use super::stage::Stages;
 use super::steps::{Act, Commit};
@@ -34,7 +34,7 @@ pub fn commit(
     roots: &Roots,
     stages: &Stages,
     ledger: &Ledger,
-    lock: &RootLock<'_>,
+    _: &RootLock<'_>,
     mut expected: HashMap<String, Stat>,
     mut prepared: Prepared,
 ) -> std::result::Result<Writes, Failed> {
@@ -74,12 +74,11 @@ pub fn commit(
             steps: commit.steps.clone(),
             found,
         };
-        let begun = lock.begin().and_then(|()| journal::append(journal, &begin));
+        let begun = journal::append(journal, &begin);
         let begun = if durable { begun.and_then(|()| rustix::fs::fsync(journal)) } else { begun };
         begun.map_err(|error| (".inorder/journal".to_owned(), error))
     });
     if let Err((path, error)) = done {
-        let _ = lock.end();
         return Err(broken(&path, error));
     }
     let unsettled = stage.unsettled();
@@ -109,7 +108,6 @@ pub fn commit(
         unsettled.settle();
         // Without this line it is taken back once more at the next start, and there is nothing left to do then.
         let _ = journal::append(journal, &Record::RolledBack { commit: number });
-        let _ = lock.end();
         return Err(match error {
             Errno::EXIST
             | Errno::NOENT
@@ -123,7 +121,6 @@ pub fn commit(
         });
     }
     unsettled.settle();
-    let _ = lock.end();
     stage.committed();
     spills.for_each(super::stage::Spill::take);
     for (place, before) in parents.iter().zip(before) {
@@ -161,8 +158,7 @@ fn append_by_copy(
             let mut spill = stages.spill(number)?;
             spill.copy(file.as_fd(), stat.size)?;
             spill.write(tail, stat.size)?;
-            spill.with(|new| disk::copy_attributes(file.as_fd(), &stat, new))?;
-            let new = ready(&spill, stages.durable())?;
+            let new = ready_like(&spill, file.as_fd(), &stat, stages.durable())?;
             Ok(Some((spill, new, stat)))
         })();
         match copied {
@@ -220,10 +216,12 @@ impl Commit<'_> {
             (Step::Place { slot, path, .. }, Act::Place) => {
                 journal::rename(stage, slot, self.root, path)
             }
-            (Step::Swap { slot, path, .. }, Act::Swap { old }) => self.swap(slot, path, old),
+            (Step::Swap { slot, path, .. }, Act::Swap { old, new }) => {
+                self.swap(slot, path, old, *new)
+            }
             (Step::Swap { path, .. }, Act::Link { from, over: Some((slot, old)) }) => {
                 self.link(from, stage, slot)?;
-                self.swap(slot, path, old)
+                self.swap(slot, path, old, None)
             }
             (Step::Link { path, .. }, Act::Link { from, over: None }) => {
                 let (parent, name) = disk::split(path);
@@ -305,12 +303,12 @@ impl Commit<'_> {
         dirs.into_iter().try_for_each(rustix::fs::fsync).map_err(|error| (".", error))
     }
 
-    fn swap(&self, slot: &str, path: &str, old: &Stat) -> Result<()> {
+    fn swap(&self, slot: &str, path: &str, old: &Stat, new: Option<Stat>) -> Result<()> {
         let (parent, name) = disk::split(path);
         let parent = disk::open_dir(self.root, parent)?;
         let stage = self.stage.folder.dir.as_fd();
         let what = |stat: Stat| (stat.ino, stat.size, stat.modified, stat.mode, stat.uid, stat.gid);
-        let new = what(disk::stat(stage, slot)?);
+        let new = what(new.map_or_else(|| disk::stat(stage, slot), Ok)?);
         journal::swap(stage, slot, parent.as_fd(), name)?;
         if what(disk::stat(stage, slot)?) == what(*old) {
             return Ok(());

@@ -313,28 +313,30 @@ fn copy_by_hand(from: BorrowedFd<'_>, to: BorrowedFd<'_>, mut at: u64, length: u
 }
 
 /// Gives `to` the mode, the owner and the extended attributes (with them the access control list) of a file
-/// that it is to replace. What this process may not give is left.
-pub fn copy_attributes(from: BorrowedFd<'_>, like: &Stat, to: BorrowedFd<'_>) -> Result<()> {
-    let (uid, gid) = (rustix::fs::Uid::from_raw(like.uid), rustix::fs::Gid::from_raw(like.gid));
-    let own = rustix::process::geteuid() == uid && rustix::process::getegid() == gid;
-    if !own {
+/// that it is to replace, and tells how it is then. What this process may not give is left.
+pub fn copy_attributes(from: BorrowedFd<'_>, like: &Stat, to: BorrowedFd<'_>) -> Result<Stat> {
+    let mut new = stat_fd(to)?;
+    if (new.uid, new.gid) != (like.uid, like.gid) {
+        let (uid, gid) = (rustix::fs::Uid::from_raw(like.uid), rustix::fs::Gid::from_raw(like.gid));
         // Only a privileged process may give files away.
         let _ = rustix::fs::fchown(to, Some(uid), Some(gid));
+        new = stat_fd(to)?;
     }
-    let mut names = vec![0; 4096];
-    let Ok(length) = rustix::fs::flistxattr(from, &mut names) else {
-        return rustix::fs::fchmod(to, Mode::from_raw_mode(like.mode));
-    };
+    let mut names = [0; 4096];
+    let length = rustix::fs::flistxattr(from, &mut names).unwrap_or(0);
     for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let mut value = vec![0; 64 << 10];
         let Ok(length) = rustix::fs::fgetxattr(from, name, &mut value) else { continue };
         // Some belong to the kernel alone.
         let _ = rustix::fs::fsetxattr(to, name, &value[..length], rustix::fs::XattrFlags::empty());
+        // A list of who may do what brings its mode.
+        new = stat_fd(to)?;
     }
-    if stat_fd(to)?.mode == like.mode {
-        return Ok(());
+    if new.mode == like.mode {
+        return Ok(new);
     }
-    rustix::fs::fchmod(to, Mode::from_raw_mode(like.mode))
+    rustix::fs::fchmod(to, Mode::from_raw_mode(like.mode))?;
+    stat_fd(to)
 }
 
 pub fn retry<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {

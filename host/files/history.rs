@@ -187,9 +187,8 @@ pub fn undo(root: &Path) -> Result<Vec<String>, UndoError> {
         return Err(UndoError::Changed { paths: changed, kept });
     }
     let journal = open_journal(batch).map_err(failed)?;
-    lock.begin().and_then(|()| journal::append(journal.as_fd(), &Record::Undo)).map_err(failed)?;
+    lock.claim().and_then(|()| journal::append(journal.as_fd(), &Record::Undo)).map_err(failed)?;
     take_back(at.fd.as_fd(), batch).map_err(failed)?;
-    lock.end().map_err(failed)?;
     let time = super::tree::now().0.unsigned_abs();
     let number = batch.number().unwrap_or(&batch.name).to_owned();
     let entry = Entry { batch: number.clone(), time, calls: vec![], undoes: Some(number) };

@@ -1,7 +1,7 @@
 //! Before its turn: everything of a commit that needs no lock. Staged files are written out, new directories and
 //! symlinks wait in slots, so that the commit itself only renames.
 
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use rustix::fs::Mode;
 use rustix::io::Errno;
@@ -130,6 +130,19 @@ pub fn ready(spill: &Spill, durable: bool) -> Result<Stat> {
     Ok(stat)
 }
 
+/// [`ready`], with the attributes of the file that it is to replace.
+pub fn ready_like(spill: &Spill, old: BorrowedFd<'_>, like: &Stat, durable: bool) -> Result<Stat> {
+    let stat = spill.with(|file| {
+        let stat = disk::copy_attributes(old, like, file)?;
+        if durable {
+            rustix::fs::fsync(file)?;
+        }
+        Ok(stat)
+    })?;
+    spill.close();
+    Ok(stat)
+}
+
 /// All of a new file, in a slot.
 fn whole(tree: &mut Tree, id: NodeId) -> Result<Spill> {
     tree.spill(id)?;
@@ -161,8 +174,7 @@ fn content(tree: &mut Tree, id: NodeId) -> Result<How> {
         return Ok(How::Overwrite { spill });
     }
     let old = tree.lower_file(id)?;
-    spill.with(|file| disk::copy_attributes(old.as_fd(), &stat, file))?;
-    let new = ready(&spill, tree.stages.durable())?;
+    let new = ready_like(&spill, old.as_fd(), &stat, tree.stages.durable())?;
     Ok(How::Replace { spill, new, like: stat })
 }
 

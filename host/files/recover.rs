@@ -42,7 +42,7 @@ pub fn recover(root: BorrowedFd<'_>) -> Result<()> {
 pub fn recover_locked(
     root: BorrowedFd<'_>,
     folder: BorrowedFd<'_>,
-    lock: &RootLock<'_>,
+    _: &RootLock<'_>,
 ) -> Result<()> {
     let mut keep: Option<((u64, u64), String)> = None;
     for dead in batches(folder)? {
@@ -72,7 +72,14 @@ pub fn recover_locked(
             _ => remove_batch(folder, &dead.name),
         }
     }
-    if lock.is_begun()? { lock.end() } else { Ok(()) }
+    Ok(())
+}
+
+/// Whether anybody has left half a commit, or half an undo. The root's lock must be held.
+pub fn any_unfinished(folder: BorrowedFd<'_>) -> Result<bool> {
+    let half =
+        |records: &[Record]| records.contains(&Record::Undo) || unfinished(records).is_some();
+    Ok(batches(folder)?.iter().any(|it| half(&it.records)))
 }
 
 impl Dead {

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::disk::{self, Kind, Made, Result, Stat, Time};
+use super::disk::{self, Made, Result, Stat, Time};
 use super::journal::{self, Record};
 use super::lock::LockFile;
 use super::recover;
@@ -57,7 +57,9 @@ pub struct Folder {
     pub name: String,
     pub made: Made,
     alive: OwnedFd,
+    /// The number of the next slot, and that of the first one that may be there.
     slots: AtomicU64,
+    first: AtomicU64,
 }
 
 impl Shelf {
@@ -158,7 +160,8 @@ impl Folder {
         rustix::fs::flock(&alive, FlockOperation::NonBlockingLockExclusive)?;
         let journal = file(JOURNAL, OFlags::WRONLY | OFlags::APPEND)?;
         let made = disk::made(dir.as_fd())?;
-        Ok(Folder { dir, journal, name, made, alive, slots: AtomicU64::new(0) })
+        let (slots, first) = (AtomicU64::new(0), AtomicU64::new(0));
+        Ok(Folder { dir, journal, name, made, alive, slots, first })
     }
 
     /// A name that nothing in the folder has, or ever had.
@@ -177,7 +180,7 @@ impl Folder {
 
     /// Makes it one that has never been used.
     fn empty(&self, durable: bool) -> Result<()> {
-        // Beyond this, a journal is begun anew.
+        // Slots are removed by name: to list them takes longer. Beyond this, a journal is begun anew.
         const LONG: u64 = 64 << 10;
         // The journal first: nothing of a half-emptied folder may be taken for a commit.
         if disk::stat_fd(self.journal.as_fd())?.size > LONG {
@@ -188,12 +191,16 @@ impl Folder {
         if durable {
             rustix::fs::fdatasync(&self.journal)?;
         }
-        for it in disk::list(self.dir.as_fd())?.0 {
-            if ![ALIVE, JOURNAL].contains(&&*it.name) {
-                let is_dir = it.kind.unwrap_or(Kind::Dir) == Kind::Dir;
-                recover::remove(self.dir.as_fd(), &it.name, is_dir)?;
+        let next = self.slots.load(Ordering::Relaxed);
+        for slot in self.first.load(Ordering::Relaxed)..next {
+            let (dir, slot) = (self.dir.as_fd(), slot.to_string());
+            match recover::remove(dir, &slot, false) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(Errno::ISDIR | Errno::PERM) => recover::remove(dir, &slot, true)?,
+                Err(error) => return Err(error),
             }
         }
+        self.first.store(next, Ordering::Relaxed);
         Ok(())
     }
 

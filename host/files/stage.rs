@@ -207,6 +207,7 @@ impl Drop for Unsettled<'_> {
     fn drop(&mut self) {
         if let Some(stage) = self.0 {
             stage.stuck.store(true, Ordering::Relaxed);
+            stage.shelf.lock.unsettle();
         }
     }
 }
@@ -295,6 +296,11 @@ mod tests {
             let work = files.work(Effect::Commit);
             let stage = work.stages().stage(0).unwrap();
             let spill = work.stages().spill(0).unwrap();
+            let settled = || {
+                let lock = stage.shelf.lock.lock().unwrap();
+                lock.is_settled().unwrap()
+            };
+            stage.shelf.lock.lock().unwrap().claim().unwrap();
             let slot = dir.path().join(".inorder/batches").join(&stage.number).join(spill.slot());
             assert!(slot.exists(), "{slot:?}");
             let caught = catch_unwind(AssertUnwindSafe(|| {
@@ -303,6 +309,7 @@ mod tests {
                 unsettled.settle();
             }));
             assert_eq!(caught.is_err(), panics);
+            assert_eq!(settled(), !panics, "the next commit looks for this one");
             drop((spill, stage, work));
             slot.exists()
         };

@@ -18,7 +18,7 @@ use super::stage::Stage;
 pub struct Commit<'c> {
     pub root: BorrowedFd<'c>,
     pub stage: &'c Stage,
-    /// Files as they were when what the call read was found to hold.
+    /// What was looked at under this lock already: files as they were when what the call read was found to hold, and since.
     pub expected: HashMap<String, Stat>,
     pub durable: bool,
     pub steps: Vec<Step>,
@@ -26,12 +26,23 @@ pub struct Commit<'c> {
 
 /// A step with what it needs besides the journal's line.
 pub enum Act<'c> {
-    Displace { must_be_empty: bool },
+    Displace {
+        must_be_empty: bool,
+    },
     Place,
-    Swap { old: Stat },
+    /// `new` is how what waits in the slot is, where that is known.
+    Swap {
+        old: Stat,
+        new: Option<Stat>,
+    },
     Write(&'c How),
-    Link { from: &'c str, over: Option<(String, Stat)> },
-    Times { set: SetTimes },
+    Link {
+        from: &'c str,
+        over: Option<(String, Stat)>,
+    },
+    Times {
+        set: SetTimes,
+    },
 }
 
 /// What is moved, by the slot that it passes through: which of them it is, and its path before.
@@ -68,7 +79,7 @@ impl<'c> Commit<'c> {
                 Some(before) => {
                     let old = self.file(before)?;
                     self.steps.push(Step::Swap { slot, path, new: ino, old: old.ino });
-                    acts.push(Act::Swap { old });
+                    acts.push(Act::Swap { old, new: None });
                 }
                 None => {
                     self.steps.push(Step::Place { slot, path, ino });
@@ -78,10 +89,9 @@ impl<'c> Commit<'c> {
         }
         for it in &prepared.contents {
             let (step, old) = self.content(it)?;
-            acts.push(if matches!(step, Step::Swap { .. }) {
-                Act::Swap { old }
-            } else {
-                Act::Write(&it.how)
+            acts.push(match &it.how {
+                How::Replace { new, .. } => Act::Swap { old, new: Some(*new) },
+                how => Act::Write(how),
             });
             self.steps.push(step);
         }
@@ -123,15 +133,18 @@ impl<'c> Commit<'c> {
     }
 
     /// What is at a path now.
-    pub fn now(&self, path: &str) -> Result<Option<Stat>> {
-        match self.expected.get(path) {
-            // It was looked at a moment ago, under the same lock.
-            Some(stat) => Ok(Some(*stat)),
-            None => stat_beneath(self.root, path),
+    pub fn now(&mut self, path: &str) -> Result<Option<Stat>> {
+        if let Some(stat) = self.expected.get(path) {
+            return Ok(Some(*stat));
         }
+        let found = stat_beneath(self.root, path)?;
+        if let Some(stat) = found {
+            self.expected.insert(path.to_owned(), stat);
+        }
+        Ok(found)
     }
 
-    fn file(&self, path: &str) -> Result<Stat> {
+    fn file(&mut self, path: &str) -> Result<Stat> {
         self.now(path)?.filter(|stat| stat.kind == Kind::File).ok_or(Errno::STALE)
     }
 
@@ -157,7 +170,7 @@ impl<'c> Commit<'c> {
     }
 
     /// The step that gives a file its new content, and how the file is now.
-    fn content(&self, it: &NewContent) -> Result<(Step, Stat)> {
+    fn content(&mut self, it: &NewContent) -> Result<(Step, Stat)> {
         let found = self.file(&it.before)?;
         let path = it.path.clone();
         let (len, ino) = (found.size, found.ino);

@@ -271,12 +271,12 @@ impl Work {
     /// Takes the lock of a root. What a host that was killed meanwhile has left half done is taken back first.
     fn lock<'s>(&self, root: usize, stage: &'s Stage) -> Result<RootLock<'s>, Errno> {
         let lock = stage.shelf.lock.lock()?;
-        if lock.is_begun()? {
-            recover::recover_locked(
-                self.files.roots.get(root).fd.as_fd(),
-                stage.shelf.folder.as_fd(),
-                &lock,
-            )?;
+        if !lock.is_settled()? {
+            let (root, folder) = (self.files.roots.get(root).fd.as_fd(), &stage.shelf.folder);
+            if recover::any_unfinished(folder.as_fd())? {
+                recover::recover_locked(root, folder.as_fd(), &lock)?;
+            }
+            lock.claim()?;
         }
         Ok(lock)
     }
@@ -312,8 +312,7 @@ impl Work {
             if !same {
                 return Err(place.to_string());
             }
-            if let (Observed::Stat(_), Some(found)) = (observed, found)
-                && found.kind == Kind::File
+            if let Some(found) = found.filter(|found| found.kind == Kind::File)
                 && place.root == in_root
             {
                 files.insert(place.path.to_string(), found);

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use inorder::{Host, PluginSpec};
+use serde_json::json;
 
 use super::{Place, SEED, number, random, tell};
 use crate::serial::generate::Batch;
 use crate::serial::tree::Tree;
-use crate::support::{block_on, guest};
+use crate::support::{block_on, grants, guest, repository};
 
 /// `INORDER_CUTS` (40), of a few batches each.
 #[test]
@@ -44,6 +45,45 @@ fn a_journal_cut_at_any_byte_leaves_the_files_as_some_first_calls_would() {
         }
     }
     tell(&format!("{done} cuts of a line that ends a commit, {begun} of one that begins one"));
+}
+
+/// One that is open all the while, and has committed here before: it has to see that somebody else has been at work.
+#[test]
+fn a_host_that_lives_on_takes_back_what_a_killed_one_has_left_half_done() {
+    let place = Place::new();
+    let host = || {
+        let spec = PluginSpec::builtin("filesystem", grants(&[], &["**"]));
+        let cache = repository().join("target/test-cache/many");
+        Host::builder().root(place.root()).plugin(spec).cache(cache).build().unwrap()
+    };
+    let write = |host: &Host, path: &str, content: &str| {
+        let call = json!({"tool": "write_file", "args": {"path": path, "content": content}});
+        let batch = json!({ "calls": [call] }).to_string();
+        let batch = inorder::Batch::from_json(batch.as_bytes()).unwrap();
+        let report = block_on(host.run(batch)).unwrap();
+        assert!(report.results[0].result.is_ok(), "{report:?}");
+    };
+    let read = |path: &str| std::fs::read_to_string(place.root().join(path)).unwrap();
+    let survivor = host();
+    for round in 1..=3 {
+        write(&survivor, "a", &format!("before {round}"));
+        write(&survivor, "b", "survivor's");
+        let before = place.journals();
+        let killed = host();
+        write(&killed, "a", "half done");
+        let mut journals = place.journals();
+        journals.retain(|it| !before.contains(it));
+        let journal = journals.pop().unwrap();
+        // As if it had been killed before the last line.
+        let text = std::fs::read(&journal).unwrap();
+        let last = text.split_inclusive(|byte| *byte == b'\n').next_back().unwrap();
+        let file = std::fs::File::options().write(true).open(&journal).unwrap();
+        file.set_len((text.len() - last.len()) as u64).unwrap();
+        write(&survivor, "b", "survivor's again");
+        assert_eq!(read("a"), format!("before {round}"));
+        assert_eq!(read("b"), "survivor's again");
+        drop(killed);
+    }
 }
 
 struct Cutting {
