@@ -12,6 +12,7 @@
 mod audit;
 mod batches;
 mod cases;
+mod check;
 mod cli;
 mod crash;
 mod escapes;

@@ -5,6 +5,7 @@
 
 mod bench;
 mod call;
+mod check;
 mod compile;
 mod history;
 mod inspect;
@@ -36,6 +37,7 @@ enum Command {
     Call(call::Args),
     Tools(tools::Args),
     Inspect(inspect::Args),
+    Check(check::Args),
     Pack(pack::Args),
     Log(history::LogArgs),
     Undo(history::UndoArgs),
@@ -77,6 +79,7 @@ fn main() -> ExitCode {
         Command::Call(args) => call::main(args),
         Command::Tools(args) => tools::main(&args),
         Command::Inspect(args) => inspect::main(&args),
+        Command::Check(args) => check::main(&args),
         Command::Log(args) => history::log(&args),
         Command::Undo(args) => history::undo(&args),
         Command::Pack(args) => pack::main(&args),
