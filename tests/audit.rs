@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use inorder::{
-    AuditRecord, AuditSink, Batch, Call, CancellationToken, Host, LimitsConfig, PluginSpec,
-    RunOptions, Tenant,
+    AuditRecord, AuditSink, Batch, Call, CancellationToken, Host, PluginSpec, RunOptions, Tenant,
 };
 use serde_json::{Value, json};
 
@@ -236,13 +235,7 @@ fn an_embedder_has_records_of_batches_sessions_and_of_what_was_not_run() {
         let plan = host.plan(batch(json!([odd, skipped]))).unwrap();
         host.execute(plan, options).await;
         let args = [("a".to_owned(), json!(1)), ("b".to_owned(), json!(2))].into_iter().collect();
-        let call = Call {
-            id: None,
-            tool: "add".into(),
-            args,
-            after: vec![],
-            limits: LimitsConfig::default(),
-        };
+        let call = Call::new("add", args);
         host.session_of(&tenant).call(call, CancellationToken::new()).await.unwrap();
         host.run(batch(json!(vec![add.clone(); 4]))).await.unwrap();
     });
@@ -274,13 +267,7 @@ fn a_batch_or_a_call_that_is_dropped_was_cancelled() {
     let batch =
         Batch::from_json(br#"{"calls": [{"tool": "spin"}, {"tool": "trap", "after": [1]}]}"#)
             .unwrap();
-    let spin = Call {
-        id: None,
-        tool: "spin".into(),
-        args: serde_json::Map::new(),
-        after: vec![],
-        limits: LimitsConfig::default(),
-    };
+    let spin = Call::new("spin", serde_json::Map::new());
     let moment = Duration::from_millis(100);
     block_on(async {
         assert!(tokio::time::timeout(moment, host.run(batch)).await.is_err());

@@ -257,7 +257,7 @@ fn when_too_many_calls_wait_others_are_turned_away_at_once() {
             let began = Instant::now();
             host.run(batch(2, "add")).await.unwrap().results.iter().for_each(is_busy);
             let session = host.session();
-            let add = || Call { id: None, tool: "add".into(), args: args(1), after: vec![], limits: LimitsConfig::default() };
+            let add = || Call::new("add", args(1));
             // The fifth call waits, so that there is no place for a sixth.
             let waiting = session.call(add(), CancellationToken::new());
             tokio::select! {
@@ -290,13 +290,7 @@ fn a_tenant_that_floods_the_host_does_not_keep_another_waiting() {
                 let options = RunOptions { tenant: other.clone(), ..RunOptions::default() };
                 assert!(host.execute(host.plan(batch(1, "add")).unwrap(), options).await.all_ok());
             } else {
-                let call = Call {
-                    id: None,
-                    tool: "add".into(),
-                    args: args(n),
-                    after: vec![],
-                    limits: LimitsConfig::default(),
-                };
+                let call = Call::new("add", args(n));
                 let outcome = session.call(call, CancellationToken::new()).await.unwrap();
                 assert_eq!(outcome.result, Ok(json!(n + 1)));
             }

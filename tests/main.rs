@@ -15,6 +15,7 @@ mod cases;
 mod check;
 mod cli;
 mod crash;
+mod dialects;
 mod escapes;
 mod git;
 mod hostile;

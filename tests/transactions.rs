@@ -125,13 +125,7 @@ fn a_dry_run_of_large_files_leaves_nothing_either() {
 
 fn loose(tool: &str, args: Value) -> Call {
     let Value::Object(args) = args else { panic!("arguments are an object") };
-    Call {
-        id: None,
-        tool: tool.to_owned(),
-        args,
-        after: vec![],
-        limits: inorder::LimitsConfig::default(),
-    }
+    Call::new(tool, args)
 }
 
 #[test]

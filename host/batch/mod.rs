@@ -2,13 +2,16 @@
 //!
 //! Knows nothing of wasm, files, policy or time; every other folder may import this one.
 
+mod dialect;
 mod limits;
 mod plan;
 mod references;
 mod report;
 mod request;
 mod size;
+mod text;
 
+pub use dialect::{Dialect, Reply, read as read_message};
 pub use limits::{
     LimitError, LimitsConfig, bytes, limit_of, parse_bytes, parse_duration, parse_memory,
 };

@@ -160,7 +160,10 @@ impl<T: Copy> Plan<T> {
                     None => after.push(target),
                 }
             }
-            let step = step(tools, &call.tool, call.args, &call.limits);
+            let step = match (call.refused, tools.find(&call.tool)) {
+                (Some(error), Some(_)) => Step::Refused(error),
+                (_, found) => step(tools, &call.tool, found, call.args, &call.limits),
+            };
             let limits = (!call.limits.is_empty()).then(|| Box::new(call.limits));
             Planned { id, step, tool: call.tool, links, after, limits }
         });
@@ -297,10 +300,11 @@ fn quoted(name: &str) -> String {
 fn step<T: Copy>(
     tools: &impl Tools<Tool = T>,
     name: &str,
+    found: Option<T>,
     args: Map<String, Value>,
     limits: &LimitsConfig,
 ) -> Step<T> {
-    let Some(tool) = tools.find(name) else {
+    let Some(tool) = found else {
         let hint = match tools.similar(name) {
             Some(similar) => format!("; did you mean {similar:?}?"),
             None => "; `inorder tools` lists what is loaded".to_owned(),

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::limits::LimitsConfig;
 use super::references::CallRef;
+use super::report::CallError;
 
 /// The tool calls of one response of a model, in the order it gave them.
 ///
@@ -45,6 +46,23 @@ pub struct Call {
     /// Limits of this call alone. They may be lower than what policy gives its plugin, not higher.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// What is known to be wrong with it: it ends as that, and is not run. The text of a batch has no such field.
+    #[serde(skip)]
+    pub refused: Option<CallError>,
+}
+
+impl Call {
+    /// One of which only this is said.
+    pub fn new(tool: impl Into<String>, args: Map<String, Value>) -> Call {
+        Call {
+            id: None,
+            tool: tool.into(),
+            args,
+            after: vec![],
+            limits: LimitsConfig::default(),
+            refused: None,
+        }
+    }
 }
 
 /// The text is not a batch.

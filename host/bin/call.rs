@@ -1,7 +1,7 @@
 //! `inorder call`: one tool, its arguments from the command line, its value to standard output.
 
 use anyhow::{Context as _, bail};
-use inorder::{Batch, Call, LimitsConfig, Shape, Tool};
+use inorder::{Batch, Call, Shape, Tool};
 use serde_json::{Map, Value};
 
 use crate::Ending;
@@ -41,14 +41,7 @@ pub fn main(args: Args) -> anyhow::Result<Ending> {
     let host = args.host.audited_host(&args.audit)?;
     let tool = host.tools().find(|(name, ..)| *name == args.tool).map(|(.., tool)| tool);
     let arguments = arguments(&args.arguments, tool)?;
-    let call = Call {
-        id: None,
-        tool: args.tool,
-        args: arguments,
-        after: vec![],
-        limits: LimitsConfig::default(),
-    };
-    let plan = host.plan(Batch { calls: vec![call] })?;
+    let plan = host.plan(Batch { calls: vec![Call::new(args.tool, arguments)] })?;
     let report = run::execute(&host, plan, args.effect.effect(), false)?;
     if args.json {
         run::print_json(&report)?;

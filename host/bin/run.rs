@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
-use inorder::{Batch, CancellationToken, Effect, Host, Plan, Report, RunOptions, ToolRef};
+use inorder::{
+    Batch, CancellationToken, Dialect, Effect, Host, Plan, Report, RunOptions, ToolRef,
+    read_message,
+};
 use tokio::task::JoinSet;
 
+use crate::format::Format;
 use crate::live::Live;
 use crate::load::{AuditArgs, HostArgs};
 use crate::{Ending, HostFault};
@@ -23,6 +27,7 @@ Examples:
   inorder run batch.json --allow-write '**'   calls may also write in the root
   inorder run batch.json --allow-write '**' --dry-run      what would change, and nothing does
   inorder run batch.json --plugin my.wasm --allow-read 'data/**' --timeout 5s
+  inorder run response.json > answer.json     the calls of a model's response, and what to send back
 
 A batch:
   {\"calls\": [
@@ -33,15 +38,19 @@ A batch:
 Exit codes: 0 all calls ok, 1 a call failed, 2 the batch or the config is wrong, 3 the host failed.
 Ctrl-C stops the running calls and prints the report; a second one ends at once.")]
 pub struct Args {
-    /// The batch: a JSON file, or `-` for standard input
+    /// The batch: a JSON file, or `-` for standard input. Also a message of a model's API, answered by the message to
+    /// send back
     batch: PathBuf,
+    /// What the batch is written in, where it does not tell by itself
+    #[arg(long, value_enum, value_name = "FORMAT", help_heading = "Options")]
+    format: Option<Format>,
     #[command(flatten)]
     host: HostArgs,
     #[command(flatten)]
     effect: EffectArgs,
     #[command(flatten)]
     audit: AuditArgs,
-    /// Print the report as one JSON document and nothing else
+    /// Print the report as one JSON document and nothing else, also for a message
     #[arg(long, help_heading = "Options")]
     json: bool,
 }
@@ -68,15 +77,29 @@ impl EffectArgs {
 }
 
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
-    let batch = Batch::from_json(&read(&args.batch)?).map_err(inorder::Error::from)?;
+    let format = args.format.map(Dialect::from);
+    let (batch, reply) = read_message(&read(&args.batch)?, format).map_err(inorder::Error::from)?;
     let host = args.host.audited_host(&args.audit)?;
-    let plan = host.plan(batch)?;
+    let plan = match host.plan(batch) {
+        Ok(plan) => plan,
+        // Whoever sends the answer on has the model told what is wrong with its calls.
+        Err(error) if reply.dialect() != Dialect::Native => {
+            print_message(&reply.refused(&error.to_string()))?;
+            return Err(error.into());
+        }
+        Err(error) => return Err(error.into()),
+    };
     let live = !args.json && std::io::stderr().is_terminal();
     let report = execute(&host, plan, args.effect.effect(), live)?;
     if args.json {
         print_json(&report)?;
-    } else {
+    } else if reply.dialect() == Dialect::Native {
         waterfall::print(&report)?;
+    } else {
+        print_message(&reply.message(&report))?;
+        if let Some(diff) = report.diff.as_deref().filter(|diff| !diff.is_empty()) {
+            print::say(print::plain(diff).trim_end());
+        }
     }
     Ok(if report.all_ok() { Ending::AllOk } else { Ending::CallFailed })
 }
@@ -177,6 +200,10 @@ impl Interrupts {
     fn end_at_once(&self) {
         self.ended.store(true, Ordering::SeqCst);
     }
+}
+
+fn print_message(message: &serde_json::Value) -> anyhow::Result<()> {
+    print::out(&format!("{message:#}\n"))
 }
 
 pub fn print_json(report: &Report) -> anyhow::Result<()> {

@@ -1,14 +1,36 @@
-//! A batch as text: parsed, and planned against a few tools of every kind of parameter.
+//! A batch as text, of ours or a model API's: parsed, planned against a few tools of every kind of parameter, and answered.
 
 use serde_json::{Map, Value};
 
-use crate::batch::{Batch, CallError, ErrorKind, LimitsConfig, Plan, Problem, Step, Tools};
+use crate::batch::{
+    Batch, CallError, Dialect, ErrorKind, LimitsConfig, Plan, Problem, Reply, Step, Tools,
+    read_message,
+};
 use crate::plugin::{Case, Field, References, Shape, check, decode};
 use crate::policy::Limits;
 
-/// The text is a batch in JSON.
+/// The text is a batch in JSON, or a message that may hold one.
 pub fn batch_json(text: &[u8]) {
-    let Ok(batch) = Batch::from_json(text) else { return };
+    let formats = [None].into_iter().chain(Dialect::ALL.map(Some));
+    for (batch, reply) in formats.filter_map(|format| read_message(text, format).ok()) {
+        let asked = batch.calls.len();
+        planned(batch);
+        answered(&reply, asked);
+    }
+}
+
+/// Every call has its answer, whatever its id.
+fn answered(reply: &Reply, asked: usize) {
+    let answer = match reply.dialect() {
+        Dialect::Native => return,
+        Dialect::Anthropic => reply.refused("x")["content"].take(),
+        Dialect::Gemini => reply.refused("x")["parts"].take(),
+        Dialect::Chat | Dialect::Responses => reply.refused("x"),
+    };
+    assert_eq!(answer.as_array().map(Vec::len), Some(asked));
+}
+
+fn planned(batch: Batch) {
     let asked = batch.calls.len();
     let Ok(plan) = Plan::new(batch, &Few(tools())) else { return };
     assert_eq!(plan.calls.len(), asked);

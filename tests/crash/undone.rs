@@ -110,13 +110,7 @@ fn undo_refuses_where_somebody_wrote_between_two_commits_of_the_batch() {
     block_on(async {
         let write = |text: &str| {
             let args = json!({"path": "a", "content": text}).as_object().unwrap().clone();
-            Call {
-                id: None,
-                tool: "write_file".into(),
-                args,
-                after: vec![],
-                limits: inorder::LimitsConfig::default(),
-            }
+            Call::new("write_file", args)
         };
         let first = session.call(write("first"), Default::default()).await.unwrap();
         assert!(first.result.is_ok(), "{first:?}");

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use inorder::{
-    Batch, Call, CallError, Effect, ErrorKind, Host, LimitsConfig, Outcome, Plugin, Tool, Touches,
-};
+use inorder::{Batch, Call, CallError, Effect, ErrorKind, Host, Outcome, Plugin, Tool, Touches};
 use serde_json::{Map, Value};
 
 use super::generate::arguments;
@@ -75,13 +73,7 @@ fn batch(
     tool: &Tool,
     made: &[Map<String, Value>],
 ) -> anyhow::Result<Vec<Outcome>> {
-    let call = |args: &Map<String, Value>| Call {
-        id: None,
-        tool: tool.name.call.clone(),
-        args: args.clone(),
-        after: vec![],
-        limits: LimitsConfig::default(),
-    };
+    let call = |args: &Map<String, Value>| Call::new(&*tool.name.call, args.clone());
     let plan = host.plan(Batch { calls: made.iter().map(call).collect() })?;
     Ok(runner.run(host, plan, Effect::DryRun, false).results)
 }

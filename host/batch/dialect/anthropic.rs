@@ -1,0 +1,42 @@
+//! Anthropic's Messages API: `{"type": "tool_use", "id", "name", "input"}` blocks in the content of an assistant's message.
+
+use serde_json::{Value, json};
+
+use super::message::{Found, Named, Wrong, arguments, take, take_list, take_text};
+use crate::batch::report::Outcome;
+
+pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
+    let blocks = match message {
+        Value::Array(blocks) => blocks,
+        // Content may be text alone.
+        _ if message["content"].is_string() => vec![],
+        _ if message["type"] == "tool_use" => vec![message],
+        _ => take_list(&mut message, "content")
+            .ok_or_else(|| Wrong::new("`content`", "it has to be a list of blocks"))?,
+    };
+    let mut calls = Vec::new();
+    // Tools that the server itself runs have blocks of other types.
+    let used = blocks.into_iter().enumerate().filter(|(_, block)| block["type"] == "tool_use");
+    for (place, mut block) in used {
+        let name = take_text(&mut block, "name")
+            .ok_or_else(|| Wrong::new(format!("`content[{place}].name`"), "it has to be text"))?;
+        let (id, input) = (take_text(&mut block, "id"), take(&mut block, "input"));
+        calls.push(Found { id, tool: name, args: arguments(input) });
+    }
+    Ok(calls)
+}
+
+pub fn message<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> Value {
+    let block = |(call, outcome): (&Named, &Outcome)| {
+        let mut block = json!({
+            "type": "tool_result",
+            "tool_use_id": call.id.as_ref().unwrap_or(&outcome.id),
+            "content": outcome.text(),
+        });
+        if outcome.result.is_err() {
+            block["is_error"] = json!(true);
+        }
+        block
+    };
+    json!({ "role": "user", "content": results.map(block).collect::<Vec<_>>() })
+}

@@ -1,0 +1,80 @@
+//! OpenAI's Chat Completions API, and the many servers that speak it: `tool_calls` of an assistant's message, with their
+//! arguments as text.
+
+use serde_json::{Value, json};
+
+use super::message::{Found, Named, Wrong, arguments, take, take_list, take_text};
+use crate::batch::report::Outcome;
+
+pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
+    let items = match message {
+        Value::Array(items) => items,
+        message => of_message(message)?,
+    };
+    let mut calls = Vec::new();
+    for (place, mut item) in items.into_iter().enumerate() {
+        let id = take_text(&mut item, "id");
+        if let Some(mut custom) = take(&mut item, "custom") {
+            let tool = name(&mut custom, place)?;
+            let input = take_text(&mut custom, "input").unwrap_or_default();
+            let args = arguments(Some(json!({ "input": input })));
+            calls.push(Found { id, tool, args });
+            continue;
+        }
+        let mut function = take(&mut item, "function").ok_or_else(|| {
+            Wrong::new(format!("`tool_calls[{place}]`"), "it has to have a `function`")
+        })?;
+        let tool = name(&mut function, place)?;
+        let args = arguments(take(&mut function, "arguments"));
+        calls.push(Found { id, tool, args });
+    }
+    Ok(calls)
+}
+
+fn name(function: &mut Value, place: usize) -> Result<String, Wrong> {
+    let at = || format!("`tool_calls[{place}].function.name`");
+    take_text(function, "name").ok_or_else(|| Wrong::new(at(), "it has to be text"))
+}
+
+fn of_message(mut message: Value) -> Result<Vec<Value>, Wrong> {
+    if message.get("choices").is_some() {
+        let choices = take_list(&mut message, "choices").unwrap_or_default();
+        let with_calls = |choice: &Value| {
+            choice["message"]["tool_calls"].as_array().is_some_and(|it| !it.is_empty())
+        };
+        let mut chosen = choices.into_iter().filter(with_calls);
+        let Some(mut choice) = chosen.next() else { return Ok(vec![]) };
+        if chosen.next().is_some() {
+            return Err(Wrong::new(
+                "`choices`",
+                "several have calls: hand over the message of one",
+            ));
+        }
+        return Ok(take_list(&mut choice["message"], "tool_calls").unwrap_or_default());
+    }
+    match take(&mut message, "tool_calls") {
+        None => Ok(vec![]),
+        Some(Value::Array(items)) => Ok(items),
+        Some(_) => Err(Wrong::new("`tool_calls`", "it has to be a list")),
+    }
+}
+
+/// The API has no mark for an error, so that the text begins with one.
+pub fn messages<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> Value {
+    let message = |(call, outcome): (&Named, &Outcome)| {
+        json!({
+            "role": "tool",
+            "tool_call_id": call.id.as_ref().unwrap_or(&outcome.id),
+            "content": marked(outcome),
+        })
+    };
+    results.map(message).collect()
+}
+
+/// `error: ..`, of a call that failed.
+pub fn marked(outcome: &Outcome) -> String {
+    match &outcome.result {
+        Ok(_) => outcome.text(),
+        Err(_) => format!("error: {}", outcome.text()),
+    }
+}

@@ -1,0 +1,43 @@
+//! Which format a message is in, by the fields that only one of them has.
+
+use serde_json::Value;
+
+use super::message::Dialect;
+
+pub fn dialect(message: &Value) -> Option<Dialect> {
+    if let Value::Array(items) = message {
+        return items.iter().find_map(of_item);
+    }
+    let has = |field: &str| message.get(field).is_some();
+    let list = |field: &str| message.get(field).and_then(Value::as_array);
+    if has("calls") {
+        Some(Dialect::Native)
+    } else if has("candidates") || has("parts") {
+        Some(Dialect::Gemini)
+    } else if has("choices") || has("tool_calls") {
+        Some(Dialect::Chat)
+    } else if has("output") || message["object"] == "response" {
+        Some(Dialect::Responses)
+    } else if let Some(content) = list("content") {
+        content.iter().find_map(of_item).or(Some(Dialect::Anthropic))
+    } else if message["role"] == "assistant" {
+        // Text alone, in which there is nothing to run.
+        Some(Dialect::Chat)
+    } else {
+        of_item(message)
+    }
+}
+
+/// By a single call of a list, or what stands beside it.
+fn of_item(item: &Value) -> Option<Dialect> {
+    match item["type"].as_str() {
+        Some("tool_use") => Some(Dialect::Anthropic),
+        Some("function_call") => Some(Dialect::Responses),
+        Some("function" | "custom") => Some(Dialect::Chat),
+        _ if item.get("functionCall").is_some() || item.get("function_call").is_some() => {
+            Some(Dialect::Gemini)
+        }
+        _ if item.get("function").is_some() => Some(Dialect::Chat),
+        _ => None,
+    }
+}

@@ -1,0 +1,65 @@
+//! Gemini's API: `{"functionCall": {"id"?, "name", "args"}}` parts in the content of a candidate.
+//!
+//! Results are paired by their ids where there are some, else by their order, which is that of the calls.
+
+use serde_json::{Value, json};
+
+use super::message::{Found, Named, Wrong, arguments, take, take_list, take_text};
+use crate::batch::report::Outcome;
+
+pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
+    let parts = match message {
+        Value::Array(parts) => parts,
+        message => of_message(message)?,
+    };
+    let mut calls = Vec::new();
+    for (place, mut part) in parts.into_iter().enumerate() {
+        let called = take(&mut part, "functionCall").or_else(|| take(&mut part, "function_call"));
+        let Some(mut call) = called else { continue };
+        let at = || format!("`parts[{place}].functionCall.name`");
+        let tool =
+            take_text(&mut call, "name").ok_or_else(|| Wrong::new(at(), "it has to be text"))?;
+        let id = take_text(&mut call, "id");
+        calls.push(Found { id, tool, args: arguments(take(&mut call, "args")) });
+    }
+    Ok(calls)
+}
+
+fn of_message(mut message: Value) -> Result<Vec<Value>, Wrong> {
+    if message.get("functionCall").is_some() {
+        return Ok(vec![message]);
+    }
+    if message.get("candidates").is_some() {
+        let candidates = take_list(&mut message, "candidates").unwrap_or_default();
+        let calls = |candidate: &Value| {
+            let parts = candidate["content"]["parts"].as_array();
+            parts.is_some_and(|it| it.iter().any(|part| part.get("functionCall").is_some()))
+        };
+        let mut chosen = candidates.into_iter().filter(calls);
+        let Some(mut candidate) = chosen.next() else { return Ok(vec![]) };
+        if chosen.next().is_some() {
+            let text = "several have calls: hand over the content of one";
+            return Err(Wrong::new("`candidates`", text));
+        }
+        return Ok(take_list(&mut candidate["content"], "parts").unwrap_or_default());
+    }
+    take_list(&mut message, "parts")
+        .ok_or_else(|| Wrong::new("`parts`", "it has to be a list of parts"))
+}
+
+pub fn content<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> Value {
+    let part = |(call, outcome): (&Named, &Outcome)| {
+        // It has to be an object, in which these two names mean what they say.
+        let response = match &outcome.result {
+            Ok(Value::Null) => json!({ "output": outcome.text() }),
+            Ok(value) => json!({ "output": value }),
+            Err(_) => json!({ "error": outcome.text() }),
+        };
+        let mut answer = json!({ "name": call.tool, "response": response });
+        if let Some(id) = &call.id {
+            answer["id"] = json!(id);
+        }
+        json!({ "functionResponse": answer })
+    };
+    json!({ "role": "user", "parts": results.map(part).collect::<Vec<_>>() })
+}

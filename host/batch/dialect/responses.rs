@@ -1,0 +1,37 @@
+//! OpenAI's Responses API: `{"type": "function_call", "call_id", "name", "arguments"}` items in the output of a response.
+
+use serde_json::{Value, json};
+
+use super::chat::marked;
+use super::message::{Found, Named, Wrong, arguments, take, take_list, take_text};
+use crate::batch::report::Outcome;
+
+pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
+    let items = match message {
+        Value::Array(items) => items,
+        _ if message["type"] == "function_call" => vec![message],
+        _ => take_list(&mut message, "output")
+            .ok_or_else(|| Wrong::new("`output`", "it has to be a list of items"))?,
+    };
+    let mut calls = Vec::new();
+    let called = items.into_iter().enumerate().filter(|(_, it)| it["type"] == "function_call");
+    for (place, mut item) in called {
+        let tool = take_text(&mut item, "name")
+            .ok_or_else(|| Wrong::new(format!("`output[{place}].name`"), "it has to be text"))?;
+        // `id` is the item's own, by which no result is told apart.
+        let id = take_text(&mut item, "call_id");
+        calls.push(Found { id, tool, args: arguments(take(&mut item, "arguments")) });
+    }
+    Ok(calls)
+}
+
+pub fn items<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> Value {
+    let item = |(call, outcome): (&Named, &Outcome)| {
+        json!({
+            "type": "function_call_output",
+            "call_id": call.id.as_ref().unwrap_or(&outcome.id),
+            "output": marked(outcome),
+        })
+    };
+    results.map(item).collect()
+}

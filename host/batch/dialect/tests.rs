@@ -1,0 +1,242 @@
+//! Messages as the APIs publish them, in, and what has to be sent back, out.
+
+use serde_json::{Value, json};
+
+use super::{Dialect, Reply, read};
+use crate::batch::{Batch, Call, CallError, Change, Committed, ErrorKind, Outcome, Report, Usage};
+
+fn request(message: &Value) -> (Batch, Reply) {
+    read(message.to_string().as_bytes(), None).unwrap()
+}
+
+/// Ids and tools of the batch, and its arguments.
+fn calls(batch: &Batch) -> Value {
+    let call = |call: &Call| {
+        let refused = call.refused.as_ref().map(|error| error.kind.as_str());
+        json!([call.id, call.tool, call.args, refused])
+    };
+    batch.calls.iter().map(call).collect()
+}
+
+/// A report of these results, `Err` with a message.
+fn report(results: &[Result<Value, &str>]) -> Report {
+    let outcome = |(place, result): (usize, &Result<Value, &str>)| Outcome {
+        id: format!("ours-{place}"),
+        tool: String::new(),
+        result: result.clone().map_err(|message| CallError::new(ErrorKind::Denied, message)),
+        usage: Usage::default(),
+        changes: vec![],
+        stdout: String::new(),
+        stderr: String::new(),
+    };
+    Report { results: results.iter().enumerate().map(outcome).collect(), ..Report::default() }
+}
+
+fn two_results() -> Report {
+    report(&[Ok(json!({"a": 1})), Err("no")])
+}
+
+#[test]
+fn anthropic_blocks_are_answered_by_one_message_of_results() {
+    let message = json!({
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "any", "stop_reason": "tool_use",
+        "content": [
+            {"type": "thinking", "thinking": "..", "signature": "x"},
+            {"type": "text", "text": "I will look."},
+            {"type": "tool_use", "id": "toolu_a", "name": "look", "input": {"path": "."}},
+            {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {}},
+            {"type": "tool_use", "id": "toolu_b", "name": "read", "input": {"path": {"$from": 1, "at": "/a"}}, "new": 1},
+        ],
+        "usage": {"input_tokens": 1},
+    });
+    let (batch, reply) = request(&message);
+    assert_eq!(reply.dialect(), Dialect::Anthropic);
+    let expected = json!([
+        ["toolu_a", "look", {"path": "."}, null],
+        ["toolu_b", "read", {"path": {"$from": 1, "at": "/a"}}, null],
+    ]);
+    assert_eq!(calls(&batch), expected);
+    assert_eq!(
+        reply.message(&two_results()),
+        json!({"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": "toolu_a", "content": "{\"a\":1}"},
+            {"type": "tool_result", "tool_use_id": "toolu_b", "content": "no", "is_error": true},
+        ]})
+    );
+    // The message alone, and its content alone, are the same batch.
+    let alone = json!({"role": "assistant", "content": message["content"]});
+    assert_eq!(calls(&request(&alone).0), expected);
+    assert_eq!(calls(&request(&message["content"]).0), expected);
+}
+
+#[test]
+fn chat_calls_are_answered_by_a_message_each() {
+    let call = |id: &str, name: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
+    let message = json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": [
+        call("call_1", "look", r#"{"path": "."}"#),
+        call("call_2", "read", ""),
+    ]});
+    let (batch, reply) = request(&message);
+    assert_eq!(reply.dialect(), Dialect::Chat);
+    let expected = json!([["call_1", "look", {"path": "."}, null], ["call_2", "read", {}, null]]);
+    assert_eq!(calls(&batch), expected);
+    assert_eq!(
+        reply.message(&report(&[Ok(json!("text\nas it is")), Err("no")])),
+        json!([
+            {"role": "tool", "tool_call_id": "call_1", "content": "text\nas it is"},
+            {"role": "tool", "tool_call_id": "call_2", "content": "error: no"},
+        ])
+    );
+    let response = json!({"object": "chat.completion", "choices": [
+        {"index": 0, "finish_reason": "tool_calls", "message": message},
+    ]});
+    assert_eq!(calls(&request(&response).0), expected);
+    assert_eq!(calls(&request(&message["tool_calls"]).0), expected);
+}
+
+#[test]
+fn responses_items_are_answered_by_an_item_each() {
+    let message = json!({"object": "response", "output": [
+        {"type": "reasoning", "id": "rs_1", "summary": []},
+        {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look", "arguments": "{\"n\": 2}", "status": "completed"},
+        {"type": "message", "role": "assistant", "content": []},
+        {"type": "function_call", "id": "fc_2", "call_id": "call_2", "name": "read", "arguments": "{}"},
+    ]});
+    let (batch, reply) = request(&message);
+    assert_eq!(reply.dialect(), Dialect::Responses);
+    let expected = json!([["call_1", "look", {"n": 2}, null], ["call_2", "read", {}, null]]);
+    assert_eq!(calls(&batch), expected);
+    assert_eq!(
+        reply.message(&two_results()),
+        json!([
+            {"type": "function_call_output", "call_id": "call_1", "output": "{\"a\":1}"},
+            {"type": "function_call_output", "call_id": "call_2", "output": "error: no"},
+        ])
+    );
+    assert_eq!(calls(&request(&message["output"]).0), expected);
+}
+
+#[test]
+fn gemini_parts_are_answered_by_place_where_they_have_no_ids() {
+    let message = json!({"candidates": [{"finishReason": "STOP", "content": {"role": "model", "parts": [
+        {"text": "I will look."},
+        {"functionCall": {"name": "look", "args": {"path": "."}}, "thoughtSignature": "x"},
+        {"functionCall": {"name": "look"}},
+        {"functionCall": {"id": "c3", "name": "read", "args": {}}},
+    ]}}]});
+    let (batch, reply) = request(&message);
+    assert_eq!(reply.dialect(), Dialect::Gemini);
+    let expected = json!([[null, "look", {"path": "."}, null], [null, "look", {}, null], ["c3", "read", {}, null]]);
+    assert_eq!(calls(&batch), expected);
+    assert_eq!(
+        reply.message(&report(&[Ok(json!([1])), Err("no"), Ok(Value::Null)])),
+        json!({"role": "user", "parts": [
+            {"functionResponse": {"name": "look", "response": {"output": [1]}}},
+            {"functionResponse": {"name": "look", "response": {"error": "no"}}},
+            {"functionResponse": {"name": "read", "response": {"output": "done"}, "id": "c3"}},
+        ]})
+    );
+    assert_eq!(calls(&request(&message["candidates"][0]["content"]).0), expected);
+    assert_eq!(calls(&request(&message["candidates"][0]["content"]["parts"]).0), expected);
+}
+
+#[test]
+fn arguments_that_are_no_object_fail_their_call_alone() {
+    let given = ["{\"a\": ", "[1]", "3", "null", "{\"a\": 1}", "  "];
+    let items: Value = given
+        .iter()
+        .map(|text| json!({"type": "function", "function": {"name": "t", "arguments": text}}))
+        .collect();
+    let (batch, _) = request(&json!({"tool_calls": items}));
+    let refused: Vec<bool> = batch.calls.iter().map(|call| call.refused.is_some()).collect();
+    assert_eq!(refused, [true, true, true, false, false, false]);
+    // Some servers give an object.
+    let object = json!({"tool_calls": [{"function": {"name": "t", "arguments": {"a": 1}}}]});
+    assert_eq!(calls(&request(&object).0), json!([[null, "t", {"a": 1}, null]]));
+}
+
+#[test]
+fn ids_come_back_as_they_were_even_where_they_name_no_call() {
+    let ids = [json!("x"), json!("x"), json!(""), json!("2"), json!(7), Value::Null, json!("ok")];
+    let block = |id: &Value| json!({"type": "tool_use", "id": id, "name": "t", "input": {}});
+    let blocks: Vec<Value> = ids.iter().map(block).collect();
+    let (batch, reply) = request(&json!({"role": "assistant", "content": blocks}));
+    // Only what names one call alone names it; `7` is a place, of another call if not of this one.
+    let kept: Vec<Option<&str>> = batch.calls.iter().map(|call| call.id.as_deref()).collect();
+    assert_eq!(kept, [None, None, None, None, None, None, Some("ok")]);
+    let answer = reply.message(&report(&vec![Ok(Value::Null); 7]));
+    let answered: Vec<&Value> =
+        answer["content"].as_array().unwrap().iter().map(|block| &block["tool_use_id"]).collect();
+    assert_eq!(answered, ["x", "x", "", "2", "7", "ours-5", "ok"]);
+}
+
+#[test]
+fn messages_without_calls_are_batches_without_calls() {
+    for message in [
+        json!({"role": "assistant", "content": "done"}),
+        json!({"role": "assistant", "content": [{"type": "text", "text": "done"}]}),
+        json!({"choices": [{"message": {"role": "assistant", "content": "done"}}]}),
+        json!({"object": "response", "output": [{"type": "message", "content": []}]}),
+        json!({"candidates": [{"content": {"parts": [{"text": "done"}]}}]}),
+        json!({"candidates": []}),
+        json!({"calls": []}),
+    ] {
+        assert!(request(&message).0.calls.is_empty(), "{message}");
+    }
+}
+
+#[test]
+fn what_is_no_message_is_refused_with_its_place() {
+    let said = |text: &str, dialect| match read(text.as_bytes(), dialect) {
+        Ok((batch, _)) => panic!("{batch:?}"),
+        Err(error) => error.to_string(),
+    };
+    for (text, dialect, words) in [
+        ("{", None, "not JSON"),
+        ("[]", None, "a batch is"),
+        (r#"{"foo": 1}"#, None, "unknown field `foo`"),
+        (r#"{"calls": [{"tool": 1}]}"#, None, "`calls[0].tool`"),
+        (r#"{"content": 3}"#, Some(Dialect::Anthropic), "`content` of the anthropic message"),
+        (r#"{"content": [{"type": "tool_use"}]}"#, None, "`content[0].name`"),
+        (r#"{"tool_calls": {}}"#, None, "`tool_calls`"),
+        (r#"{"tool_calls": [{"id": "a"}]}"#, None, "`tool_calls[0]`"),
+        (r#"{"output": "x"}"#, None, "`output`"),
+        (r#"{"parts": [{"functionCall": {}}]}"#, None, "`parts[0].functionCall.name`"),
+        (r#"{"calls": []}"#, Some(Dialect::Gemini), "`parts`"),
+        (r#"{"role": "assistant", "content": []}"#, Some(Dialect::Native), "unknown field"),
+    ] {
+        let said = said(text, dialect);
+        assert!(said.contains(words), "{text}: {said}");
+    }
+    let choice = json!({"message": {"tool_calls": [{"function": {"name": "t"}}]}});
+    let two = json!({"choices": [choice, choice]}).to_string();
+    assert!(said(&two, None).contains("several have calls"));
+}
+
+#[test]
+fn what_was_not_committed_is_no_result() {
+    let message = json!([{"type": "tool_use", "id": "a", "name": "write", "input": {}},
+        {"type": "tool_use", "id": "b", "name": "read", "input": {}}]);
+    let (_, reply) = request(&message);
+    let mut report = report(&[Ok(Value::Null), Ok(json!("x"))]);
+    report.results[0].changes = vec![Change::Created("f".to_owned())];
+    report.committed = Some(Committed::Yes);
+    assert_eq!(reply.message(&report)["content"][0]["content"], "created f");
+    report.committed = Some(Committed::No { because: "the call \"c\" failed".to_owned() });
+    let answer = reply.message(&report);
+    assert_eq!(answer["content"][0]["is_error"], true);
+    assert_eq!(answer["content"][1]["content"], "x");
+    assert_eq!(answer["content"][1].get("is_error"), None);
+}
+
+#[test]
+fn a_batch_that_was_refused_tells_each_call() {
+    let message = json!([{"functionCall": {"name": "a"}}, {"functionCall": {"name": "b"}}]);
+    let answer = request(&message).1.refused("the calls wait for each other");
+    let said = "nothing was run: the calls wait for each other";
+    let expected = json!([
+        {"functionResponse": {"name": "a", "response": {"error": said}}},
+        {"functionResponse": {"name": "b", "response": {"error": said}}},
+    ]);
+    assert_eq!(answer["parts"], expected);
+}

@@ -1,0 +1,39 @@
+//! An outcome as a model reads it best: a string as it is, everything else as JSON.
+
+use serde_json::Value;
+
+use super::report::{Change, ErrorKind, Outcome};
+
+impl Outcome {
+    /// What a model is told of it: its value, or what was changed by a call that gives none, or its error's message.
+    pub fn text(&self) -> String {
+        match &self.result {
+            Ok(value) => text(value, &self.changes),
+            Err(error) => match &error.value {
+                // The message has only its beginning.
+                Some(value) if error.kind == ErrorKind::Tool && value.is_string() => {
+                    text(value, &self.changes)
+                }
+                _ => error.message.clone(),
+            },
+        }
+    }
+}
+
+fn text(value: &Value, changes: &[Change]) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null if changes.is_empty() => "done".to_owned(),
+        Value::Null => changes.iter().map(line).collect::<Vec<_>>().join("\n"),
+        value => value.to_string(),
+    }
+}
+
+fn line(change: &Change) -> String {
+    match change {
+        Change::Created(path) => format!("created {path}"),
+        Change::Modified(path) => format!("modified {path}"),
+        Change::Removed(path) => format!("removed {path}"),
+        Change::Renamed { from, to } => format!("renamed {from} to {to}"),
+    }
+}
