@@ -56,6 +56,7 @@ pub fn batch<'a>(tools: impl Iterator<Item = (&'a str, Value)>) -> Map<String, V
                 "items": { "type": ["string", "integer"] },
                 "description": "earlier calls, by id or place, that must have ended first",
             },
+            "limits": { "type": "object", "description": "lower limits for this call: {\"timeout\": \"2s\"}" },
         },
         "required": ["tool"],
         "additionalProperties": false,
