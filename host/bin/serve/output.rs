@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// While more than this waits to be written, the client does not read, and no more of its requests are read either.
 const MOST_WAITING: usize = 64 << 20;
@@ -39,7 +40,8 @@ enum Piece {
 }
 
 impl Output {
-    pub fn start() -> anyhow::Result<Output> {
+    /// Cancels `ended` when nobody reads any more.
+    pub fn start(ended: CancellationToken) -> anyhow::Result<Output> {
         let output = std::io::stdout().as_fd().try_clone_to_owned();
         let output = File::from(output.context("standard output cannot be written")?);
         let (pieces, receiver) = mpsc::unbounded_channel();
@@ -47,7 +49,7 @@ impl Output {
         let written = backlog.clone();
         std::thread::Builder::new()
             .name("stdout".to_owned())
-            .spawn(move || write(output, receiver, &written))?;
+            .spawn(move || write(output, receiver, &written, &ended))?;
         Ok(Output { pieces, backlog })
     }
 
@@ -80,7 +82,12 @@ impl Output {
     }
 }
 
-fn write(mut output: impl Write, mut pieces: mpsc::UnboundedReceiver<Piece>, backlog: &Backlog) {
+fn write(
+    mut output: impl Write,
+    mut pieces: mpsc::UnboundedReceiver<Piece>,
+    backlog: &Backlog,
+    ended: &CancellationToken,
+) {
     while let Some(piece) = pieces.blocking_recv() {
         let (mut text, mut end) = (Vec::new(), None);
         let mut next = Some(piece);
@@ -98,9 +105,9 @@ fn write(mut output: impl Write, mut pieces: mpsc::UnboundedReceiver<Piece>, bac
         let written = output.write_all(&text).and_then(|()| output.flush());
         backlog.bytes.fetch_sub(text.len(), Ordering::SeqCst);
         if let Err(error) = written {
-            // It will find its input at an end as well, if that is where it went.
             tracing::debug!(%error, "nobody reads standard output any more");
             pieces.close();
+            ended.cancel();
         }
         backlog.less.notify_waiters();
         if let Some(end) = end {

@@ -27,9 +27,10 @@ pub struct Stdio {
 }
 
 impl Stdio {
-    /// Cancels `ended` when the client has closed its end.
+    /// Cancels `ended` when the client has closed its end, of either.
     pub fn open(ended: CancellationToken) -> anyhow::Result<Stdio> {
-        Ok(Stdio { lines: lines::read()?, output: Output::start()?, gate: Gate::new(), ended })
+        let output = Output::start(ended.clone())?;
+        Ok(Stdio { lines: lines::read()?, output, gate: Gate::new(), ended })
     }
 
     fn answer(&self, message: &ServerJsonRpcMessage) {
