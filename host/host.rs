@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::files::{Effect, Failed, Files, Work};
 use crate::job::{BatchJob, Progress};
 use crate::memory::Burden;
-use crate::plugin::{Plugin, References, Registry, Tool, ToolRef, check};
+use crate::plugin::{Plugin, References, Registry, Tool, ToolRef, Touches, check};
 use crate::policy::Limits;
 use crate::sandbox::{Engine, Sandbox};
 use crate::schedule::{self, Admission, Busy, Tenant};
@@ -56,6 +56,15 @@ pub struct RunOptions {
     pub tenant: Tenant,
     /// What becomes of the changes; each call's are made real at its turn by default.
     pub effect: Effect,
+}
+
+/// What calls of a tool may change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ToolEffects {
+    /// Files beneath a root.
+    pub files: bool,
+    /// Whatever a server makes of a request.
+    pub requests: bool,
 }
 
 /// How often an atomic batch is run when files keep changing under it.
@@ -186,6 +195,21 @@ impl Host {
         let at = self.plugins().position(|it| it.name == plugin);
         let net = at.and_then(|at| self.shared.sandboxes[at].net());
         net.map_or_else(Default::default, |net| (net.hosts(), net.secrets()))
+    }
+
+    /// What calls of a tool may change, by what its plugin was granted and what the tool declares, both of which are
+    /// enforced. Nothing for a name that no tool has.
+    pub fn effects_of(&self, tool: &str) -> Option<ToolEffects> {
+        let at = self.shared.registry.find(tool)?;
+        let sandbox = &self.shared.sandboxes[at.plugin];
+        let declared = match &self.shared.registry.tool(at).touches {
+            Touches::Undeclared => true,
+            Touches::Declared { writes, .. } => !writes.is_empty(),
+        };
+        Some(ToolEffects {
+            files: declared && sandbox.scope().writes(),
+            requests: sandbox.net().is_some_and(|net| net.reaches()),
+        })
     }
 
     /// The loaded plugins, in order of loading.

@@ -58,7 +58,7 @@ pub use batch::{
 pub use builder::{HostBuilder, PluginSpec, Source};
 pub use error::Error;
 pub use files::{Effect, Entry, FilesError, LoggedCall, UndoError, log, undo};
-pub use host::{Host, RunOptions};
+pub use host::{Host, RunOptions, ToolEffects};
 pub use job::Progress;
 pub use net::{NetOptions, Resolver, SystemResolver};
 pub use plugin::{
@@ -71,6 +71,6 @@ pub use policy::{
 };
 pub use sandbox::{EngineError, LinkError};
 pub use schedule::Tenant;
-pub use session::Session;
+pub use session::{CallOptions, Issued, Session};
 pub use tokio_util::sync::CancellationToken;
 pub use worker::compile_as_helper;

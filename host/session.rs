@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Attempt, Ran, Runs, conflict, failed};
@@ -13,10 +14,11 @@ use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, 
 use crate::error::Error;
 use crate::files::{Effect, Work};
 use crate::host::{Host, Shared, busy};
+use crate::job::Progress;
 use crate::plugin::ToolRef;
 use crate::reach::{CallReach, same_paths};
 use crate::sandbox::cancelled_call;
-use crate::schedule::{Busy, Committed, Job, Loose, NotRun, Share, Tenant, Turn};
+use crate::schedule::{Busy, Calls, Committed, Job, Loose, NotRun, Share, Tenant, Ticket, Turn};
 
 /// Calls that come one by one, from whoever shares it. Each is a transaction: it sees all that was committed before it
 /// looked, and commits when it finishes. A call that was sent after another one which declares a write to what it
@@ -31,10 +33,38 @@ pub struct Session {
     job: Arc<LooseJob>,
 }
 
+/// What a loose call may be given besides itself.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// Cancelling it stops the running guest within two epoch ticks (10 ms); the call ends as `cancelled`.
+    pub cancel: CancellationToken,
+    /// Told of each start of the call and of its end, as they happen; its index is always 0.
+    pub progress: Option<mpsc::UnboundedSender<Progress>>,
+}
+
+/// A loose call that has its place in the order, and runs when [`Issued::ended`] is awaited. Dropping it stops the
+/// call, which then leaves no trace.
+#[must_use = "a call that is dropped is not run"]
+pub struct Issued(State);
+
+enum State {
+    /// It was turned away.
+    Ended(Box<Outcome>),
+    Waits(Box<Waiting>),
+}
+
+struct Waiting {
+    session: Session,
+    ticket: Ticket<LooseJob>,
+    hints: Vec<usize>,
+    call: Arc<LooseCall>,
+    listed: Listed,
+    counted: Calls,
+}
+
 pub(crate) struct LooseJob {
     shared: Arc<Shared>,
     work: Work,
-    began: Instant,
     audited: Option<Audited>,
     /// Those that have not ended.
     calls: Mutex<BTreeMap<usize, Arc<LooseCall>>>,
@@ -47,7 +77,8 @@ struct LooseCall {
     reach: CallReach,
     runs: Runs,
     outcome: OnceLock<Outcome>,
-    cancel: CancellationToken,
+    issued: Instant,
+    options: CallOptions,
 }
 
 /// Calls that the log of a session tells of.
@@ -63,82 +94,98 @@ impl Host {
     pub fn session_of(&self, tenant: &Tenant) -> Session {
         let shared = self.shared().clone();
         let room = shared.room.share(tenant);
-        let (work, began) = (shared.files.work(Effect::Commit), Instant::now());
+        let work = shared.files.work(Effect::Commit);
         let (calls, changed) = (Mutex::default(), Mutex::default());
         let audited = Audited::of(&shared, tenant, Effect::Commit);
-        let job = Arc::new(LooseJob { shared, work, began, audited, calls, changed });
+        let job = Arc::new(LooseJob { shared, work, audited, calls, changed });
         Session { host: self.clone(), loose: Loose::new(job.clone(), room.clone()), room, job }
     }
 }
 
 impl Session {
-    /// Runs one call to its end. `queued` in its usage counts from the beginning of the session. Dropping the future
-    /// stops the call, which then leaves no trace. When too many calls of the host have not ended, it ends as `busy` at
-    /// once.
+    /// [`Session::issue`], and runs the call to its end. Its place in the order is that of the first poll.
+    ///
+    /// # Errors
+    /// As those of [`Session::issue`].
+    pub async fn call(&self, call: Call, cancel: CancellationToken) -> Result<Outcome, Error> {
+        self.issue(call, CallOptions { cancel, progress: None })?.ended().await
+    }
+
+    /// Gives a call its place in the order, which is that of the calls of this function: from here on, later ones wait for
+    /// it where they must. When too many calls of the host have not ended, it will have ended as `busy`.
     ///
     /// # Errors
     /// The call refers to others: in a session there are none to refer to. A call that fails is an outcome.
-    pub async fn call(&self, call: Call, cancel: CancellationToken) -> Result<Outcome, Error> {
+    pub fn issue(&self, call: Call, options: CallOptions) -> Result<Issued, Error> {
         let mut plan = self.host.plan(Batch { calls: vec![call] })?;
         let Some(call) = plan.calls.pop() else { return Err(Error::Lost) };
-        let _counted = match self.room.enter(1) {
+        let counted = match self.room.enter(1) {
             Ok(counted) => counted,
             Err(Busy { most }) => {
                 let outcome = failed(&call.id, &call.tool, busy(1, most), Usage::default());
                 self.job.audit(&call, &outcome, None);
-                return Ok(outcome);
+                return Ok(Issued(State::Ended(Box::new(outcome))));
             }
         };
         let ticket = self.loose.issue();
         let id = ticket.id();
-        let loose = Arc::new(LooseCall::new(&self.job, call, cancel.clone()));
+        let call = Arc::new(LooseCall::new(&self.job, call, options));
         let hints = {
             let mut calls = self.job.calls();
             let hints = calls
                 .iter()
-                .filter(|(_, other)| same_paths(&other.reach, &loose.reach))
+                .filter(|(_, other)| same_paths(&other.reach, &call.reach))
                 .map(|(id, _)| *id);
             let hints: Vec<usize> = hints.collect();
-            calls.insert(id, loose.clone());
+            calls.insert(id, call.clone());
             hints
         };
-        let _listed = Listed { job: &self.job, id };
-        self.loose.call(ticket, hints, cancel).await;
-        self.job.shared.burden.give_back();
-        let outcome = loose.outcome.get().cloned().ok_or(Error::Lost)?;
-        let mut changed = self.job.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !outcome.changes.is_empty() && changed.len() < MOST_LOGGED {
-            let (id, tool) = (outcome.id.as_str(), outcome.tool.as_str());
-            let logged = failed(id, tool, CallError::new(ErrorKind::Host, ""), Usage::default());
-            changed.push(Outcome {
-                result: Ok(serde_json::Value::Null),
-                changes: outcome.changes.clone(),
-                ..logged
-            });
-        }
-        drop(changed);
+        let listed = Listed { job: self.job.clone(), id };
+        let session = self.clone();
+        let waiting = Waiting { session, ticket, hints, call, listed, counted };
+        Ok(Issued(State::Waits(Box::new(waiting))))
+    }
+}
+
+impl Issued {
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    /// The host lost track of it.
+    pub async fn ended(self) -> Result<Outcome, Error> {
+        let waiting = match self.0 {
+            State::Ended(outcome) => return Ok(*outcome),
+            State::Waits(waiting) => *waiting,
+        };
+        let Waiting { session, ticket, hints, call, listed, counted } = waiting;
+        session.loose.call(ticket, hints, call.options.cancel.clone()).await;
+        let job = &session.job;
+        job.shared.burden.give_back();
+        let outcome = call.outcome.get().cloned().ok_or(Error::Lost)?;
+        job.keep_for_the_log(&outcome);
+        drop((listed, counted));
         Ok(outcome)
     }
 }
 
 /// Takes a call off the list, however it ends.
-struct Listed<'j> {
-    job: &'j LooseJob,
+struct Listed {
+    job: Arc<LooseJob>,
     id: usize,
 }
 
-impl Drop for Listed<'_> {
+impl Drop for Listed {
     fn drop(&mut self) {
         let call = self.job.calls().remove(&self.id);
         if let Some(call) = call.filter(|call| call.outcome.get().is_none()) {
             // Whoever dropped it has cancelled it.
-            call.end(self.job, call.without_value(self.job, cancelled_call()));
+            call.end(&self.job, call.without_value(cancelled_call()));
         }
     }
 }
 
 impl LooseCall {
-    fn new(job: &LooseJob, call: Planned<ToolRef>, cancel: CancellationToken) -> LooseCall {
+    fn new(job: &LooseJob, call: Planned<ToolRef>, options: CallOptions) -> LooseCall {
         let reach = match &call.step {
             Step::Refused(_) => CallReach::nothing(),
             Step::Run { tool, args } => {
@@ -146,18 +193,29 @@ impl LooseCall {
                 CallReach::new(job.work.roots(), scope, job.shared.registry.tool(*tool), args)
             }
         };
-        LooseCall { call, reach, runs: Runs::default(), outcome: OnceLock::new(), cancel }
+        let (runs, outcome) = (Runs::default(), OnceLock::new());
+        LooseCall { call, reach, runs, outcome, issued: Instant::now(), options }
     }
 
-    fn without_value(&self, job: &LooseJob, error: CallError) -> Outcome {
-        failed(&self.call.id, &self.call.tool, error, self.runs.usage(job.began))
+    fn without_value(&self, error: CallError) -> Outcome {
+        failed(&self.call.id, &self.call.tool, error, self.runs.usage(self.issued))
+    }
+
+    fn tell(&self, progress: Progress) {
+        if let Some(listener) = &self.options.progress {
+            // A listener that has gone wants to hear no more.
+            let _ = listener.send(progress);
+        }
     }
 
     fn end(&self, job: &LooseJob, outcome: Outcome) {
         job.audit(&self.call, &outcome, Some(&self.runs));
         self.runs.ended();
+        let status = outcome.status();
         // It ends once; the scheduler sees to that.
-        let _ = self.outcome.set(outcome);
+        if self.outcome.set(outcome).is_ok() {
+            self.tell(Progress::Ended(0, status));
+        }
     }
 }
 
@@ -166,6 +224,20 @@ impl LooseJob {
         if let Some(audited) = &self.audited {
             self.shared.record(&audited.record(&self.shared, call, outcome, runs));
         }
+    }
+
+    fn keep_for_the_log(&self, outcome: &Outcome) {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        if outcome.changes.is_empty() || changed.len() >= MOST_LOGGED {
+            return;
+        }
+        let (id, tool) = (outcome.id.as_str(), outcome.tool.as_str());
+        let logged = failed(id, tool, CallError::new(ErrorKind::Host, ""), Usage::default());
+        changed.push(Outcome {
+            result: Ok(serde_json::Value::Null),
+            changes: outcome.changes.clone(),
+            ..logged
+        });
     }
 
     fn calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Arc<LooseCall>>> {
@@ -196,10 +268,11 @@ impl Job for LooseJob {
                 CallError::new(ErrorKind::Host, "the call is gone"),
             );
         };
-        let LooseCall { call, runs, cancel, .. } = &*loose;
+        let LooseCall { call, runs, issued, options, .. } = &*loose;
         tracing::debug!(call = %call.id, tool = %call.tool, attempt = turn.attempt, last = turn.last, "loose call starts");
-        let (shared, work, began) = (&self.shared, &self.work, self.began);
-        let attempt = Attempt { shared, work, began, call, runs, cancel };
+        loose.tell(Progress::Started(0));
+        let (shared, work, cancel) = (&self.shared, &self.work, &options.cancel);
+        let attempt = Attempt { shared, work, began: *issued, call, runs, cancel };
         attempt.run(turn, |_, args| Ok(Cow::Borrowed(args))).await
     }
 
@@ -247,6 +320,6 @@ impl Job for LooseJob {
             }
             NotRun::Cancelled | NotRun::Input(_) | NotRun::Broken(_) => cancelled_call(),
         };
-        call.end(self, call.without_value(self, error));
+        call.end(self, call.without_value(error));
     }
 }

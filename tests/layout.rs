@@ -52,6 +52,30 @@ fn imports_run_one_way() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The binary has no folders that import each other but this one, which alone knows the protocol's SDK; and of it, what
+/// turns schemas and names over does not.
+#[test]
+fn the_sdk_of_the_protocol_is_known_in_one_place() {
+    let host = repository().join("host");
+    let serve = host.join("bin/serve");
+    let mut inside = 0;
+    for file in rust_files(&host) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let names_it = code.clone().any(|line| line.contains("rmcp::"));
+        let allowed = file.starts_with(&serve) || file == host.join("bin/serve.rs");
+        assert!(allowed || !names_it, "{} knows the SDK", file.display());
+        for pure in ["names.rs", "schema.rs"] {
+            if file == serve.join(pure) {
+                let mut code = code.clone();
+                assert!(!names_it && !code.any(|line| line.contains("inorder::")), "{pure}");
+                inside += 1;
+            }
+        }
+    }
+    assert_eq!(inside, 2);
+}
+
 #[test]
 fn every_file_has_a_header_and_folders_hold_no_code_in_mod_rs() {
     for file in rust_files(&repository().join("host")) {

@@ -26,6 +26,7 @@ mod net;
 mod plugins;
 mod sandbox;
 mod serial;
+mod serve;
 mod strangers;
 mod support;
 mod tags;

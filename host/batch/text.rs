@@ -1,4 +1,4 @@
-//! An outcome as a model reads it best: a string as it is, everything else as JSON.
+//! An outcome as a model reads it best: a string as it is, since it reads escaped line ends badly, everything else as JSON.
 
 use serde_json::Value;
 

@@ -10,11 +10,13 @@ mod compile;
 mod format;
 mod history;
 mod inspect;
+mod interrupts;
 mod live;
 mod load;
 mod pack;
 mod print;
 mod run;
+mod serve;
 mod tools;
 mod waterfall;
 
@@ -36,6 +38,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Call(call::Args),
+    Serve(serve::Args),
     Tools(tools::Args),
     Inspect(inspect::Args),
     Check(check::Args),
@@ -68,7 +71,9 @@ impl std::error::Error for HostFault {}
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let filter = EnvFilter::try_from_env("INORDER_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    // The SDK of the protocol warns of every error that it answers a client with.
+    let filter = EnvFilter::try_from_env("INORDER_LOG");
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new("warn,rmcp=error"));
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi);
     // What a helper says on standard error is its answer.
@@ -78,6 +83,7 @@ fn main() -> ExitCode {
     let ended = match command {
         Command::Run(args) => run::main(&args),
         Command::Call(args) => call::main(args),
+        Command::Serve(args) => serve::main(&args),
         Command::Tools(args) => tools::main(&args),
         Command::Inspect(args) => inspect::main(&args),
         Command::Check(args) => check::main(&args),

@@ -2,8 +2,6 @@
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use inorder::{
@@ -13,6 +11,7 @@ use inorder::{
 use tokio::task::JoinSet;
 
 use crate::format::Format;
+use crate::interrupts::{Interrupts, Until};
 use crate::live::Live;
 use crate::load::{AuditArgs, HostArgs};
 use crate::{Ending, HostFault};
@@ -131,7 +130,7 @@ impl Runner {
             .build()
             .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
         let cancel = CancellationToken::new();
-        let interrupts = Interrupts::watch(cancel.clone());
+        let interrupts = Interrupts::watch(cancel.clone(), Until::Interrupted);
         Ok(Runner { runtime, cancel, interrupts })
     }
 
@@ -165,40 +164,6 @@ impl Runner {
         self.interrupts.end_at_once();
         // A lookup of a name that nobody waits for is not waited for here either.
         self.runtime.shutdown_background();
-    }
-}
-
-/// Ctrl-C: the first cancels the batch; the next one, or any when the batch has ended, ends the process.
-///
-/// On a thread of its own, since guests may keep the runtime's threads busy; it lives as long as the
-/// process, which tokio has taken the signal from for good.
-struct Interrupts {
-    ended: Arc<AtomicBool>,
-}
-
-impl Interrupts {
-    fn watch(cancel: CancellationToken) -> Interrupts {
-        let ended = Arc::new(AtomicBool::new(false));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        std::thread::spawn({
-            let ended = ended.clone();
-            move || {
-                // Without a runtime the signal keeps its default: it ends the process.
-                let Ok(runtime) = runtime else { return };
-                while runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-                    if cancel.is_cancelled() || ended.load(Ordering::SeqCst) {
-                        std::process::exit(130);
-                    }
-                    cancel.cancel();
-                    print::say(print::dim("stopping; Ctrl-C again ends at once"));
-                }
-            }
-        });
-        Interrupts { ended }
-    }
-
-    fn end_at_once(&self) {
-        self.ended.store(true, Ordering::SeqCst);
     }
 }
 

@@ -31,8 +31,10 @@ pub fn schema(shape: &Shape) -> Value {
         Shape::Tuple(items) => json!({
             "type": "array",
             "prefixItems": items.iter().map(schema).collect::<Vec<_>>(),
-            "items": false,
+            // Not `items: false`: to readers of older drafts, who do not know `prefixItems`, that is an empty list.
+            "items": {},
             "minItems": items.len(),
+            "maxItems": items.len(),
         }),
         Shape::Record(fields) => object(fields),
         Shape::Variant(cases) => one_of(cases),

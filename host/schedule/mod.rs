@@ -25,6 +25,6 @@ mod tests;
 pub use admission::{Admission, Busy, Calls, Share};
 pub use batch::run;
 pub use job::{Committed, Job, Needs, NotRun, Turn, Verdict};
-pub use loose::Loose;
+pub use loose::{Loose, Ticket};
 pub use shares::Tenant;
 pub use tasks::last_words;

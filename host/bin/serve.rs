@@ -1,0 +1,120 @@
+//! `inorder serve`: the loaded tools as a server of the Model Context Protocol.
+//!
+//! What is where: `stdio` is the connection, made of `lines` (input), `gate` (what may come when) and `output`; `http` are
+//! connections of the other kind; `server` answers requests by means of the host; `catalogue` is what it lists, with `names` and `schema`; `batch` is
+//! the tool of its own; `answer` and `progress` are what it says of a call. Only here, and in no other folder, is the
+//! SDK known.
+
+mod answer;
+mod batch;
+mod catalogue;
+mod gate;
+mod http;
+mod lines;
+mod names;
+mod output;
+mod progress;
+mod scan;
+mod schema;
+mod server;
+mod sessions;
+mod stdio;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use inorder::CancellationToken;
+use rmcp::service::{ServerInitializeError, serve_server_with_ct};
+
+use crate::interrupts::{Interrupts, Until};
+use crate::load::{AuditArgs, HostArgs};
+use crate::{Ending, HostFault};
+use server::Server;
+use stdio::Stdio;
+
+/// Serve the tools to an MCP client, over standard input and output or HTTP
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  inorder serve --root ~/notes --allow-write '**'
+  inorder serve --config inorder.toml
+  inorder serve --http 127.0.0.1:8080      streamable HTTP at /mcp, for clients of this machine
+  claude mcp add notes -- inorder serve --root ~/notes --allow-write '**'
+
+Each tool is a tool of the server; run_batch runs several of them in one go, where one may use the results
+of others. What tools may do is granted here: a client and its model cannot widen it.
+When the input ends, calls get a second to end, are then cancelled, and the exit code is 0. So do Ctrl-C
+and SIGTERM end it, at once.")]
+pub struct Args {
+    /// Serve streamable HTTP there instead, as in 127.0.0.1:8080. Whoever reaches it may use the tools, so it has to be
+    /// an address of this machine alone
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
+    #[command(flatten)]
+    host: HostArgs,
+    #[command(flatten)]
+    audit: AuditArgs,
+}
+
+/// For calls that are under way when the client closes its end: it has gone, or it is a pipe whose end is only read
+/// now.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// For cancelled calls; a guest stops within two epoch ticks.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub fn main(args: &Args) -> anyhow::Result<Ending> {
+    let host = args.host.audited_host(&args.audit)?;
+    let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+    let silent = if args.http.is_some() { &stop } else { &ended };
+    let server = Server::new(host, silent.clone())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
+    let interrupts = Interrupts::watch(stop.clone(), Until::Terminated);
+    let served = runtime.block_on(async {
+        let served = match args.http {
+            Some(address) => http::serve(server.clone(), address, &stop).await,
+            None => over_stdio(server.clone(), &stop, ended).await,
+        };
+        stop.cancel();
+        // What was committed is whole whenever this ends; only the log of it is not yet written.
+        let _ = tokio::time::timeout(PATIENCE, server.ended()).await;
+        served
+    });
+    interrupts.end_at_once();
+    // A lookup of a name that nobody waits for is not waited for here either.
+    runtime.shutdown_background();
+    served.map(|()| Ending::AllOk)
+}
+
+async fn over_stdio(
+    server: Server,
+    stop: &CancellationToken,
+    ended: CancellationToken,
+) -> anyhow::Result<()> {
+    let connection = Stdio::open(ended.clone())?;
+    let serving = async {
+        match serve_server_with_ct(server, connection, stop.clone()).await {
+            Ok(running) => running.waiting().await.map(drop).map_err(anyhow::Error::from),
+            // The client has gone, or we were stopped, before anything began.
+            Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    };
+    let mut serving = std::pin::pin!(serving);
+    tokio::select! {
+        served = &mut serving => return served,
+        () = ended.cancelled() => {}
+    }
+    let served = tokio::time::timeout(GRACE, &mut serving).await;
+    if let Ok(served) = served {
+        return served;
+    }
+    // The SDK takes the answers of cancelled calls too.
+    stop.cancel();
+    serving.await
+}

@@ -1,0 +1,212 @@
+//! What a client may send when, on a connection of its own: the handshake once and first, each id once at a time, and
+//! no more at once than can be kept.
+//!
+//! The SDK takes a second handshake for a first one, ends at a stray notification before it, and answers one of two
+//! requests that share an id. It also starts a task for each request, so that the order in which calls came is kept
+//! here ([`Arrival`]).
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, ErrorData, GetMeta as _,
+    JsonRpcMessage, ProtocolVersion, RequestId, ServerJsonRpcMessage,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+/// Bytes of calls that have not been answered.
+const MOST_OPEN: usize = 256 << 20;
+
+/// As JSON-RPC leaves it to servers to name their own.
+const BUSY: ErrorCode = ErrorCode(-32000);
+
+pub struct Gate {
+    phase: Phase,
+    open: HashMap<RequestId, Open>,
+    room: Arc<Semaphore>,
+    /// Signalled when the latest call has taken its place.
+    latest: Option<oneshot::Receiver<()>>,
+}
+
+enum Phase {
+    /// Neither was a handshake made nor has a request shown that it needs none.
+    New,
+    Begun,
+}
+
+enum Open {
+    Waits(Weak<Held>),
+    /// It will not be answered; its id is free again when the call is gone, or its answer would be another's.
+    Cancelled(Weak<Held>),
+}
+
+/// When a call came, as against the others of its connection. Carried by the request.
+#[derive(Clone)]
+pub struct Arrival(Arc<Held>);
+
+struct Held {
+    place: Mutex<Option<Place>>,
+    _room: OwnedSemaphorePermit,
+}
+
+struct Place {
+    before: Option<oneshot::Receiver<()>>,
+    taken: oneshot::Sender<()>,
+}
+
+/// Held by a call that may take its place; the next one may when it is dropped.
+pub struct Turn(
+    #[expect(dead_code, reason = "dropping it is the signal")] Option<oneshot::Sender<()>>,
+);
+
+/// What becomes of a message that is not let in.
+pub enum Kept {
+    Answered(Box<ServerJsonRpcMessage>),
+    Ignored,
+}
+
+impl Arrival {
+    /// Waits until the calls that came before have taken their places.
+    pub async fn turn(&self) -> Turn {
+        let place = self.0.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Place { before, taken }) = place else { return Turn(None) };
+        if let Some(before) = before {
+            // It is dropped, not sent: calls that never took their places are gone as well.
+            let _ = before.await;
+        }
+        Turn(Some(taken))
+    }
+}
+
+impl Gate {
+    pub fn new() -> Gate {
+        let room = Arc::new(Semaphore::new(MOST_OPEN));
+        Gate { phase: Phase::New, open: HashMap::new(), room, latest: None }
+    }
+
+    /// Lets a message of so many bytes in, or says what becomes of it instead.
+    pub fn admit(
+        &mut self,
+        message: ClientJsonRpcMessage,
+        bytes: usize,
+    ) -> Result<ClientJsonRpcMessage, Kept> {
+        match message {
+            JsonRpcMessage::Request(mut request) => {
+                self.request(&mut request.request, &request.id, bytes).map_err(|error| {
+                    Kept::Answered(Box::new(JsonRpcMessage::error(error, Some(request.id.clone()))))
+                })?;
+                Ok(JsonRpcMessage::Request(request))
+            }
+            JsonRpcMessage::Notification(notification) => {
+                if let ClientNotification::CancelledNotification(cancelled) =
+                    &notification.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    self.cancelled(id);
+                }
+                match self.phase {
+                    Phase::New => Err(Kept::Ignored),
+                    Phase::Begun => Ok(JsonRpcMessage::Notification(notification)),
+                }
+            }
+            // Nothing was asked.
+            other => match self.phase {
+                Phase::New => Err(Kept::Ignored),
+                Phase::Begun => Ok(other),
+            },
+        }
+    }
+
+    /// Takes note of an answer that is about to be sent.
+    pub fn answered(&mut self, message: &ServerJsonRpcMessage) {
+        let id = match message {
+            JsonRpcMessage::Response(response) => Some(&response.id),
+            JsonRpcMessage::Error(error) => error.id.as_ref(),
+            _ => None,
+        };
+        if let Some(id) = id {
+            self.open.remove(id);
+        }
+    }
+
+    fn request(
+        &mut self,
+        request: &mut ClientRequest,
+        id: &RequestId,
+        bytes: usize,
+    ) -> Result<(), ErrorData> {
+        self.phase(request)?;
+        match self.open.get(id) {
+            Some(Open::Cancelled(held)) if held.strong_count() == 0 => {}
+            None => {}
+            Some(_) => {
+                let message =
+                    format!("the id {id} belongs to a request that has not been answered");
+                return Err(ErrorData::invalid_request(message, None));
+            }
+        }
+        let mut call = Weak::new();
+        if let ClientRequest::CallToolRequest(request) = request {
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            let Ok(room) = self.room.clone().try_acquire_many_owned(bytes) else {
+                let message = "too many calls have not been answered: wait for some of them";
+                return Err(ErrorData::new(BUSY, message, None));
+            };
+            let (taken, signal) = oneshot::channel();
+            let place = Place { before: self.latest.replace(signal), taken };
+            let held = Arc::new(Held { place: Mutex::new(Some(place)), _room: room });
+            call = Arc::downgrade(&held);
+            request.extensions.insert(Arrival(held));
+        }
+        self.open.insert(id.clone(), Open::Waits(call));
+        Ok(())
+    }
+
+    fn phase(&mut self, request: &ClientRequest) -> Result<(), ErrorData> {
+        match (&self.phase, request) {
+            (_, ClientRequest::PingRequest(_)) => Ok(()),
+            (Phase::New, ClientRequest::InitializeRequest(_)) => {
+                self.phase = Phase::Begun;
+                Ok(())
+            }
+            (Phase::Begun, ClientRequest::InitializeRequest(_)) => {
+                let message = "this connection is initialized already";
+                Err(ErrorData::invalid_request(message, None))
+            }
+            (Phase::New, ClientRequest::CustomRequest(custom)) if custom.method == "initialize" => {
+                let message = "initialize needs `protocolVersion`, `capabilities` and `clientInfo`";
+                Err(ErrorData::invalid_params(message, None))
+            }
+            (Phase::New, request) => {
+                let missing = request.get_meta().missing_required_keys(&ProtocolVersion::LATEST);
+                if !missing.is_empty() {
+                    let message = format!(
+                        "not initialized: send `initialize` first, or, from revision 2026-07-28 on, {} in the `_meta` \
+                         of each request",
+                        missing.join(" and ")
+                    );
+                    return Err(ErrorData::invalid_request(message, None));
+                }
+                // After any other answer the client may still make a handshake.
+                let version = request.get_meta().protocol_version();
+                let spoken =
+                    version.is_some_and(|it| ProtocolVersion::KNOWN_VERSIONS.contains(&it));
+                if spoken && !matches!(request, ClientRequest::DiscoverRequest(_)) {
+                    self.phase = Phase::Begun;
+                }
+                Ok(())
+            }
+            (Phase::Begun, _) => Ok(()),
+        }
+    }
+
+    fn cancelled(&mut self, id: &RequestId) {
+        let gone = |open: &Open| matches!(open, Open::Cancelled(call) if call.strong_count() == 0);
+        self.open.retain(|_, open| !gone(open));
+        if let Some(open) = self.open.get_mut(id)
+            && let Open::Waits(call) = open
+        {
+            *open = Open::Cancelled(std::mem::take(call));
+        }
+    }
+}

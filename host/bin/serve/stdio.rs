@@ -1,0 +1,82 @@
+//! Standard input and output as a connection of the SDK: messages in by way of the gate, answers out.
+//!
+//! The SDK's own reads lines too. It drops what it cannot parse, and a line that is too long, without an answer, so
+//! that whoever sent them waits for ever.
+
+use std::io;
+use std::time::Duration;
+
+use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::service::RoleServer;
+use rmcp::transport::Transport;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::gate::{Gate, Kept};
+use super::lines::{self, Line};
+use super::output::Output;
+
+/// For a client that takes its time to read the last answers.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub struct Stdio {
+    lines: mpsc::Receiver<Line>,
+    output: Output,
+    gate: Gate,
+    ended: CancellationToken,
+}
+
+impl Stdio {
+    /// Cancels `ended` when the client has closed its end, of either.
+    pub fn open(ended: CancellationToken) -> anyhow::Result<Stdio> {
+        let output = Output::start(ended.clone())?;
+        Ok(Stdio { lines: lines::read()?, output, gate: Gate::new(), ended })
+    }
+
+    fn answer(&self, message: &ServerJsonRpcMessage) {
+        if let Err(error) = written(&self.output, message) {
+            tracing::debug!(%error, "an answer is lost");
+        }
+    }
+}
+
+impl Transport<RoleServer> for Stdio {
+    type Error = io::Error;
+
+    fn send(
+        &mut self,
+        message: ServerJsonRpcMessage,
+    ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        self.gate.answered(&message);
+        let output = self.output.clone();
+        // Written out where it is awaited: a large answer keeps no other waiting.
+        async move { written(&output, &message) }
+    }
+
+    async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
+        loop {
+            self.output.room().await;
+            match self.lines.recv().await {
+                Some(Line::Message(message, bytes)) => match self.gate.admit(*message, bytes) {
+                    Ok(message) => return Some(message),
+                    Err(Kept::Answered(answer)) => self.answer(&answer),
+                    Err(Kept::Ignored) => {}
+                },
+                Some(Line::Refused(error, id)) => self.answer(&JsonRpcMessage::error(error, id)),
+                None => {
+                    self.ended.cancel();
+                    return None;
+                }
+            }
+        }
+    }
+
+    async fn close(&mut self) -> io::Result<()> {
+        self.output.end(PATIENCE).await;
+        Ok(())
+    }
+}
+
+fn written(output: &Output, message: &ServerJsonRpcMessage) -> io::Result<()> {
+    output.line(serde_json::to_vec(message)?)
+}

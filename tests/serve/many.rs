@@ -1,0 +1,49 @@
+//! Many requests at once.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::client::{Client, call, folder};
+
+#[test]
+fn a_thousand_calls_at_once_are_all_answered() {
+    let root = folder(&[("a.txt", "hello")]);
+    let mut client = Client::connect(root.path(), &["--allow-write", "**"]);
+    let mut sent = String::new();
+    for n in 0..1000 {
+        let message = match n % 4 {
+            0 => call(n, "get_current_time", json!({"timezone": "UTC"})),
+            1 => call(n, "read_text_file", json!({"path": "a.txt"})),
+            2 => call(n, "read_text_file", json!({"path": "none.txt"})),
+            _ => call(n, "write_file", json!({"path": format!("{n}.txt"), "content": "x"})),
+        };
+        sent.push_str(&format!("{message}\n"));
+    }
+    let began = Instant::now();
+    client.raw(sent.as_bytes());
+    for n in 0..1000 {
+        let answer = client.answer(n);
+        assert_eq!(answer["result"]["isError"], n % 4 == 2, "{answer}");
+    }
+    eprintln!("1,000 calls in {:?}", began.elapsed());
+    client.nothing_else_came();
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1 + 250 + 1, "and .inorder");
+    assert_eq!(client.end().code, Some(0));
+}
+
+#[test]
+fn a_client_that_does_not_read_while_it_writes_loses_nothing() {
+    let root = folder(&[("a.txt", &"x".repeat(200_000))]);
+    let mut client = Client::connect(root.path(), &[]);
+    // 40 MB of answers, of which a pipe holds a few.
+    let calls: String = (0..100)
+        .map(|n| format!("{}\n", call(n, "read_text_file", json!({"path": "a.txt"}))))
+        .collect();
+    client.raw(calls.as_bytes());
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    for n in 0..100 {
+        let answer = client.answer(n);
+        assert_eq!(answer["result"]["content"][0]["text"].as_str().unwrap().len(), 200_000);
+    }
+}

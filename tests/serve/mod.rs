@@ -1,0 +1,9 @@
+//! `inorder serve` as clients meet it: the real program, lines of JSON in and out.
+
+mod bad_clients;
+mod batch;
+mod calls;
+mod client;
+mod ending;
+mod listing;
+mod many;
