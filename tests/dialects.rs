@@ -114,3 +114,38 @@ fn a_format_can_be_named_and_a_report_be_had_of_a_message_too() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("`content` of the anthropic message"), "{said}");
 }
+
+#[test]
+fn definitions_are_those_of_the_format_and_may_take_references() {
+    let (dir, _) = scratch(&[]);
+    let tools = |args: &[&str]| -> Value {
+        let mut command = inorder();
+        let output =
+            command.current_dir(dir.path()).args(["tools", "--format"]).args(args).output();
+        serde_json::from_slice(&output.unwrap().stdout).unwrap()
+    };
+    let schema = |definitions: &Value, at: &str| -> Value {
+        definitions.pointer(at).unwrap_or_else(|| panic!("{definitions}")).clone()
+    };
+    let plain = schema(&tools(&["anthropic"]), "/0/input_schema");
+    assert_eq!(schema(&tools(&["openai"]), "/0/function/parameters"), plain);
+    assert_eq!(schema(&tools(&["openai-responses"]), "/0/parameters"), plain);
+    let gemini = tools(&["gemini"]);
+    assert_eq!(schema(&gemini, "/0/functionDeclarations/0/parametersJsonSchema"), plain);
+    assert_eq!(schema(&tools(&["mcp"]), "/tools/1/inputSchema"), plain);
+    let name = tools(&["anthropic"])[0]["name"].clone();
+    assert_eq!(name, "read_text_file");
+
+    let wide = schema(&tools(&["anthropic", "--references"]), "/0/input_schema");
+    let takes =
+        |schema: &Value, args: Value| jsonschema::validator_for(schema).unwrap().is_valid(&args);
+    for (args, plainly, widely) in [
+        (json!({"path": "a"}), true, true),
+        (json!({"path": {"$from": 1, "at": "/0"}}), false, true),
+        (json!({"path": {"from": 1}}), false, false),
+        (json!({"path": 1}), false, false),
+        (json!({"path": "a", "head": {"$from": 2}}), false, true),
+    ] {
+        assert_eq!((takes(&plain, args.clone()), takes(&wide, args)), (plainly, widely));
+    }
+}

@@ -7,6 +7,7 @@ mod bench;
 mod call;
 mod check;
 mod compile;
+mod definitions;
 mod format;
 mod history;
 mod inspect;

@@ -14,6 +14,7 @@ use crate::format::Format;
 use crate::interrupts::{Interrupts, Until};
 use crate::live::Live;
 use crate::load::{AuditArgs, HostArgs};
+use crate::serve::Names;
 use crate::{Ending, HostFault};
 use crate::{print, waterfall};
 
@@ -77,8 +78,12 @@ impl EffectArgs {
 
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let format = args.format.map(Dialect::from);
-    let (batch, reply) = read_message(&read(&args.batch)?, format).map_err(inorder::Error::from)?;
+    let (mut batch, reply) =
+        read_message(&read(&args.batch)?, format).map_err(inorder::Error::from)?;
     let host = args.host.audited_host(&args.audit)?;
+    if reply.dialect() != Dialect::Native {
+        with_names_of(&host, &mut batch);
+    }
     let plan = match host.plan(batch) {
         Ok(plan) => plan,
         // Whoever sends the answer on has the model told what is wrong with its calls.
@@ -164,6 +169,19 @@ impl Runner {
         self.interrupts.end_at_once();
         // A lookup of a name that nobody waits for is not waited for here either.
         self.runtime.shutdown_background();
+    }
+}
+
+/// Models know tools by names that their APIs take.
+fn with_names_of(host: &Host, batch: &mut Batch) {
+    let mut names = Names::default();
+    for (name, ..) in host.tools() {
+        names.add(name);
+    }
+    for call in &mut batch.calls {
+        if let Some(real) = names.real(&call.tool) {
+            call.tool = real.to_owned();
+        }
     }
 }
 

@@ -29,6 +29,9 @@ use rmcp::service::{ServerInitializeError, serve_server_with_ct};
 use crate::interrupts::{Interrupts, Until};
 use crate::load::{AuditArgs, HostArgs};
 use crate::{Ending, HostFault};
+pub use catalogue::Catalogue;
+pub use names::Names;
+pub use schema::with_references;
 use server::Server;
 use stdio::Stdio;
 

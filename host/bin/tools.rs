@@ -6,6 +6,7 @@ use inorder::{Host, Tool, Touches};
 use serde_json::{Value, json};
 
 use crate::Ending;
+use crate::definitions::{self, Definitions, References};
 use crate::load::HostArgs;
 use crate::print::{bold, dim, line, out, out_styled, plain};
 
@@ -15,17 +16,36 @@ use crate::print::{bold, dim, line, out, out_styled, plain};
 Examples:
   inorder tools                     the built-in tools, a line each
   inorder tools --plugin my.wasm    and those of a plugin
-  inorder tools --json              with JSON Schemas of their arguments and results")]
+  inorder tools --json              with JSON Schemas of their arguments and results
+  inorder tools --format anthropic --references    to send to a model, which may use results of earlier calls")]
 pub struct Args {
     #[command(flatten)]
     host: HostArgs,
     /// Print one JSON document with descriptions and schemas
-    #[arg(long)]
+    #[arg(long, help_heading = "Options")]
     json: bool,
+    /// Print the definitions for requests to a model's API
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        conflicts_with = "json",
+        help_heading = "Options"
+    )]
+    format: Option<Definitions>,
+    /// Let any argument be a reference to an earlier call of the same response
+    #[arg(long, requires = "format", help_heading = "Options")]
+    references: bool,
 }
 
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let host = args.host.host()?;
+    if let Some(whose) = args.format {
+        let references = if args.references { References::Allowed } else { References::Unknown };
+        let definitions = definitions::of(&host, whose, references)?;
+        out(&format!("{definitions:#}\n"))?;
+        return Ok(Ending::AllOk);
+    }
     if args.json {
         let tools: Vec<Value> = host
             .tools()

@@ -94,6 +94,10 @@ impl Catalogue {
         }
     }
 
+    pub fn all(&self) -> &[Tool] {
+        &self.tools
+    }
+
     /// The page at a cursor, and that of the next one. Nothing, if it is no cursor of ours.
     pub fn page(&self, cursor: Option<&str>) -> Option<(Vec<Tool>, Option<String>)> {
         let start = match cursor {

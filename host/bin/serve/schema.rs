@@ -74,16 +74,32 @@ pub fn batch<'a>(tools: impl Iterator<Item = (&'a str, Value)>) -> Map<String, V
         } },
         "required": ["calls"],
         "additionalProperties": false,
-        "$defs": { "from": {
-            "type": "object",
-            "properties": {
-                "$from": { "type": ["string", "integer"] },
-                "at": { "type": "string" },
-            },
-            "required": ["$from"],
-            "additionalProperties": false,
-        } },
+        "$defs": { "from": reference() },
     }))
+}
+
+/// The schema of a tool's arguments, where any of them may be a reference to an earlier call of the same response.
+pub fn with_references(mut arguments: Value) -> Value {
+    within(&mut arguments);
+    let mut from = reference();
+    from["description"] = json!(
+        "instead of a value: the result of an earlier call of this response, by its 1-based place, or the part of it that a \
+         JSON Pointer names"
+    );
+    arguments["$defs"] = json!({ "from": from });
+    arguments
+}
+
+fn reference() -> Value {
+    json!({
+        "type": "object",
+        "properties": {
+            "$from": { "type": ["string", "integer"] },
+            "at": { "type": "string" },
+        },
+        "required": ["$from"],
+        "additionalProperties": false,
+    })
 }
 
 /// The schema of a batch's report.
