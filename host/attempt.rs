@@ -20,7 +20,7 @@ use crate::plugin::ToolRef;
 use crate::policy::Limits;
 use crate::reach::declared;
 use crate::requests;
-use crate::sandbox::{self, Ended, World};
+use crate::sandbox::{self, Ended, Listener, World};
 use crate::schedule::{Committed, Turn, Verdict, last_words};
 
 /// What a run has left.
@@ -92,6 +92,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) call: &'a Planned<ToolRef>,
     pub(crate) runs: &'a Runs,
     pub(crate) cancel: &'a CancellationToken,
+    /// Who is told how far the tool says it is.
+    pub(crate) listener: Option<Listener>,
 }
 
 impl<'a> Attempt<'a> {
@@ -101,7 +103,7 @@ impl<'a> Attempt<'a> {
         turn: &Turn,
         fill: impl FnOnce(ToolRef, &'a Map<String, Value>) -> Filled<'a>,
     ) -> Ran {
-        let Attempt { shared, work, began, call, runs, cancel } = self;
+        let Attempt { shared, work, began, call, runs, cancel, listener } = self;
         runs.started.get_or_init(Instant::now);
         runs.count.store(turn.attempt, Ordering::Relaxed);
         let ready = match &call.step {
@@ -129,7 +131,7 @@ impl<'a> Attempt<'a> {
             let effects = requests::effects(work.effect(), turn);
             CallNet::new(plugin.clone(), effects, limits.net, log)
         });
-        let world = World { view: view.clone(), net };
+        let world = World { view: view.clone(), net, listener };
         let Ended { mut result, peak_memory, stdout, stderr } =
             sandbox::run(&shared.engine, sandbox, &limits, tool.tool, &args, world, cancel).await;
         let plugin = &shared.registry.plugin(tool).name;

@@ -22,15 +22,23 @@ use crate::files::Work;
 use crate::host::{RunOptions, Shared};
 use crate::plugin::{References, ToolRef, check};
 use crate::reach::{CallReach, Certainty, Hints};
-use crate::sandbox::cancelled_call;
+use crate::sandbox::{Listener, Said, cancelled_call};
 use crate::schedule::{Calls, Committed, Job, Needs, NotRun, Turn};
 
 /// What happens while a batch runs. Calls are named by their index in the batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Progress {
     /// Once for each run of the call.
     Started(usize),
+    /// Its tool says how far it is, at most twenty times a second.
+    Said(usize, Said),
     Ended(usize, Status),
+}
+
+/// Passes on what the tool of a call says.
+pub(crate) fn listener(progress: &mpsc::UnboundedSender<Progress>, call: usize) -> Listener {
+    let progress = progress.clone();
+    Box::new(move |said| drop(progress.send(Progress::Said(call, said))))
 }
 
 /// Invariant: an outcome is set once, by whoever ends the call.
@@ -252,8 +260,9 @@ impl Job for BatchJob {
         tracing::debug!(call = %call.id, tool = %call.tool, attempt = turn.attempt, last = turn.last, "call starts");
         self.tell(Progress::Started(index));
         let (shared, work, began) = (&self.shared, &self.work, self.began);
-        let attempt =
-            Attempt { shared, work, began, call, runs: &state.runs, cancel: &self.cancel };
+        let listener = self.progress.as_ref().map(|progress| listener(progress, index));
+        let (runs, cancel) = (&state.runs, &self.cancel);
+        let attempt = Attempt { shared, work, began, call, runs, cancel, listener };
         attempt.run(turn, |tool, args| self.filled(call, tool, args)).await
     }
 

@@ -69,7 +69,7 @@ pub use policy::{
     AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, Limits, NetGrant, PathGrant,
     PathPattern, PluginConfig, SecretConfig, SecretError, SecretSource,
 };
-pub use sandbox::{EngineError, LinkError};
+pub use sandbox::{EngineError, LinkError, Said};
 pub use schedule::Tenant;
 pub use session::{CallOptions, Issued, Session};
 pub use tokio_util::sync::CancellationToken;

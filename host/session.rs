@@ -14,7 +14,7 @@ use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, 
 use crate::error::Error;
 use crate::files::{Effect, Work};
 use crate::host::{Host, Shared, busy};
-use crate::job::Progress;
+use crate::job::{Progress, listener};
 use crate::plugin::ToolRef;
 use crate::reach::{CallReach, same_paths};
 use crate::sandbox::cancelled_call;
@@ -272,7 +272,8 @@ impl Job for LooseJob {
         tracing::debug!(call = %call.id, tool = %call.tool, attempt = turn.attempt, last = turn.last, "loose call starts");
         loose.tell(Progress::Started(0));
         let (shared, work, cancel) = (&self.shared, &self.work, &options.cancel);
-        let attempt = Attempt { shared, work, began: *issued, call, runs, cancel };
+        let listener = options.progress.as_ref().map(|progress| listener(progress, 0));
+        let attempt = Attempt { shared, work, began: *issued, call, runs, cancel, listener };
         attempt.run(turn, |_, args| Ok(Cow::Borrowed(args))).await
     }
 

@@ -30,6 +30,7 @@ mod serve;
 mod strangers;
 mod support;
 mod tags;
+mod tooling;
 mod tools;
 mod transactions;
 mod values;

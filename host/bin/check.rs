@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use inorder::{
-    Asks, Config, EnvGrant, Grants, LimitsConfig, NetGrant, PathGrant, Plugin, PluginSpec,
-    builtins, parse_duration,
+    Asks, Config, EnvGrant, Grants, HostBuilder, LimitsConfig, NetGrant, PathGrant, Plugin,
+    PluginSpec, builtins, parse_duration,
 };
 use serde_json::json;
 
@@ -143,7 +143,7 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
 
 fn builtin_tools(load: &LoadArgs) -> anyhow::Result<BTreeSet<String>> {
     let builtin = builtins().iter().map(|it| PluginSpec::builtin(it.name, Grants::default()));
-    let host = builtin.fold(load.builder(), |builder, spec| builder.plugin(spec)).build()?;
+    let host = builtin.fold(load.builder(), HostBuilder::plugin).build()?;
     Ok(host.tools().map(|(name, ..)| name.to_owned()).collect())
 }
 

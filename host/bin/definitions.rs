@@ -42,7 +42,7 @@ pub fn of(host: &Host, whose: Definitions, references: References) -> anyhow::Re
                 References::Allowed => with_references(tool.input_schema()),
                 References::Unknown => tool.input_schema(),
             };
-            one(whose, &name, tool.description.as_deref().unwrap_or_default(), schema)
+            one(whose, &name, tool.description.as_deref().unwrap_or_default(), &schema)
         })
         .collect();
     Ok(match whose {
@@ -51,7 +51,7 @@ pub fn of(host: &Host, whose: Definitions, references: References) -> anyhow::Re
     })
 }
 
-fn one(whose: Definitions, name: &str, description: &str, schema: Value) -> Value {
+fn one(whose: Definitions, name: &str, description: &str, schema: &Value) -> Value {
     match whose {
         Definitions::Anthropic => {
             json!({ "name": name, "description": description, "input_schema": schema })

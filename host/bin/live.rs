@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use inorder::{Plan, Progress, Status, ToolRef};
+use inorder::{Plan, Progress, Said, Status, ToolRef};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -80,10 +80,19 @@ impl Lines {
                     bar.enable_steady_tick(Duration::from_millis(100));
                 }
             }
+            (Lines::Each { calls, .. }, Progress::Said(call, said)) => {
+                if let Some(bar) = calls.get(call) {
+                    // Beside the tool's name, which is the first word of what is there.
+                    let shown = bar.message();
+                    let tool = shown.split(' ').next().unwrap_or_default();
+                    bar.set_message(format!("{tool} {}", print::line(&words(&said), 60)));
+                }
+            }
             (Lines::Each { calls, .. }, Progress::Ended(call, status)) => {
                 if let Some(bar) = calls.get(call) {
                     bar.set_style(style("{msg}"));
-                    let (id, tool) = (bar.prefix(), bar.message());
+                    let (id, shown) = (bar.prefix(), bar.message());
+                    let tool = shown.split(' ').next().unwrap_or_default();
                     let text = format!("{} {id} {tool}", print::mark(status));
                     let text = console::style(text).for_stderr();
                     let text = match status {
@@ -95,7 +104,7 @@ impl Lines {
                 }
             }
             (Lines::One(bar), Progress::Ended(..)) => bar.inc(1),
-            (Lines::One(_), Progress::Started(_)) => {}
+            (Lines::One(_), Progress::Started(_) | Progress::Said(..)) => {}
         }
     }
 
@@ -105,6 +114,15 @@ impl Lines {
             Lines::Each { screen, .. } => drop(screen.clear()),
             Lines::One(bar) => bar.finish_and_clear(),
         }
+    }
+}
+
+/// `3/10 reading`, of what a tool says of itself.
+pub fn words(said: &Said) -> String {
+    let of = said.total.map(|total| format!("/{total}")).unwrap_or_default();
+    match &*said.message {
+        "" => format!("{}{of}", said.done),
+        message => format!("{}{of} {message}", said.done),
     }
 }
 

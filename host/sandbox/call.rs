@@ -51,7 +51,8 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> Ended {
     let _ticking = engine.ticking(sandbox.flavor);
-    let state = State::new(limits, &sandbox.env, world, engine.alarms(), engine.ceiling());
+    let state =
+        State::new(limits, &sandbox.env, world, engine.alarms(), engine.ceiling(), cancel.clone());
     let mut store = Store::new(sandbox.pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(limits.copies).unwrap_or(usize::MAX));

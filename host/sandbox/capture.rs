@@ -26,6 +26,17 @@ impl Capture {
         Capture { buffer: Arc::default(), limit }
     }
 
+    /// # Errors
+    /// It would be more than the limit.
+    pub fn add(&self, bytes: &[u8]) -> Result<(), OutputLimit> {
+        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        if (buffer.len() + bytes.len()) as u64 > self.limit {
+            return Err(OutputLimit { limit: self.limit });
+        }
+        buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
     /// What was written so far. Bytes that are not UTF-8 are replaced.
     pub fn text(&self) -> String {
         let buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,12 +46,7 @@ impl Capture {
 
 impl OutputStream for Capture {
     fn write(&mut self, bytes: bytes::Bytes) -> Result<(), StreamError> {
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        if (buffer.len() + bytes.len()) as u64 > self.limit {
-            return Err(StreamError::Trap(OutputLimit { limit: self.limit }.into()));
-        }
-        buffer.extend_from_slice(&bytes);
-        Ok(())
+        self.add(&bytes).map_err(|limit| StreamError::Trap(limit.into()))
     }
 
     fn flush(&mut self) -> Result<(), StreamError> {

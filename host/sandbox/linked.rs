@@ -27,7 +27,7 @@ pub struct Sandbox {
 pub enum LinkError {
     #[error(
         "it imports {import}, which this host does not offer; it offers WASI 0.2: wasi:cli, \
-         wasi:clocks, wasi:filesystem, wasi:http (outgoing), wasi:io, wasi:random and (closed) wasi:sockets"
+         wasi:clocks, wasi:filesystem, wasi:http (outgoing), wasi:io, wasi:random and (closed) wasi:sockets, and inorder:tool 0.1"
     )]
     UnknownImport { import: String },
     #[error("its imports do not fit: {0}")]
@@ -79,9 +79,9 @@ impl Sandbox {
     }
 }
 
-/// Whether an import is of a WASI 0.2 package that the linker holds.
+/// Whether an import is of a package that the linker holds.
 fn offered(import: &str) -> bool {
-    const PACKAGES: [&str; 7] = [
+    const WASI: [&str; 7] = [
         "wasi:cli",
         "wasi:clocks",
         "wasi:filesystem",
@@ -91,6 +91,9 @@ fn offered(import: &str) -> bool {
         "wasi:sockets",
     ];
     let Some((package, interface)) = import.split_once('/') else { return false };
-    let version = interface.split_once('@').map_or("0.2", |(_, version)| version);
-    PACKAGES.contains(&package) && version.starts_with("0.2")
+    let version = interface.split_once('@').map(|(_, version)| version);
+    if package == "inorder:tool" {
+        return version.is_some_and(|version| version.starts_with("0.1."));
+    }
+    WASI.contains(&package) && version.unwrap_or("0.2").starts_with("0.2")
 }

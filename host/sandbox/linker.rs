@@ -1,4 +1,5 @@
-//! The imports that a guest finds: WASI 0.2 with the files of a view, closed sockets, and requests by HTTP as granted.
+//! The imports that a guest finds: WASI 0.2 with the files of a view, closed sockets, and requests by HTTP as granted; and
+//! what is ours.
 
 use wasmtime::component::Linker;
 use wasmtime_wasi::WasiView as _;
@@ -47,6 +48,7 @@ pub fn linker(engine: &wasmtime::Engine, http: Http) -> wasmtime::Result<Linker<
     sockets::tcp_create_socket::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
     sockets::udp::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
     sockets::udp_create_socket::add_to_linker::<_, WasiSockets>(l, State::sockets)?;
+    super::tool::add_to_linker(l)?;
     if http == Http::Offered {
         crate::net::add_to_linker(l, State::http)?;
     }

@@ -13,9 +13,11 @@ mod linker;
 mod message;
 mod state;
 mod ticker;
+mod tool;
 
 pub use call::{Ended, run};
 pub use engine::{Engine, EngineError, Flavor};
 pub use linked::{LinkError, Sandbox};
 pub(crate) use message::cancelled_call;
 pub use state::World;
+pub use tool::{Listener, Said};

@@ -4,7 +4,9 @@
 //! directories, no requests. Clocks and random numbers are given.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::clocks::WasiClocksCtxView;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -17,18 +19,22 @@ use crate::policy::Limits;
 use super::capture::Capture;
 use super::clock::{Alarms, Clock};
 use super::limiter::{Ceiling, Limiter};
+use super::tool::{Listener, Own};
 
 /// What a call may touch outside of its sandbox.
 pub struct World {
     pub view: Arc<View>,
     /// None, for a plugin that does not ask for it.
     pub net: Option<CallNet>,
+    /// Who is told how far it is.
+    pub listener: Option<Listener>,
 }
 
 pub struct State {
     pub limiter: Limiter,
     pub stdout: Capture,
     pub stderr: Capture,
+    pub(super) own: Own,
     wasi: WasiCtx,
     table: ResourceTable,
     view: Arc<View>,
@@ -43,7 +49,9 @@ impl State {
         world: World,
         alarms: Arc<Alarms>,
         ceiling: Arc<Ceiling>,
+        cancel: CancellationToken,
     ) -> State {
+        let own = Own::new(Instant::now().checked_add(limits.timeout), cancel, world.listener);
         let (stdout, stderr) = (Capture::new(limits.output), Capture::new(limits.output));
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdout.clone())
@@ -58,7 +66,7 @@ impl State {
         table.set_max_capacity(limits.handles as usize);
         let limiter = Limiter::new(limits.memory, ceiling);
         let (view, net) = (world.view, net::Face::new(world.net));
-        State { limiter, stdout, stderr, wasi: wasi.build(), table, view, net, alarms }
+        State { limiter, stdout, stderr, own, wasi: wasi.build(), table, view, net, alarms }
     }
 
     pub fn clock(&mut self) -> Clock<'_> {

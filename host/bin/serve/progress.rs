@@ -8,6 +8,8 @@ use rmcp::service::{Peer, RequestContext, RoleServer};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::live::words;
+
 /// Tells one request's progress. Does nothing without a token.
 pub struct Progress(Option<Listener>);
 
@@ -53,6 +55,7 @@ impl Progress {
                     let text = if runs == 1 { "running" } else { again };
                     listener.say(None, text.to_owned()).await;
                 }
+                Event::Said(_, said) => listener.say(None, words(&said)).await,
                 Event::Ended(..) => {
                     let total = listener.told;
                     return listener.say(Some(total), "done".to_owned()).await;
