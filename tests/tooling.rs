@@ -66,7 +66,7 @@ fn host() -> Host {
     Host::builder().plugin(spec).build().unwrap()
 }
 
-fn args(args: Value) -> Map<String, Value> {
+fn args(args: &Value) -> Map<String, Value> {
     args.as_object().unwrap().clone()
 }
 
@@ -81,7 +81,7 @@ fn progress_reaches_whoever_listens_and_a_flood_of_it_does_not() {
     let options = RunOptions { progress: Some(sender), ..RunOptions::default() };
     let times = 200_000;
     let began = Instant::now();
-    let outcome = run(&host(), Call::new("steps", args(json!({"times": times}))), options);
+    let outcome = run(&host(), Call::new("steps", args(&json!({"times": times}))), options);
     assert_eq!(outcome.result, Ok(Value::Null));
     let mut said = Vec::new();
     while let Ok(event) = events.try_recv() {
@@ -109,7 +109,7 @@ fn a_call_knows_how_much_of_its_time_is_left() {
 fn what_is_logged_is_captured_within_the_limit_of_output() {
     let host = host();
     let say = |level: u8, times: u32| {
-        let call = Call::new("say", args(json!({"level": level, "times": times})));
+        let call = Call::new("say", args(&json!({"level": level, "times": times})));
         run(&host, call, RunOptions::default())
     };
     let outcome = say(2, 2);
