@@ -10,7 +10,7 @@ mod request;
 mod size;
 
 pub use limits::{
-    LimitError, LimitsConfig, bytes, limit_of, parse_bytes, parse_duration, parse_memory,
+    LimitError, LimitsConfig, bytes, duration, limit_of, parse_bytes, parse_duration, parse_memory,
 };
 pub use plan::{
     Link, Plan, PlanError, Planned, Problem, Step, Tools, argument_error, too_large_arguments,
