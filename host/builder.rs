@@ -225,6 +225,10 @@ impl HostBuilder {
         self.jobs = config.jobs.unwrap_or(self.jobs);
         self.max_memory = config.max_memory.unwrap_or(self.max_memory);
         self.max_waiting = config.max_waiting.unwrap_or(self.max_waiting);
+        let loading = &mut self.loading;
+        loading.size = config.component_size.unwrap_or(loading.size);
+        loading.timeout = config.compile_timeout.unwrap_or(loading.timeout);
+        loading.memory = config.compile_memory.unwrap_or(loading.memory);
         if config.durable {
             self = self.durable(true);
         }

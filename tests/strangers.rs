@@ -40,7 +40,7 @@ fn bomb(locals: usize, loops: usize) -> Vec<u8> {
 #[test]
 fn a_file_over_the_size_limit_is_not_read_to_its_end() {
     let limits = LoadLimits { size: 1 << 20, ..LoadLimits::default() };
-    let says = "more than 1.0 MiB; if you trust it, raise the limit: `--component-size`";
+    let says = "more than 1.0 MiB; if you trust it, raise `--component-size` (`component-size` in a config)";
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("sparse.wasm");
     std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
@@ -74,6 +74,34 @@ fn a_process_that_compiles_is_killed_for_its_time_and_its_memory() {
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{error}");
         assert!(error.contains("bomb.wasm") && error.contains(says), "{error}");
+    }
+    assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
+}
+
+#[test]
+fn a_config_limits_what_loading_may_cost_and_a_flag_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("bomb.wasm"), bomb(5000, 1000)).unwrap();
+    let plugin = "[plugins.bomb]\npath = \"bomb.wasm\"\n";
+    let tools = |line: &str, flags: &[&str]| {
+        std::fs::write(dir.path().join("inorder.toml"), format!("{line}\n{plugin}")).unwrap();
+        let mut command = inorder();
+        command.current_dir(dir.path()).args(["tools", "--config", "inorder.toml"]).args(flags);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let start = Instant::now();
+    for (line, flags, says) in [
+        ("component-size = \"1KiB\"", [].as_slice(), "more than 1.0 KiB"),
+        ("compile-timeout = \"500ms\"", &[], "takes longer than 500ms"),
+        ("compile-memory = \"100MiB\"", &[], "takes more than 100.0 MiB of memory"),
+        ("component-size = \"1GiB\"", &["--component-size", "2KiB"], "more than 2.0 KiB"),
+        ("compile-timeout = \"1h\"", &["--compile-timeout", "400ms"], "longer than 400ms"),
+        ("compile-memory = \"1TiB\"", &["--compile-memory", "99MiB"], "more than 99.0 MiB of"),
+    ] {
+        let error = tools(line, flags);
+        assert!(error.contains("bomb.wasm") && error.contains(says), "{line}: {error}");
     }
     assert!(start.elapsed() < SOON, "it took {:?}", start.elapsed());
 }

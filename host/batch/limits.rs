@@ -136,7 +136,8 @@ fn parse_count(text: &str) -> Result<u32, LimitError> {
     }
 }
 
-fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+/// Reads a time that may be absent.
+pub fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
     parse_duration(&text).map(Some).map_err(serde::de::Error::custom)
 }

@@ -13,7 +13,7 @@ mod text;
 
 pub use dialect::{Dialect, Reply, read as read_message};
 pub use limits::{
-    LimitError, LimitsConfig, bytes, limit_of, parse_bytes, parse_duration, parse_memory,
+    LimitError, LimitsConfig, bytes, duration, limit_of, parse_bytes, parse_duration, parse_memory,
 };
 pub use plan::{
     Link, Plan, PlanError, Planned, Problem, Step, Tools, argument_error, too_large_arguments,

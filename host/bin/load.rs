@@ -194,6 +194,9 @@ impl HostArgs {
         config.jobs = self.jobs.map(usize::from).or(config.jobs);
         config.max_memory = self.max_memory.or(config.max_memory);
         config.max_waiting = self.max_waiting.map(|it| it as usize).or(config.max_waiting);
+        config.component_size = self.load.component_size.or(config.component_size);
+        config.compile_timeout = self.load.compile_timeout.or(config.compile_timeout);
+        config.compile_memory = self.load.compile_memory.or(config.compile_memory);
         Ok(config)
     }
 

@@ -1,6 +1,10 @@
-//! The bytes of a plugin, as far as they are read before the compiler sees them.
+//! The bytes of a plugin, as far as they are read, and changed, before the compiler sees them.
 
-use crate::plugin::{Wit, check_binary};
+use std::borrow::Cow;
+
+use wasmparser::{Validator, WasmFeatures};
+
+use crate::plugin::{Wit, check_binary, divide};
 
 /// Bytes that begin as wasm does are a file. Any others are the section that `pack` writes, in a component without
 /// anything else.
@@ -13,6 +17,11 @@ pub fn component(bytes: &[u8]) {
 }
 
 fn file(bytes: &[u8]) {
+    if let Ok(Cow::Owned(divided)) = divide(bytes) {
+        let valid = Validator::new_with_features(WasmFeatures::all()).validate_all(&divided);
+        let broken = valid.err();
+        assert!(broken.is_none(), "dividing has damaged the component: {broken:?}");
+    }
     let whole = check_binary(bytes).is_ok();
     let Some(Ok(wit)) = Wit::packed_in(bytes) else { return };
     if !whole {

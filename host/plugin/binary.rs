@@ -27,7 +27,7 @@ pub enum BinaryError {
     #[error("the file is cut off after {size} bytes: fetch or build it again")]
     Truncated { size: usize },
     #[error(
-        "the file has more than {most}; if you trust it, raise the limit: `--component-size`, or `LoadLimits::size`"
+        "the file has more than {most}; if you trust it, raise `--component-size` (`component-size` in a config), or `LoadLimits::size`"
     )]
     TooLarge { most: bytesize::ByteSize },
     #[error("the file is damaged: {0}")]

@@ -2,7 +2,7 @@
 //!
 //! What is loaded from here runs as native code, so the folder is trusted as the binary itself is: it must
 //! belong to this user, and be closed to all others. A file is named by the component's digest and by all
-//! that the compiled form depends on (compiler version, settings, processor), and ends with a sum of what is
+//! that the compiled form depends on (compiler version, settings, processor, `divide.rs`), and ends with a sum of what is
 //! before: what is damaged or was made by another version is compiled again, never loaded. Files are mapped, not
 //! read, and so are never written in place.
 
@@ -16,6 +16,8 @@ use std::time::SystemTime;
 use sha2::{Digest as _, Sha256};
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use super::divide::VERSION;
 
 /// The most files that are kept; beyond it the longest unused go.
 const MOST_FILES: usize = 100;
@@ -84,6 +86,7 @@ impl Cache {
     fn path(&self, engine: &Engine, component: &[u8; 32]) -> PathBuf {
         let mut name = Digest(Sha256::new_with_prefix(component));
         engine.precompile_compatibility_hash().hash(&mut name);
+        VERSION.hash(&mut name);
         let name: String = name.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         self.dir.join(format!("{name}.cwasm"))
     }

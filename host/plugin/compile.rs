@@ -17,6 +17,7 @@ use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use super::component::PluginError;
+use super::divide::divide;
 
 /// What a component may cost before anything of it runs. All on by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,16 +66,25 @@ pub fn compile(
     }
 }
 
-/// A stranger's bytes must not end the process, not even by a fault of the compiler's.
+/// Compiles with long instructions divided (`divide.rs`). A stranger's bytes must not end the process, not even by a
+/// fault of the compiler's.
 ///
 /// # Errors
 /// Why the compiler refuses it.
 pub fn translate(engine: &Engine, bytes: &[u8]) -> Result<Component, String> {
     // What a panic may have left behind in the engine are parts of this component, which nobody uses.
-    let compile = std::panic::AssertUnwindSafe(|| Component::from_binary(engine, bytes));
-    std::panic::catch_unwind(compile)
-        .map_err(|_| "the compiler panicked".to_owned())?
-        .map_err(|error| error.root_cause().to_string())
+    let compile = std::panic::AssertUnwindSafe(|| {
+        let compile = |bytes: &[u8]| {
+            Component::from_binary(engine, bytes).map_err(|error| error.root_cause().to_string())
+        };
+        match divide(bytes) {
+            Ok(divided) => compile(&divided),
+            // What is wrong with it the compiler says best. Should it find nothing, the component is refused still: it
+            // could not be stopped.
+            Err(error) => compile(bytes).and(Err(error.to_string())),
+        }
+    });
+    std::panic::catch_unwind(compile).map_err(|_| "the compiler panicked".to_owned())?
 }
 
 fn on_a_thread(

@@ -58,13 +58,13 @@ pub enum PluginError {
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
     #[error(
-        "compiling it takes longer than {}; if you trust it, raise the limit: `--compile-timeout`, or \
+        "compiling it takes longer than {}; if you trust it, raise `--compile-timeout` (`compile-timeout` in a config), or \
          `LoadLimits::timeout`",
         humantime::format_duration(*.0)
     )]
     Slow(Duration),
     #[error(
-        "compiling it takes more than {0} of memory; if you trust it, raise the limit: `--compile-memory`, or \
+        "compiling it takes more than {0} of memory; if you trust it, raise `--compile-memory` (`compile-memory` in a config), or \
          `LoadLimits::memory`"
     )]
     Large(ByteSize),

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::batch::{LimitsConfig, bytes};
+use crate::batch::{LimitsConfig, bytes, duration};
 
 use super::grants::{EnvGrant, GrantError, Grants, PathGrant};
 use super::hosts::NetGrant;
@@ -29,6 +30,12 @@ pub struct Config {
     pub max_memory: Option<u64>,
     /// Calls that may be here without having ended.
     pub max_waiting: Option<usize>,
+    /// Bytes of a component file.
+    pub component_size: Option<u64>,
+    /// Wall clock of compiling a component.
+    pub compile_timeout: Option<Duration>,
+    /// Bytes of memory of compiling a component.
+    pub compile_memory: Option<u64>,
     /// Commits wait for the disk.
     pub durable: bool,
     /// Where the audit log is kept, if it says so.
@@ -98,6 +105,12 @@ struct File {
     max_memory: Option<u64>,
     #[serde(rename = "max-waiting")]
     max_waiting: Option<std::num::NonZeroUsize>,
+    #[serde(default, rename = "component-size", deserialize_with = "bytes")]
+    component_size: Option<u64>,
+    #[serde(default, rename = "compile-timeout", deserialize_with = "duration")]
+    compile_timeout: Option<Duration>,
+    #[serde(default, rename = "compile-memory", deserialize_with = "bytes")]
+    compile_memory: Option<u64>,
     #[serde(default)]
     durable: bool,
     audit: Option<AuditConfig>,
@@ -182,6 +195,9 @@ impl Config {
             jobs,
             max_memory: file.max_memory,
             max_waiting: file.max_waiting.map(usize::from),
+            component_size: file.component_size,
+            compile_timeout: file.compile_timeout,
+            compile_memory: file.compile_memory,
             durable: file.durable,
             audit: file.audit,
             limits: file.limits,
@@ -222,6 +238,9 @@ mod tests {
             jobs = 4
             max-memory = "1GiB"
             max-waiting = 50
+            component-size = "10MiB"
+            compile-timeout = "1m"
+            compile-memory = "1GiB"
             audit = "log/audit.jsonl"
             [limits]
             timeout = "5s"
@@ -244,6 +263,8 @@ mod tests {
         assert_eq!(config.audit, Some(AuditConfig::File("log/audit.jsonl".into())));
         assert_eq!(parse("audit = false").unwrap().audit, Some(AuditConfig::Off));
         assert_eq!((config.max_memory, config.max_waiting), (Some(1 << 30), Some(50)));
+        assert_eq!((config.component_size, config.compile_memory), (Some(10 << 20), Some(1 << 30)));
+        assert_eq!(config.compile_timeout, Some(Duration::from_secs(60)));
         assert_eq!(config.plugins["filesystem"].grants.write[0].pattern(), "docs/**");
         assert_eq!(config.plugins["mine"].limits.memory, Some(64 << 20));
         assert_eq!(config.plugins["mine"].grants.env.len(), 2);
@@ -265,6 +286,9 @@ mod tests {
             ("audit = true", "says nothing"),
             ("audit = 1", "path of a file"),
             ("max_waiting = 1", "max_waiting"),
+            ("component-size = 0", "is zero"),
+            ("compile-timeout = \"1\"", "is not a time"),
+            ("compile-memory = \"much\"", "is not a size"),
             ("[plugins.a]\nwirte = []", "wirte"),
             ("[plugins.a]\nread = [\"src/**.rs\"]", "src/**.rs"),
             ("[plugins.a]\nwrite = [\"../x\"]", "../x"),

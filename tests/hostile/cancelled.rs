@@ -83,6 +83,71 @@ fn a_cancelled_batch_stops_guests_wherever_they_are_and_loses_no_outcome() {
     told("cancelled", &took);
 }
 
+/// Of what one instruction would take by itself: 150 ms and more.
+const AT_ONCE_FOR_ONE: Duration = Duration::from_millis(60);
+
+#[test]
+fn one_instruction_over_all_of_a_memory_is_stopped_in_its_midst() {
+    let arena = arena();
+    let mut took = Vec::new();
+    for (name, tool, stop) in [
+        ("fill cancelled", "fill_once", Stop::Cancel),
+        ("fill timed out", "fill_once", Stop::Time),
+        ("copy cancelled", "copy_once", Stop::Cancel),
+        ("copy timed out", "copy_once", Stop::Time),
+    ] {
+        let stopped = (0..TRIES).map(|_| one_instruction(&arena.host, tool, stop));
+        let shortest = stopped.min().unwrap();
+        assert!(shortest < AT_ONCE_FOR_ONE, "{name} ran on for {shortest:?}");
+        took.push((name, shortest));
+    }
+    told("one instruction", &took);
+}
+
+/// Who stops a call.
+#[derive(Clone, Copy)]
+enum Stop {
+    Cancel,
+    Time,
+}
+
+/// How long a call goes on after it was to be stopped, soon after it began.
+fn one_instruction(host: &Host, tool: &str, stop: Stop) -> Duration {
+    const SOON: Duration = Duration::from_millis(10);
+    let call = match stop {
+        Stop::Cancel => json!({"tool": tool}),
+        Stop::Time => json!({"tool": tool, "limits": {"timeout": "10ms"}}),
+    };
+    let batch = json!({ "calls": [call] }).to_string();
+    let plan = host.plan(Batch::from_json(batch.as_bytes()).unwrap()).unwrap();
+    let (report, stopped) = block_on(async {
+        let options = RunOptions::default();
+        let cancel = options.cancel.clone();
+        let began = Instant::now();
+        let waited = async {
+            tokio::time::sleep(SOON).await;
+            match stop {
+                Stop::Cancel => {
+                    cancel.cancel();
+                    Instant::now()
+                }
+                Stop::Time => began + SOON,
+            }
+        };
+        let run = async { (host.execute(plan, options).await, Instant::now()) };
+        let ((report, ended), waited) = tokio::join!(run, waited);
+        (report, ended.saturating_duration_since(waited))
+    });
+    let kind = match stop {
+        Stop::Cancel => ErrorKind::Cancelled,
+        Stop::Time => ErrorKind::Timeout,
+    };
+    // Some machine may be done before.
+    let error = report.results[0].result.as_ref().err();
+    assert!(error.is_none_or(|error| error.kind == kind), "{tool}: {error:?}");
+    stopped
+}
+
 /// How long a batch goes on after it is cancelled.
 fn cancel(host: &Host, tool: &str, args: &Value) -> Duration {
     let plan = host.plan(plan(tool, args)).unwrap();

@@ -23,6 +23,12 @@
       (loop $again
         (memory.copy (i32.const 0) (i32.const 8) (i32.const 190000000))
         (br $again)))
+    ;; One instruction over all of it, which nothing has touched yet.
+    (func $largest (drop (memory.grow (i32.const 4092))))
+    (func (export "fill-once") (call $largest)
+      (memory.fill (i32.const 0) (i32.const 1) (i32.const 268304384)))
+    (func (export "copy-once") (call $largest)
+      (memory.copy (i32.const 0) (i32.const 134217728) (i32.const 134086656)))
 
     (func (export "grow-by-one") (loop $again (drop (memory.grow (i32.const 1))) (br $again)))
     (func (export "table-bomb") (result i32)
@@ -89,6 +95,8 @@
 
   (func (export "fill") (canon lift (core func $i "fill")))
   (func (export "copy") (canon lift (core func $i "copy")))
+  (func (export "fill-once") (canon lift (core func $i "fill-once")))
+  (func (export "copy-once") (canon lift (core func $i "copy-once")))
   (func (export "grow-by-one") (canon lift (core func $i "grow-by-one")))
   (func (export "table-bomb") (result u32) (canon lift (core func $i "table-bomb")))
   (func (export "table-fill") (canon lift (core func $i "table-fill")))

@@ -1,0 +1,310 @@
+//! Divides long memory instructions of a component into short ones, so that a guest can be stopped in the midst of one.
+//!
+//! wasmtime looks at the epoch where a function begins and where a loop goes round. `memory.fill`, `memory.copy` and
+//! `memory.init` are one instruction, whatever their length. So each that may be long becomes a call of a
+//! function that is added to its module (`parts.rs`), in which a loop does it in parts.
+//!
+//! All other bytes stay as they are: nothing is decoded and encoded again. Added types and functions come last,
+//! so that no index changes, and a call is as long as the instruction that it replaces, so that what debug
+//! information says of the code still holds. Knows neither engines nor files.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use wasm_encoder::Encode as _;
+use wasmparser::{
+    BinaryReader, CodeSectionReader, DataSectionReader, FunctionSectionReader, ImportSectionReader,
+    Operator, OperatorsReader, TypeRef, TypeSectionReader, Validator, WasmFeatures,
+};
+
+use super::binary::{HEADER, RawSection, sections};
+use super::parts::{Long, MOST, TYPE};
+
+/// Changes with what is made of a component, so that what was compiled before is not taken for it.
+pub const VERSION: u32 = 1;
+
+/// Components within components.
+const DEEPEST: usize = 100;
+
+/// Why a component cannot be divided.
+#[derive(Debug, thiserror::Error)]
+pub enum DivideError {
+    #[error("its long memory instructions cannot be divided: {0}")]
+    Unreadable(#[from] wasmparser::BinaryReaderError),
+    #[error("its long memory instructions cannot be divided: a section is cut off")]
+    CutOff,
+    #[error(
+        "its long memory instructions cannot be divided: it has components within components, more than {DEEPEST} deep"
+    )]
+    Deep,
+    #[error("its long memory instructions cannot be divided: a module has too many functions")]
+    ManyFunctions,
+}
+
+/// The component with its long instructions divided; itself if it has none.
+///
+/// # Errors
+/// It is not valid by any set of WebAssembly's features, or too deep.
+pub fn divide(component: &[u8]) -> Result<Cow<'_, [u8]>, DivideError> {
+    let Some(divided) = divided(component, DEEPEST)? else { return Ok(component.into()) };
+    // An invalid module could be made a valid one: by a call of a function that it has not, and now has.
+    Validator::new_with_features(WasmFeatures::all()).validate_all(component)?;
+    Ok(divided.into())
+}
+
+/// None if nothing in it is long.
+fn divided(component: &[u8], deepest: usize) -> Result<Option<Vec<u8>>, DivideError> {
+    const MODULE: u8 = 1;
+    const COMPONENT: u8 = 4;
+    let deepest = deepest.checked_sub(1).ok_or(DivideError::Deep)?;
+    let mut inner = Vec::new();
+    for section in whole_sections(component)? {
+        let divided = match section.id {
+            MODULE => Module::read(section.content)?.divided()?,
+            COMPONENT => divided(section.content, deepest)?,
+            _ => None,
+        };
+        inner.push((section, divided));
+    }
+    if inner.iter().all(|(_, divided)| divided.is_none()) {
+        return Ok(None);
+    }
+    let mut all = component[..HEADER].to_vec();
+    for (section, divided) in inner {
+        match divided {
+            Some(content) => put_section(section.id, &content, &mut all),
+            None => all.extend(section.whole),
+        }
+    }
+    Ok(Some(all))
+}
+
+/// What of a core module has to be known before its code is read.
+struct Module<'m> {
+    header: &'m [u8],
+    sections: Vec<RawSection<'m>>,
+    types: u32,
+    /// Imported ones too.
+    functions: u32,
+    /// Lengths of the data segments.
+    data: Vec<usize>,
+}
+
+/// Sections of a core module.
+const TYPES: u8 = 1;
+const IMPORTS: u8 = 2;
+const FUNCTIONS: u8 = 3;
+const CODE: u8 = 10;
+const DATA: u8 = 11;
+
+impl<'m> Module<'m> {
+    fn read(module: &'m [u8]) -> Result<Module<'m>, DivideError> {
+        let sections = whole_sections(module)?;
+        let (mut types, mut functions, mut data) = (0, 0, Vec::new());
+        for section in &sections {
+            let reader = BinaryReader::new(section.content, 0);
+            match section.id {
+                TYPES => {
+                    for group in TypeSectionReader::new(reader)? {
+                        types = sum(types, group?.types().len())?;
+                    }
+                }
+                IMPORTS => {
+                    for import in ImportSectionReader::new(reader)?.into_imports() {
+                        let is = matches!(import?.ty, TypeRef::Func(_) | TypeRef::FuncExact(_));
+                        functions = sum(functions, usize::from(is))?;
+                    }
+                }
+                FUNCTIONS => {
+                    let count = FunctionSectionReader::new(reader)?.count();
+                    functions = sum(functions, count as usize)?;
+                }
+                DATA => {
+                    for segment in DataSectionReader::new(reader)? {
+                        data.push(segment?.data.len());
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(Module { header: &module[..HEADER], sections, types, functions, data })
+    }
+
+    /// None if nothing in it is long.
+    fn divided(&self) -> Result<Option<Vec<u8>>, DivideError> {
+        let mut added = Added { first: self.functions, long: BTreeMap::new() };
+        let mut code = Vec::new();
+        for section in self.sections.iter().filter(|it| it.id == CODE) {
+            code.push(self.code(section.content, &mut added)?);
+        }
+        if added.long.is_empty() {
+            return Ok(None);
+        }
+        let mut module = self.header.to_vec();
+        let mut code = code.into_iter();
+        for section in &self.sections {
+            let content = match section.id {
+                TYPES => longer(section.content, [TYPE.to_vec()])?,
+                FUNCTIONS => {
+                    longer(section.content, added.long.iter().map(|_| bytes(&self.types)))?
+                }
+                CODE => {
+                    let functions = added.in_order().map(|long| bytes(&long.in_parts()));
+                    longer(&code.next().unwrap_or_default(), functions)?
+                }
+                _ => {
+                    module.extend(section.whole);
+                    continue;
+                }
+            };
+            put_section(section.id, &content, &mut module);
+        }
+        Ok(Some(module))
+    }
+
+    /// The content of a code section with calls in it, of functions that are to be `added`.
+    fn code(&self, old: &[u8], added: &mut Added) -> Result<Vec<u8>, DivideError> {
+        let bodies = CodeSectionReader::new(BinaryReader::new(old, 0))?;
+        let mut new = Vec::with_capacity(old.len() + 1024);
+        // Of `old`, up to where it is in `new`.
+        let mut copied = 0;
+        let mut end_of_last = count(old)?.1;
+        for body in bodies {
+            let body = body?;
+            let Range { start, end } = body.range();
+            let mut divided = Vec::new();
+            let mut done = start;
+            for (place, long) in self.long(body.get_operators_reader()?)? {
+                divided.extend(&old[done..place.start]);
+                call(added.function(long)?, place.len(), &mut divided);
+                done = place.end;
+            }
+            if done > start {
+                divided.extend(&old[done..end]);
+                // The size of a body is before it.
+                new.extend(&old[copied..end_of_last]);
+                padded(divided.len(), start - end_of_last, &mut new);
+                new.extend(divided);
+                copied = end;
+            }
+            end_of_last = end;
+        }
+        new.extend(&old[copied..]);
+        Ok(new)
+    }
+
+    /// Instructions of a function that may be long, and where they are.
+    fn long(&self, mut code: OperatorsReader) -> Result<Vec<(Range<usize>, Long)>, DivideError> {
+        let mut found = Vec::new();
+        let mut constant = None;
+        while !code.eof() {
+            let start = code.original_position();
+            let operator = code.read()?;
+            let long = match operator {
+                Operator::MemoryFill { mem } => Some(Long::Fill { memory: mem }),
+                Operator::MemoryCopy { dst_mem, src_mem } => {
+                    Some(Long::Copy { to: dst_mem, from: src_mem })
+                }
+                // Of a shorter one, no more than all can be copied.
+                Operator::MemoryInit { data_index, mem }
+                    if self.data.get(data_index as usize).is_none_or(|it| *it > MOST as usize) =>
+                {
+                    Some(Long::Init { memory: mem, data: data_index })
+                }
+                _ => None,
+            };
+            // A length that is known to be short, by the instruction right before, which nothing can jump behind:
+            // such copies are compiled to a few instructions.
+            if let Some(long) = long.filter(|_| constant.is_none_or(|length| length > MOST)) {
+                found.push((start..code.original_position(), long));
+            }
+            constant = match operator {
+                Operator::I32Const { value } => Some(value.cast_unsigned()),
+                _ => None,
+            };
+        }
+        Ok(found)
+    }
+}
+
+/// Functions that a module gets, behind its own.
+struct Added {
+    first: u32,
+    /// Which of them does an instruction.
+    long: BTreeMap<Long, u32>,
+}
+
+impl Added {
+    fn function(&mut self, long: Long) -> Result<u32, DivideError> {
+        let next = sum(self.first, self.long.len())?;
+        Ok(*self.long.entry(long).or_insert(next))
+    }
+
+    fn in_order(&self) -> impl Iterator<Item = Long> {
+        let mut all: Vec<_> = self.long.iter().map(|(long, function)| (*function, *long)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, long)| long)
+    }
+}
+
+/// The sections of a module or component, all of it.
+fn whole_sections(bytes: &[u8]) -> Result<Vec<RawSection<'_>>, DivideError> {
+    let sections: Vec<_> = sections(bytes).collect();
+    let whole: usize = sections.iter().map(|it| it.whole.len()).sum();
+    if HEADER + whole == bytes.len() { Ok(sections) } else { Err(DivideError::CutOff) }
+}
+
+/// The content of a section with more items behind the ones that it has.
+fn longer(content: &[u8], more: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec<u8>, DivideError> {
+    let (items, start) = count(content)?;
+    let more: Vec<_> = more.into_iter().collect();
+    let mut longer = Vec::with_capacity(content.len() + 1024);
+    padded(sum(items, more.len())? as usize, start, &mut longer);
+    longer.extend(&content[start..]);
+    more.iter().for_each(|item| longer.extend(item));
+    Ok(longer)
+}
+
+/// How many items a section has, and where they begin.
+fn count(content: &[u8]) -> Result<(u32, usize), DivideError> {
+    let mut reader = BinaryReader::new(content, 0);
+    Ok((reader.read_var_u32()?, reader.current_position()))
+}
+
+/// A call in the place of an instruction of `size` bytes: as long, if it can be.
+fn call(function: u32, size: usize, to: &mut Vec<u8>) {
+    to.push(0x10);
+    padded(function as usize, size - 1, to);
+}
+
+/// A LEB128 number of so many bytes, or more if it needs them.
+fn padded(number: usize, size: usize, to: &mut Vec<u8>) {
+    let start = to.len();
+    number.encode(to);
+    while to.len() - start < size.min(5) {
+        if let Some(last) = to.last_mut() {
+            *last |= 0x80;
+        }
+        to.push(0);
+    }
+}
+
+fn put_section(id: u8, content: &[u8], to: &mut Vec<u8>) {
+    to.push(id);
+    content.encode(to);
+}
+
+fn bytes(it: &impl wasm_encoder::Encode) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    it.encode(&mut bytes);
+    bytes
+}
+
+fn sum(a: u32, b: usize) -> Result<u32, DivideError> {
+    u32::try_from(b).ok().and_then(|b| a.checked_add(b)).ok_or(DivideError::ManyFunctions)
+}
+
+#[cfg(test)]
+#[path = "divide_tests.rs"]
+mod tests;
