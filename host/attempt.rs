@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Arguments;
 use crate::batch::{CallError, Change, ErrorKind, Outcome, Planned, Step, Usage, limit_of};
-use crate::files::{Access, Bounds, Denial, DeniedBy, Failed, INORDER, Staged, Unfit, View, Work};
+use crate::files::{
+    Access, Bounds, Changed, Denial, DeniedBy, Failed, INORDER, Staged, Unfit, View, Work,
+};
 use crate::host::Shared;
 use crate::net::{CallNet, NetLog};
 use crate::plugin::ToolRef;
@@ -21,7 +23,7 @@ use crate::policy::Limits;
 use crate::reach::declared;
 use crate::requests;
 use crate::sandbox::{self, Ended, Listener, World};
-use crate::schedule::{Committed, Turn, Verdict, last_words};
+use crate::schedule::{By, Committed, Turn, Verdict, last_words};
 
 /// What a run has left.
 pub(crate) struct Ran {
@@ -185,9 +187,13 @@ impl Ran {
             });
             match committed {
                 Ok(changes) => outcome.changes = changes,
-                Err(Failed::Stale(what)) => {
+                Err(Failed::Stale { what, by }) => {
                     tracing::debug!(call = %outcome.id, what, "to run again: what it read has changed");
-                    return (Committed::Stale, None);
+                    let by = match by {
+                        Changed::ByUs => By::Host,
+                        Changed::ByOthers => By::Others,
+                    };
+                    return (Committed::Stale(by), None);
                 }
                 Err(Failed::Broken(message)) => {
                     let message = format!("the files cannot be changed, and none was: {message}");

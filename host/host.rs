@@ -136,7 +136,7 @@ impl Host {
                 Effect::Commit => {}
                 Effect::DryRun => report.diff = Some(job.work().diff()),
                 Effect::Atomic => match all_or_none(&report, job.work()) {
-                    Err(Failed::Stale(what)) if attempt < MOST_ATTEMPTS => {
+                    Err(Failed::Stale { what, .. }) if attempt < MOST_ATTEMPTS => {
                         tracing::debug!(what, "the batch runs again: what it read has changed");
                         continue;
                     }
@@ -244,7 +244,7 @@ fn told(ended: Result<Option<String>, Failed>) -> Committed {
     match ended {
         Ok(None) => Committed::Yes,
         Ok(Some(because)) => Committed::No { because },
-        Err(Failed::Stale(what)) => Committed::No {
+        Err(Failed::Stale { what, .. }) => Committed::No {
             because: format!("{what} was changed from outside each time the batch ran"),
         },
         Err(Failed::Broken(message)) => {

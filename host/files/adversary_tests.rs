@@ -229,7 +229,7 @@ fn times_of_a_file_with_two_names_are_not_set_after_one_of_them_was_moved_over()
     let times = SetTimes { accessed: None, modified: Some((1_000_000_000, 0)) };
     view.tree().set_times_at(top, "h", Last::Follow, times).unwrap();
     let staged = view.stage().unwrap();
-    assert!(matches!(work.commit(&view, staged), Err(Failed::Stale(_))));
+    assert!(matches!(work.commit(&view, staged), Err(Failed::Stale { .. })));
 }
 
 #[test]

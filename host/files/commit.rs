@@ -18,11 +18,19 @@ use super::roots::Roots;
 use super::stage::Stages;
 use super::steps::{Act, Commit};
 
+/// Who changed what a call had read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// A later commit of this host.
+    ByUs,
+    ByOthers,
+}
+
 /// Why nothing was committed. The files are as they were.
 #[derive(Debug)]
 pub enum Failed {
     /// Something is not as the call has seen it: it has to run again.
-    Stale(String),
+    Stale { what: String, by: Changed },
     /// The system refuses.
     Broken(String),
 }
@@ -116,7 +124,7 @@ pub fn commit(
             | Errno::ISDIR
             | Errno::LOOP
             | Errno::STALE
-            | Errno::BUSY => Failed::Stale(failed),
+            | Errno::BUSY => Failed::Stale { what: failed, by: Changed::ByOthers },
             _ => Failed::Broken(failed),
         });
     }
@@ -380,7 +388,7 @@ fn step_path(step: &Step) -> &str {
 }
 
 fn stale(what: &str) -> Failed {
-    Failed::Stale(what.to_owned())
+    Failed::Stale { what: what.to_owned(), by: Changed::ByOthers }
 }
 
 fn broken(path: &str, error: Errno) -> Failed {

@@ -68,7 +68,7 @@ mod wasi;
 mod work;
 
 pub use bounds::Bounds;
-pub use commit::Failed;
+pub use commit::{Changed, Failed};
 pub use history::{Entry, LoggedCall, UndoError, log, undo};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use journal_fuzz::fuzz_journal;

@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use crate::batch::Change;
 
 use super::bounds::Bounds;
-use super::commit::{self, Failed};
+use super::commit::{self, Changed, Failed};
 use super::disk::{Kind, Stat};
 use super::journal::stat_beneath;
 use super::layer;
@@ -133,7 +133,6 @@ impl Work {
     /// # Errors
     /// It has to run again, or the files cannot be changed. Nothing was.
     pub fn commit(&self, view: &View, staged: Staged) -> Result<Vec<Change>, Failed> {
-        let stale = |what: String| Failed::Stale(what);
         match staged {
             // Nothing is lost if something changed from outside meanwhile: it ran just before.
             Staged::Nothing => {
@@ -141,14 +140,14 @@ impl Work {
                 let _turn = self.turn();
                 match view.with_reads(|reads| self.ledger.overwritten(reads)) {
                     None => Ok(vec![]),
-                    Some(key) => Err(stale(format!("{key:?}"))),
+                    Some(key) => Err(overwritten(&key)),
                 }
             }
             Staged::Layer(plan) => {
                 let _turn = self.turn();
                 let mut tree = view.tree();
                 if let Some(key) = self.ledger.overwritten(&tree.reads) {
-                    return Err(stale(format!("{key:?}")));
+                    return Err(overwritten(&key));
                 }
                 let Some(layer) = &self.layer else {
                     return Err(Failed::Broken("there is no layer".into()));
@@ -163,8 +162,7 @@ impl Work {
                 // Another host may keep this waiting, which need not hold up those who only read.
                 let lock = self.lock(prepared.root, &stage).map_err(broken)?;
                 let _turn = self.turn();
-                let expected =
-                    view.with_reads(|reads| self.holds(reads, prepared.root)).map_err(stale)?;
+                let expected = view.with_reads(|reads| self.holds(reads, prepared.root))?;
                 let changes = prepared.changes.clone();
                 let (roots, stages) = (&self.files.roots, &self.stages);
                 let committed =
@@ -191,7 +189,7 @@ impl Work {
                 let _turn = self.files.turn.lock().unwrap_or_else(PoisonError::into_inner);
                 return match self.files.ledger.overwritten(&layer.reads) {
                     None => Ok(vec![]),
-                    Some(key) => Err(Failed::Stale(format!("{key:?}"))),
+                    Some(key) => Err(overwritten(&key)),
                 };
             }
             (1, Some(plan)) => plan,
@@ -204,9 +202,9 @@ impl Work {
         let _turn = self.files.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let ledger = &self.files.ledger;
         if let Some(key) = ledger.overwritten(&layer.reads) {
-            return Err(Failed::Stale(format!("{key:?}")));
+            return Err(overwritten(&key));
         }
-        let expected = self.outside(&layer.reads, prepared.root).map_err(Failed::Stale)?;
+        let expected = self.outside(&layer.reads, prepared.root)?;
         let changes = prepared.changes.clone();
         let (roots, stages) = (&self.files.roots, &self.stages);
         let committed = commit::commit(roots, stages, ledger, &lock, expected, prepared);
@@ -281,24 +279,25 @@ impl Work {
         Ok(lock)
     }
 
-    fn holds(&self, reads: &Reads, root: usize) -> Result<HashMap<String, Stat>, String> {
+    fn holds(&self, reads: &Reads, root: usize) -> Result<HashMap<String, Stat>, Failed> {
         match self.ledger.overwritten(reads) {
-            Some(key) => Err(format!("{key:?}")),
+            Some(key) => Err(overwritten(&key)),
             None => self.outside(reads, root),
         }
     }
 
     /// Whether what was read is on the disk as it was, but for our own commits. Gives how the files of one root are now.
-    fn outside(&self, reads: &Reads, in_root: usize) -> Result<HashMap<String, Stat>, String> {
+    fn outside(&self, reads: &Reads, in_root: usize) -> Result<HashMap<String, Stat>, Failed> {
+        let changed = |what: String| Failed::Stale { what, by: Changed::ByOthers };
         if reads.torn() {
-            return Err("a file changed while it was read".to_owned());
+            return Err(changed("a file changed while it was read".to_owned()));
         }
         let mut files = HashMap::new();
         let ledger = &self.files.ledger;
         for (place, observed) in reads.observed() {
             let root = self.files.roots.get(place.root);
             let found = stat_beneath(root.fd.as_fd(), &place.path)
-                .map_err(|error| format!("{place}: {error}"))?;
+                .map_err(|error| changed(format!("{place}: {error}")))?;
             let same = match (observed, &found) {
                 (Observed::Absent, None) => true,
                 (Observed::Kind(kind, id), Some(found)) => {
@@ -310,7 +309,7 @@ impl Work {
                 _ => false,
             };
             if !same {
-                return Err(place.to_string());
+                return Err(changed(place.to_string()));
             }
             if let Some(found) = found.filter(|found| found.kind == Kind::File)
                 && place.root == in_root
@@ -339,6 +338,11 @@ fn outcome(
         Ok(more) => (more, Ok(changes)),
         Err(failed) => (vec![], Err(failed)),
     }
+}
+
+/// By a later commit of this host.
+fn overwritten(key: &Key) -> Failed {
+    Failed::Stale { what: format!("{key:?}"), by: Changed::ByUs }
 }
 
 fn broken(error: Errno) -> Failed {

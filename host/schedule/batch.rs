@@ -197,8 +197,8 @@ impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
                     self.stop_overtaken(call);
                 }
             }
-            Committed::Stale => {
-                if !self.order.stale(call) {
+            Committed::Stale(by) => {
+                if !self.order.stale(call, by) {
                     self.not_run(call, NotRun::Conflict);
                 }
             }

@@ -57,10 +57,18 @@ pub trait Job: Send + Sync + 'static {
 pub enum Committed {
     Ended(Verdict),
     /// What the run read was overwritten: the call is run again.
-    Stale,
+    Stale(By),
     /// The commit itself failed and was rolled back. The job has decided the call's outcome; its batch
     /// stops.
     Broken,
+}
+
+/// Who has overwritten what a run read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Another call of this host, of whatever batch. It has got done by that, so that only so many can come first.
+    Host,
+    Others,
 }
 
 /// Whether a call that ended has a result for others to use.

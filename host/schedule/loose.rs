@@ -23,8 +23,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Permit, Share};
-use super::job::{Committed, Job, NotRun, Turn};
-use super::order::TRIES;
+use super::job::{By, Committed, Job, NotRun, Turn};
+use super::order::{NEIGHBOURS, TRIES};
 use super::tasks::{Lost, Tasks, TokioTasks};
 
 /// Loose calls of one host. Clones share everything.
@@ -207,10 +207,13 @@ impl<J: Job> Shared<J> {
             }
             let mut place = self.room.place();
             let room = poll_fn(|context| place.poll_acquire(context)).await;
-            let before = *written.borrow_and_update();
+            written.borrow_and_update();
             let stale = match self.run(id, attempt, last, room, &mut written, tasks).await {
-                End::Ran(run) => self.commit(id, run).await == Committed::Stale,
-                End::Overtaken => true,
+                End::Ran(run) => match self.commit(id, run).await {
+                    Committed::Stale(by) => Some(by),
+                    _ => None,
+                },
+                End::Overtaken => Some(By::Host),
                 End::Refused(ended) => {
                     wait(Some(ended)).await;
                     continue;
@@ -218,11 +221,13 @@ impl<J: Job> Shared<J> {
                 End::Lost(why) => return Err(why),
             };
             // What other calls do to it costs time, never its result: they are held back at its last
-            // try, but for earlier-issued ones, of which there are only so many.
-            let from_outside = *self.written.borrow() == before;
-            if !stale {
-                break;
-            } else if lock(&self.state).is_granted(id) || (last && from_outside) {
+            // try, but for earlier-issued ones, of which there are only so many, and for those of batches.
+            let Some(by) = stale else { break };
+            let given_up = match by {
+                By::Others => last,
+                By::Host => conflicts >= u32::from(TRIES * NEIGHBOURS),
+            };
+            if given_up || lock(&self.state).is_granted(id) {
                 return Err(NotRun::Conflict);
             }
             conflicts += 1;

@@ -24,7 +24,7 @@ mod tests;
 
 pub use admission::{Admission, Busy, Calls, Share};
 pub use batch::run;
-pub use job::{Committed, Job, Needs, NotRun, Turn, Verdict};
+pub use job::{By, Committed, Job, Needs, NotRun, Turn, Verdict};
 pub use loose::{Loose, Ticket};
 pub use shares::Tenant;
 pub use tasks::last_words;

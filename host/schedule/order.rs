@@ -25,11 +25,14 @@
 
 use std::collections::BTreeSet;
 
-use super::job::{Needs, Verdict};
+use super::job::{By, Needs, Verdict};
 use super::queue::{Queue, Start};
 
-/// How often a call that is alone is run before it counts as in conflict.
-pub const TRIES: u8 = 3;
+/// How often others may overwrite what a call that is alone has read before it counts as in conflict.
+pub const TRIES: u16 = 3;
+/// Overtaken so often by calls of other batches of its host, it counts as if others had done it once. Each of those has got
+/// done; what is to be bounded is an endless stream of them.
+pub const NEIGHBOURS: u16 = 100;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -117,7 +120,8 @@ struct Call {
     class: usize,
     attempt: u32,
     /// Runs that started alone and were stale.
-    tries: u8,
+    /// In `NEIGHBOURS` for each by others.
+    tries: u16,
     /// Whether a run that had not started alone was stale, overtaken or refused before.
     restarted: bool,
 }
@@ -181,7 +185,7 @@ impl Order {
         let alone = writer.is_none_or(|writer| writer >= call);
         it.state = State::Running(Run { alone, granted: false });
         it.attempt += 1;
-        Some(Started { call, attempt: it.attempt, last: it.tries == TRIES - 1 })
+        Some(Started { call, attempt: it.attempt, last: it.tries >= (TRIES - 1) * NEIGHBOURS })
     }
 
     /// The task of a call that is `Running` has left a run. It is to be asked about by
@@ -246,9 +250,9 @@ impl Order {
     /// The commit of a call that is `Ran` found its run to be stale. Gives whether it is run again; if
     /// not, the caller decides its outcome and calls [`Order::fail`].
     #[must_use]
-    pub fn stale(&mut self, call: usize) -> bool {
+    pub fn stale(&mut self, call: usize, by: By) -> bool {
         let State::Ran { run, .. } = self.calls[call].state else { return false };
-        match self.conflict(call, run) {
+        match self.conflict(call, run, by) {
             Next::Again(start) => {
                 self.ready(call, start);
                 true
@@ -265,7 +269,7 @@ impl Order {
     /// A call that is stoppable has read what was overwritten since. The caller ends its task.
     pub fn overtaken(&mut self, call: usize) {
         if let State::Running(run) = self.calls[call].state {
-            let next = self.conflict(call, run);
+            let next = self.conflict(call, run, By::Host);
             self.stopping(call, next);
         }
     }
@@ -345,15 +349,22 @@ impl Order {
     }
 
     /// A run of this call was in vain. What follows, and what is learned from it.
-    fn conflict(&mut self, call: usize, run: Run) -> Next {
+    fn conflict(&mut self, call: usize, run: Run, by: By) -> Next {
         let it = &mut self.calls[call];
         self.queue.conflict(it.class);
         if run.granted {
             return Next::Conflict;
         }
         if run.alone {
-            it.tries += 1;
-            return if it.tries < TRIES { Next::Again(Start::AtOnce) } else { Next::Conflict };
+            it.tries += match by {
+                By::Host => 1,
+                By::Others => NEIGHBOURS,
+            };
+            return if it.tries < TRIES * NEIGHBOURS {
+                Next::Again(Start::AtOnce)
+            } else {
+                Next::Conflict
+            };
         }
         let again = std::mem::replace(&mut it.restarted, true);
         Next::Again(if again { Start::Alone } else { Start::AtOnce })

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::cells::{Break, Cells, Program, Step};
 use super::script::Event::{self, Commit, Effect};
 use super::script::{Script, on_one_thread, others, room_for, writer};
-use crate::schedule::{Admission, Committed, Job, Needs, NotRun, Tenant, Turn, Verdict, run};
+use crate::schedule::{Admission, By, Committed, Job, Needs, NotRun, Tenant, Turn, Verdict, run};
 
 fn batch<J: Job>(job: J, needs: &[Needs], room: usize) -> Arc<J> {
     let job = Arc::new(job);
@@ -82,7 +82,7 @@ fn a_run_that_nobody_can_conflict_with_is_committed_ahead_of_its_turn() {
 #[test]
 fn a_call_that_others_make_stale_has_three_tries_and_knows_the_last() {
     let job = Script::new(|_, _| async {});
-    let job = Script { commits: Box::new(|_| Committed::Stale), ..job };
+    let job = Script { commits: Box::new(|_| Committed::Stale(By::Others)), ..job };
     let job = batch(job, &[writer()], 1);
     let run = |attempt, last| Event::Run { call: 0, attempt, last };
     let conflict = Event::NotRun(0, NotRun::Conflict);
@@ -146,7 +146,7 @@ fn an_irrevocable_effect_waits_for_its_turn_and_happens_once_even_with_room_for_
 #[test]
 fn a_run_past_an_irrevocable_effect_is_never_run_again() {
     let job = Script::new(|_, turn| async move { turn.irrevocable().await });
-    let job = Script { commits: Box::new(|_| Committed::Stale), ..job };
+    let job = Script { commits: Box::new(|_| Committed::Stale(By::Others)), ..job };
     let job = batch(job, &[writer()], 1);
     assert_eq!(job.events()[1..], [Commit(0), Event::NotRun(0, NotRun::Conflict)]);
 }

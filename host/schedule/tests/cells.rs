@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock};
 
 use proptest::prelude::*;
 
-use crate::schedule::{Committed, Job, Needs, NotRun, Turn, Verdict};
+use crate::schedule::{By, Committed, Job, Needs, NotRun, Turn, Verdict};
 
 pub const CELLS: usize = 4;
 
@@ -329,7 +329,7 @@ impl Job for Cells {
         let failed = !matches!(run.outcome, Outcome::Ok(_));
         let validated = !(failed && self.breaks == Break::FailuresNotValidated);
         if validated && !self.holds(&run.touched.reads) {
-            return Committed::Stale;
+            return Committed::Stale(By::Host);
         }
         let number = self.number.load(SeqCst) + 1;
         for (&cell, &value) in &run.touched.staged {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::script::{Event, Script, on_one_thread, others, room_for};
-use crate::schedule::{Committed, Loose, NotRun, Verdict};
+use crate::schedule::{By, Committed, Loose, NotRun, Verdict};
 
 /// The gates of last tries are these and the call.
 const LAST: usize = 100;
@@ -122,7 +122,8 @@ fn a_request_that_is_overtaken_is_run_again_at_once() {
 
 #[test]
 fn a_request_that_others_make_stale_has_three_tries() {
-    let requests = Requests::new(|it| Script { commits: Box::new(|_| Committed::Stale), ..it });
+    let requests =
+        Requests::new(|it| Script { commits: Box::new(|_| Committed::Stale(By::Others)), ..it });
     on_one_thread(async {
         tokio::join!(requests.send(), async {
             requests.finish(0).await;
@@ -158,7 +159,7 @@ fn a_request_at_its_last_try_holds_back_later_ones_that_wrote_what_it_reads() {
     let requests = Requests::new(|it| Script {
         commits: Box::new(move |call| {
             let stale = call == 0 && stale.fetch_add(1, SeqCst) < 2;
-            if stale { Committed::Stale } else { Committed::Ended(Verdict::Ok) }
+            if stale { Committed::Stale(By::Others) } else { Committed::Ended(Verdict::Ok) }
         }),
         conflicts: Box::new(|call, other| (call, other) == (0, 1)),
         ..it
@@ -215,7 +216,7 @@ fn an_irrevocable_effect_of_a_request_waits_for_earlier_ones_that_are_in_its_way
 
 #[test]
 fn a_request_past_an_irrevocable_effect_is_never_run_again() {
-    let stale = |it| Script { commits: Box::new(|_| Committed::Stale), ..it };
+    let stale = |it| Script { commits: Box::new(|_| Committed::Stale(By::Others)), ..it };
     let requests = Requests::with_effects(&[0], stale);
     on_one_thread(async {
         tokio::join!(requests.send(), requests.finish(0));

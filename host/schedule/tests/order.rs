@@ -1,7 +1,7 @@
 //! The states of calls, by their transitions.
 
-use crate::schedule::order::{Due, Order, Stopped};
-use crate::schedule::{Needs, Verdict};
+use crate::schedule::order::{Due, NEIGHBOURS, Order, Stopped, TRIES};
+use crate::schedule::{By, Needs, Verdict};
 
 fn start(order: &mut Order) -> Option<usize> {
     order.start().map(|started| started.call)
@@ -116,10 +116,26 @@ fn what_its_own_batch_does_to_a_call_counts_as_no_try() {
         assert_eq!(order.start().map(|it| (it.call, it.last)), Some((1, last)));
         order.ran(1, true);
         assert!(!order.blocked(1, |_| true));
-        assert_eq!(order.stale(1), !last);
+        assert_eq!(order.stale(1, By::Others), !last);
     }
     assert_eq!(order.fail(1), []);
     assert_eq!(order.left(), 0);
+}
+
+#[test]
+fn calls_of_other_batches_can_overtake_a_call_often_and_not_forever() {
+    let mut order = Order::new(&[writer()]);
+    let mut times = 0;
+    loop {
+        assert_eq!(start(&mut order), Some(0));
+        order.ran(0, true);
+        assert!(!order.blocked(0, |_| true));
+        times += 1;
+        if !order.stale(0, By::Host) {
+            break;
+        }
+    }
+    assert_eq!(times, u32::from(TRIES * NEIGHBOURS));
 }
 
 #[test]
