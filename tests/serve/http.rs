@@ -67,8 +67,8 @@ impl Server {
     }
 
     /// A request of 2026-07-28.
-    fn modern(&self, method: &str, params: Value) -> TcpStream {
-        let (mut params, name) = (params.clone(), params["name"].clone());
+    fn modern(&self, method: &str, mut params: Value) -> TcpStream {
+        let name = params["name"].clone();
         params["_meta"] = meta();
         let mut headers = vec![("Mcp-Protocol-Version", "2026-07-28"), ("Mcp-Method", method)];
         if let Some(name) = name.as_str() {
