@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use inorder::{Batch, Call, Effect, Host, PluginSpec, Progress, Report, RunOptions, Source};
+use inorder::{
+    Batch, Call, CallOptions, Effect, Host, PluginSpec, Progress, Report, RunOptions, Source,
+    Status,
+};
 use serde_json::{Value, json};
 
 use crate::support::{block_on, calc, call, grants, guest, report, scratch};
@@ -151,6 +154,40 @@ fn loose_calls_lose_no_edit() {
     });
     let expected: String = (0..32).map(|n| format!("edited {n}.\n")).collect();
     assert_eq!(content(&root, "a.txt").unwrap(), expected);
+}
+
+#[test]
+fn loose_calls_are_ordered_by_their_issue_whichever_is_awaited_first() {
+    let (root, host) = files(&[("a.txt", "old")]);
+    block_on(async {
+        let session = host.session();
+        let issue = |tool: &str, args| session.issue(loose(tool, args), CallOptions::default());
+        let write = |text: &str| issue("write_file", json!({"path": "a.txt", "content": text}));
+        let read = || issue("read_text_file", json!({"path": "a.txt"})).unwrap();
+        let (dropped, written, after) = (write("dropped").unwrap(), write("new").unwrap(), read());
+        drop(dropped);
+        let (after, written) = tokio::join!(after.ended(), written.ended());
+        assert!(written.unwrap().result.is_ok());
+        assert_eq!(after.unwrap().result, Ok(json!("new")));
+    });
+    assert_eq!(content(&root, "a.txt").unwrap(), "new");
+}
+
+#[test]
+fn a_loose_call_tells_of_its_runs_and_its_end() {
+    let (_root, host) = files(&[("a.txt", "a")]);
+    block_on(async {
+        let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
+        let options = CallOptions { progress: Some(sender), ..CallOptions::default() };
+        let call = loose("read_text_file", json!({"path": "a.txt"}));
+        let outcome = host.session().issue(call, options).unwrap().ended().await.unwrap();
+        assert!(outcome.usage.queued < Duration::from_secs(10), "{:?}", outcome.usage);
+        let mut told = Vec::new();
+        while let Some(event) = events.recv().await {
+            told.push(event);
+        }
+        assert_eq!(told, [Progress::Started(0), Progress::Ended(0, Status::Ok)]);
+    });
 }
 
 #[test]

@@ -229,7 +229,7 @@ impl ErrorKind {
 /// What a call cost. All zero for a call that never ran.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Usage {
-    /// From the start of the batch until the call ran.
+    /// From the start of the batch, or the issue of a loose call, until the call ran.
     #[serde(rename = "queued_ms", serialize_with = "as_millis")]
     pub queued: Duration,
     /// From making the sandbox until it was gone, in the run that counts.

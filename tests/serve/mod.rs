@@ -5,5 +5,6 @@ mod batch;
 mod calls;
 mod client;
 mod ending;
+mod http;
 mod listing;
 mod many;
