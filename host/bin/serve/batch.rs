@@ -1,8 +1,9 @@
 //! The tool `run_batch`: several calls in one go, where one may use the results of earlier ones.
 //!
 //! Batches are to each other, and to single calls beside them, what two hosts on one root are: every call is as one
-//! step to the others and no edit is lost, but which comes first is not promised. Whatever was answered before a batch
-//! is sent, it sees.
+//! step to the others and no edit is lost, but which comes first is not promised, and a call whose files are changed
+//! again and again beside it ends as `conflict`, and has changed nothing. Whatever was answered before a batch is sent, it
+//! sees.
 
 use inorder::{Batch, Host, RunOptions};
 use rmcp::model::{CallToolResult, JsonObject};
