@@ -86,21 +86,16 @@ fn batches_and_single_calls_beside_each_other_lose_nothing() {
         let edit = json!({"old_text": format!("line {n}."), "new_text": format!("edited {n}.")});
         json!({"path": "a.txt", "edits": [edit]})
     };
-    let mut sent = String::new();
-    for ten in 0..4 {
-        let message = match ten % 2 {
-            0 => {
-                let calls: Vec<_> = (ten * 10..ten * 10 + 10)
-                    .map(|n| json!({"tool": "edit_file", "args": edit(n)}))
-                    .collect();
-                format!("{}\n", call(ten * 10, "run_batch", json!({"calls": calls})))
-            }
-            _ => (ten * 10..ten * 10 + 10)
-                .map(|n| format!("{}\n", call(n, "edit_file", edit(n))))
-                .collect(),
-        };
-        sent.push_str(&message);
+    let batch = |from: usize| {
+        let calls = (from..from + 10).map(|n| json!({"tool": "edit_file", "args": edit(n)}));
+        call(from, "run_batch", json!({"calls": calls.collect::<Vec<_>>()}))
+    };
+    let mut sent = Vec::new();
+    for from in [0, 20] {
+        sent.push(batch(from));
+        sent.extend((from + 10..from + 20).map(|n| call(n, "edit_file", edit(n))));
     }
+    let sent: String = sent.iter().map(|message| format!("{message}\n")).collect();
     client.raw(sent.as_bytes());
     for id in [0, 20].into_iter().chain(10..20).chain(30..40) {
         let answer = client.answer(id);

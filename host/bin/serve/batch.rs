@@ -1,8 +1,7 @@
 //! The tool `run_batch`: several calls in one go, where one may use the results of earlier ones.
 //!
-//! Batches are to each other, and to single calls beside them, what two hosts on one root are: every call is as one
-//! step to the others and no edit is lost, but which comes first is not promised. Whatever was answered before a batch
-//! is sent, it sees.
+//! To batches and single calls beside it, every call of a batch is one step: none is lost, but which of them comes first is
+//! not promised. Whatever was answered before a batch is sent, it sees.
 
 use inorder::{Batch, Host, RunOptions};
 use rmcp::model::{CallToolResult, JsonObject};

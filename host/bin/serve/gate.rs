@@ -140,8 +140,7 @@ impl Gate {
             Some(Open::Cancelled(held)) if held.strong_count() == 0 => {}
             None => {}
             Some(_) => {
-                let message =
-                    format!("the id {id} belongs to a request that has not been answered");
+                let message = format!("the id {id} belongs to a request that has not ended");
                 return Err(ErrorData::invalid_request(message, None));
             }
         }
