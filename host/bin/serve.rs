@@ -1,6 +1,6 @@
 //! `inorder serve`: the loaded tools as a server of the Model Context Protocol.
 //!
-//! What is where: `stdio` is the connection, made of `lines` (input), `gate` (what may come when) and `output`; `http` are
+//! What is where: `stdio` is the connection, made of `lines` (input), `gate` (what may come when, with `places`, their order) and `output`; `http` are
 //! connections of the other kind; `server` answers requests by means of the host; `catalogue` is what it lists, with `names` and `schema`; `batch` is
 //! the tool of its own; `answer` and `progress` are what it says of a call. Only here, and in no other folder, is the
 //! SDK known.
@@ -13,6 +13,7 @@ mod http;
 mod lines;
 mod names;
 mod output;
+mod places;
 mod progress;
 mod scan;
 mod schema;

@@ -15,7 +15,7 @@ use super::lock::RootLock;
 use super::place::{Facets, Key, Place};
 use super::prepare::{How, NewContent, Prepared, ready_like};
 use super::roots::Roots;
-use super::stage::Stages;
+use super::stage::{Stages, Unsettled};
 use super::steps::{Act, Commit};
 
 /// Who changed what a call had read.
@@ -82,14 +82,17 @@ pub fn commit(
             steps: commit.steps.clone(),
             found,
         };
-        let begun = journal::append(journal, &begin);
-        let begun = if durable { begun.and_then(|()| rustix::fs::fsync(journal)) } else { begun };
-        begun.map_err(|error| (".inorder/journal".to_owned(), error))
+        journal::append(journal, &begin).map_err(|error| (".inorder/journal".to_owned(), error))
     });
     if let Err((path, error)) = done {
         return Err(broken(&path, error));
     }
+    // From here on the journal says that something was begun.
     let unsettled = stage.unsettled();
+    if durable && let Err(error) = rustix::fs::fsync(journal) {
+        end(unsettled, journal, number);
+        return Err(broken(".inorder/journal", error));
+    }
     let left = commit.carry_out(&acts, &prepared, &parents);
     let done = left.and_then(|left| {
         let (seconds, nanoseconds) = super::tree::now();
@@ -113,9 +116,7 @@ pub fn commit(
             );
             return Err(Failed::Broken(message));
         }
-        unsettled.settle();
-        // Without this line it is taken back once more at the next start, and there is nothing left to do then.
-        let _ = journal::append(journal, &Record::RolledBack { commit: number });
+        end(unsettled, journal, number);
         return Err(match error {
             Errno::EXIST
             | Errno::NOENT
@@ -143,6 +144,17 @@ pub fn commit(
         let _ = rustix::fs::fdatasync(&stage.folder.journal);
     }
     Ok(commit.written(at.stat.dev))
+}
+
+/// Says that a commit was taken back. If that cannot be said, the slots stay: it will be taken back once more, and by then
+/// the inode of a file that is gone could be another's.
+fn end(unsettled: Unsettled<'_>, journal: BorrowedFd<'_>, commit: u64) {
+    match journal::append(journal, &Record::RolledBack { commit }) {
+        Ok(()) => unsettled.settle(),
+        Err(error) => {
+            tracing::debug!(%error, "a commit that was taken back is looked at once more")
+        }
+    }
 }
 
 /// Appending to a small file that may be replaced: a new file, of what is there now and the new bytes.
@@ -321,7 +333,8 @@ impl Commit<'_> {
         if what(disk::stat(stage, slot)?) == what(*old) {
             return Ok(());
         }
-        // It was written or replaced a moment ago, and goes back with that.
+        // It was written or replaced a moment ago, and goes back with that. Ours is looked at anew: some file systems change
+        // the times of a file after its last write.
         journal::swap(stage, slot, parent.as_fd(), name)?;
         if what(disk::stat(stage, slot)?) == new {
             return Err(Errno::STALE);

@@ -127,7 +127,7 @@ impl RootLock<'_> {
         let mut text = [0; 20];
         let read = disk::read_at(file, &mut text, NAME as u64 + 1)?;
         let text = std::str::from_utf8(&text[..read]).unwrap_or_default();
-        let number = text.parse().unwrap_or(0) + 1;
+        let number = text.parse().unwrap_or(0_u64).wrapping_add(1);
         disk::write_at(file, format!("\n{number:020}\n").as_bytes(), NAME as u64)?;
         Ok(number)
     }

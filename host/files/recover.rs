@@ -157,12 +157,14 @@ fn batches(folder: BorrowedFd<'_>) -> Result<Vec<Dead>> {
     names.sort();
     let mut dead = Vec::new();
     for name in names {
-        let Ok(dir) =
-            disk::open_beneath(batches.as_fd(), &name, OFlags::RDONLY | OFlags::DIRECTORY)
-        else {
-            continue;
-        };
-        let alive = is_alive(&dir);
+        let dir =
+            match disk::open_beneath(batches.as_fd(), &name, OFlags::RDONLY | OFlags::DIRECTORY) {
+                Ok(dir) => dir,
+                // Gone by now, or none of ours. Any other may hold half a commit.
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+                Err(error) => return Err(error),
+            };
+        let alive = is_alive(&dir)?;
         let text = read(&dir, JOURNAL)?;
         let (records, whole) = (journal::parse(&text), journal::whole(&text));
         if !belongs(&records, disk::made(dir.as_fd())?) {
@@ -194,16 +196,27 @@ pub fn any_alive(folder: BorrowedFd<'_>) -> Result<bool> {
         Err(error) => return Err(error),
     };
     let names = disk::list(batches.as_fd())?.0;
-    let alive = |name: &str| {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-        disk::open_beneath(batches.as_fd(), name, flags).is_ok_and(|dir| is_alive(&dir))
-    };
-    Ok(names.iter().any(|it| alive(&it.name)))
+    for it in names {
+        match disk::open_beneath(batches.as_fd(), &it.name, OFlags::RDONLY | OFlags::DIRECTORY) {
+            Ok(dir) if is_alive(&dir)? => return Ok(true),
+            Ok(_) | Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
-fn is_alive(dir: &OwnedFd) -> bool {
-    let Ok(alive) = disk::open_beneath(dir.as_fd(), ALIVE, OFlags::RDWR) else { return false };
-    rustix::fs::flock(&alive, FlockOperation::NonBlockingLockExclusive).is_err()
+fn is_alive(dir: &OwnedFd) -> Result<bool> {
+    let alive = match disk::open_beneath(dir.as_fd(), ALIVE, OFlags::RDWR) {
+        Ok(alive) => alive,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    match disk::retry(|| rustix::fs::flock(&alive, FlockOperation::NonBlockingLockExclusive)) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 fn read(dir: &OwnedFd, name: &str) -> Result<Vec<u8>> {

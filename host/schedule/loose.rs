@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::{Permit, Share};
 use super::job::{By, Committed, Job, NotRun, Turn};
-use super::order::{NEIGHBOURS, TRIES};
+use super::order::{NEIGHBOURS, TRIES, weight};
 use super::tasks::{Lost, Tasks, TokioTasks};
 
 /// Loose calls of one host. Clones share everything.
@@ -199,9 +199,9 @@ impl<J: Job> Shared<J> {
             wait(ended).await;
         }
         let mut written = self.written.subscribe();
-        let mut conflicts = 0;
+        let (mut conflicts, mut tries) = (0, 0);
         for attempt in 1.. {
-            let last = conflicts + 1 >= u32::from(TRIES);
+            let last = conflicts + 1 >= TRIES;
             if last {
                 lock(&self.state).hold(id, Hold::Later);
             }
@@ -223,14 +223,11 @@ impl<J: Job> Shared<J> {
             // What other calls do to it costs time, never its result: they are held back at its last
             // try, but for earlier-issued ones, of which there are only so many, and for those of batches.
             let Some(by) = stale else { break };
-            let given_up = match by {
-                By::Others => last,
-                By::Host => conflicts >= u32::from(TRIES * NEIGHBOURS),
-            };
-            if given_up || lock(&self.state).is_granted(id) {
+            conflicts += 1;
+            tries += weight(by);
+            if tries >= TRIES * NEIGHBOURS || lock(&self.state).is_granted(id) {
                 return Err(NotRun::Conflict);
             }
-            conflicts += 1;
         }
         Ok(())
     }

@@ -31,8 +31,16 @@ use super::queue::{Queue, Start};
 /// How often others may overwrite what a call that is alone has read before it counts as in conflict.
 pub const TRIES: u16 = 3;
 /// Overtaken so often by calls of other batches of its host, it counts as if others had done it once. Each of those has got
-/// done; what is to be bounded is an endless stream of them.
-pub const NEIGHBOURS: u16 = 100;
+/// done; what is to be bounded is an endless stream of them, under a call that takes long.
+pub const NEIGHBOURS: u16 = 20;
+
+/// What a run in vain counts, of `TRIES * NEIGHBOURS` in all.
+pub fn weight(by: By) -> u16 {
+    match by {
+        By::Host => 1,
+        By::Others => NEIGHBOURS,
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -356,10 +364,7 @@ impl Order {
             return Next::Conflict;
         }
         if run.alone {
-            it.tries += match by {
-                By::Host => 1,
-                By::Others => NEIGHBOURS,
-            };
+            it.tries += weight(by);
             return if it.tries < TRIES * NEIGHBOURS {
                 Next::Again(Start::AtOnce)
             } else {

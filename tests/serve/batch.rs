@@ -109,6 +109,22 @@ fn batches_and_single_calls_beside_each_other_lose_nothing() {
 }
 
 #[test]
+fn a_slow_batch_holds_back_no_call_that_is_sent_after_it() {
+    let root = folder(&[]);
+    let plugin = calc();
+    let args = ["--plugin", plugin.to_str().unwrap(), "--jobs", "2"];
+    let mut client = Client::connect(root.path(), &args);
+    client.send(&call(1, "run_batch", json!({"calls": [{"tool": "spin"}]})));
+    client.send(&call(2, "no_such_tool", json!({})));
+    client.send(&call(3, "add", json!({"a": 1, "b": 2})));
+    assert_eq!(client.answer(3)["result"]["structuredContent"]["result"], 3);
+    assert!(client.answer(2)["error"]["message"].is_string());
+    let params = json!({"requestId": 1});
+    client.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}));
+    client.nothing_else_came();
+}
+
+#[test]
 fn a_cancelled_batch_stops_its_guests() {
     let root = folder(&[]);
     let plugin = calc();

@@ -53,6 +53,10 @@ fn of_message(mut message: Value) -> Result<Vec<Value>, Wrong> {
         return Ok(take_list(&mut choice["message"], "tool_calls").unwrap_or_default());
     }
     match take(&mut message, "tool_calls") {
+        None if message.get("function_call").is_some_and(|it| !it.is_null()) => Err(Wrong::new(
+            "`function_call`",
+            "`tool_calls` have taken its place, and it has no id",
+        )),
         None => Ok(vec![]),
         Some(Value::Array(items)) => Ok(items),
         Some(_) => Err(Wrong::new("`tool_calls`", "it has to be a list")),

@@ -26,14 +26,14 @@ pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
 }
 
 fn of_message(mut message: Value) -> Result<Vec<Value>, Wrong> {
-    if message.get("functionCall").is_some() {
+    if has_call(&message) {
         return Ok(vec![message]);
     }
     if message.get("candidates").is_some() {
         let candidates = take_list(&mut message, "candidates").unwrap_or_default();
         let calls = |candidate: &Value| {
             let parts = candidate["content"]["parts"].as_array();
-            parts.is_some_and(|it| it.iter().any(|part| part.get("functionCall").is_some()))
+            parts.is_some_and(|it| it.iter().any(has_call))
         };
         let mut chosen = candidates.into_iter().filter(calls);
         let Some(mut candidate) = chosen.next() else { return Ok(vec![]) };
@@ -45,6 +45,11 @@ fn of_message(mut message: Value) -> Result<Vec<Value>, Wrong> {
     }
     take_list(&mut message, "parts")
         .ok_or_else(|| Wrong::new("`parts`", "it has to be a list of parts"))
+}
+
+/// Both spellings are in use.
+fn has_call(part: &Value) -> bool {
+    ["functionCall", "function_call"].iter().any(|name| part.get(name).is_some())
 }
 
 pub fn content<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> Value {

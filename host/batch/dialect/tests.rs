@@ -141,6 +141,16 @@ fn gemini_parts_are_answered_by_place_where_they_have_no_ids() {
 }
 
 #[test]
+fn gemini_calls_are_known_by_both_spellings() {
+    let part = json!({"function_call": {"name": "look", "args": {}}});
+    let response = json!({"candidates": [{"content": {"parts": [part]}}]});
+    for message in [part.clone(), json!([part]), json!({"parts": [part]}), response] {
+        let (batch, reply) = request(&message);
+        assert_eq!((batch.calls.len(), reply.dialect()), (1, Dialect::Gemini), "{message}");
+    }
+}
+
+#[test]
 fn arguments_that_are_no_object_fail_their_call_alone() {
     let given = ["{\"a\": ", "[1]", "3", "null", "{\"a\": 1}", "  "];
     let items: Value = given
@@ -203,6 +213,11 @@ fn what_is_no_message_is_refused_with_its_place() {
         (r#"{"output": "x"}"#, None, "`output`"),
         (r#"{"parts": [{"functionCall": {}}]}"#, None, "`parts[0].functionCall.name`"),
         (r#"{"calls": []}"#, Some(Dialect::Gemini), "`parts`"),
+        (
+            r#"{"role": "assistant", "function_call": {"name": "t"}}"#,
+            None,
+            "`function_call` of the openai-chat message",
+        ),
         (r#"{"role": "assistant", "content": []}"#, Some(Dialect::Native), "unknown field"),
     ] {
         let said = said(text, dialect);

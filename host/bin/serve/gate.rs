@@ -12,7 +12,9 @@ use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, ErrorData, GetMeta as _,
     JsonRpcMessage, ProtocolVersion, RequestId, ServerJsonRpcMessage,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::places::{Place, Places};
 
 /// Bytes of calls that have not been answered.
 const MOST_OPEN: usize = 256 << 20;
@@ -24,8 +26,7 @@ pub struct Gate {
     phase: Phase,
     open: HashMap<RequestId, Open>,
     room: Arc<Semaphore>,
-    /// Signalled when the latest call has taken its place.
-    latest: Option<oneshot::Receiver<()>>,
+    places: Places,
 }
 
 enum Phase {
@@ -49,16 +50,6 @@ struct Held {
     _room: OwnedSemaphorePermit,
 }
 
-struct Place {
-    before: Option<oneshot::Receiver<()>>,
-    taken: oneshot::Sender<()>,
-}
-
-/// Held by a call that may take its place; the next one may when it is dropped.
-pub struct Turn(
-    #[expect(dead_code, reason = "dropping it is the signal")] Option<oneshot::Sender<()>>,
-);
-
 /// What becomes of a message that is not let in.
 pub enum Kept {
     Answered(Box<ServerJsonRpcMessage>),
@@ -66,22 +57,17 @@ pub enum Kept {
 }
 
 impl Arrival {
-    /// Waits until the calls that came before have taken their places.
-    pub async fn turn(&self) -> Turn {
+    /// Waits until the calls that came before have acted, or are gone; they that come after wait until this is dropped.
+    pub async fn turn(&self) -> Option<Place> {
         let place = self.0.place.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(Place { before, taken }) = place else { return Turn(None) };
-        if let Some(before) = before {
-            // It is dropped, not sent: calls that never took their places are gone as well.
-            let _ = before.await;
-        }
-        Turn(Some(taken))
+        Some(place?.turn().await)
     }
 }
 
 impl Gate {
     pub fn new() -> Gate {
         let room = Arc::new(Semaphore::new(MOST_OPEN));
-        Gate { phase: Phase::New, open: HashMap::new(), room, latest: None }
+        Gate { phase: Phase::New, open: HashMap::new(), room, places: Places::default() }
     }
 
     /// Lets a message of so many bytes in, or says what becomes of it instead.
@@ -151,9 +137,8 @@ impl Gate {
                 let message = "too many calls have not been answered: wait for some of them";
                 return Err(ErrorData::new(BUSY, message, None));
             };
-            let (taken, signal) = oneshot::channel();
-            let place = Place { before: self.latest.replace(signal), taken };
-            let held = Arc::new(Held { place: Mutex::new(Some(place)), _room: room });
+            let place = Mutex::new(Some(self.places.give()));
+            let held = Arc::new(Held { place, _room: room });
             call = Arc::downgrade(&held);
             request.extensions.insert(Arrival(held));
         }

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use super::catalogue::{Catalogue, Named};
 use super::gate::Arrival;
+use super::places::Place;
 use super::progress::Progress;
 use super::sessions::Sessions;
 use super::{answer, batch};
@@ -55,16 +56,12 @@ impl Server {
         form: answer::Form,
         arguments: JsonObject,
         context: &RequestContext<RoleServer>,
+        turn: Option<Place>,
     ) -> Result<CallToolResult, ErrorData> {
         let mut progress = Progress::of(context, &self.0.ended);
         let (told, telling) = progress.of_call();
         let call = Call { id: Some(context.id.to_string()), ..Call::new(tool, arguments) };
         let options = CallOptions { cancel: context.ct.clone(), progress: told };
-        let arrival = context.extensions.get::<Arrival>();
-        let turn = match arrival {
-            Some(arrival) => Some(arrival.turn().await),
-            None => None,
-        };
         let session = self.0.sessions.current();
         let issued = session.issue(call, options);
         drop(turn);
@@ -116,13 +113,23 @@ impl ServerHandler for Server {
     ) -> Result<CallToolResponse, ErrorData> {
         let _under_way = self.0.calls.token();
         let arguments = request.arguments.unwrap_or_default();
+        let turn = match context.extensions.get::<Arrival>() {
+            Some(arrival) => arrival.turn().await,
+            None => None,
+        };
         let result = match self.0.catalogue.find(&request.name) {
             None => {
                 let message = self.0.catalogue.unknown(&request.name);
                 return Err(ErrorData::invalid_params(message, None));
             }
-            Some(Named::Batch) => self.batch(arguments, &context).await,
-            Some(Named::Tool(tool, form)) => self.call(tool, form, arguments, &context).await?,
+            Some(Named::Batch) => {
+                // It is ordered within itself alone, and nobody is to wait for its end.
+                drop(turn);
+                self.batch(arguments, &context).await
+            }
+            Some(Named::Tool(tool, form)) => {
+                self.call(tool, form, arguments, &context, turn).await?
+            }
         };
         Ok(result.into())
     }

@@ -136,6 +136,26 @@ fn a_request_that_others_make_stale_has_three_tries() {
 }
 
 #[test]
+fn a_request_that_its_own_host_overtakes_has_its_tries_by_others_still() {
+    let stale = AtomicUsize::new(0);
+    let requests = Requests::new(|it| Script {
+        commits: Box::new(move |_| match stale.fetch_add(1, SeqCst) {
+            0..=2 => Committed::Stale(By::Host),
+            3 | 4 => Committed::Stale(By::Others),
+            _ => Committed::Ended(Verdict::Ok),
+        }),
+        ..it
+    });
+    on_one_thread(async {
+        tokio::join!(requests.send(), async {
+            requests.finish(0).await;
+            requests.finish(LAST).await;
+        });
+    });
+    assert_eq!(requests.job.events().last(), Some(&Event::Commit(0)));
+}
+
+#[test]
 fn a_cancelled_request_is_told_so_and_its_run_is_gone() {
     let requests = Requests::new(|it| it);
     on_one_thread(async {
