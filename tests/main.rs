@@ -16,6 +16,7 @@ mod check;
 mod cli;
 mod crash;
 mod escapes;
+mod fetch;
 mod git;
 mod hostile;
 mod layout;
