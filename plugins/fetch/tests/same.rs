@@ -3,7 +3,7 @@
 //! INORDER_REFERENCE_FETCH names a Python that has `mcp-server-fetch`; without it these tests are skipped, and what was learned with
 //! it is in `pages`. INORDER_REFERENCE_CASES raises how many cases there are.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod made;
 

@@ -1,7 +1,5 @@
 //! Small inputs with what the reference server made of them, in `markdown.txt` and `pages.txt`: `===` and the HTML, `---`, and the answer.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 /// Two texts for each case.
 fn cases(table: &str) -> Vec<(&str, &str)> {
     let cases = table.split("=== ").skip(1);

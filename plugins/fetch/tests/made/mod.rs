@@ -189,7 +189,7 @@ impl Made {
         }
         let place =
             self.one(&["article", "main", "div class=content", "div id=post", "div", "section"]);
-        let _ = write!(html, "<{place}>\n<h1>{title}</h1>\n");
+        let _ = writeln!(html, "<{place}>\n<h1>{title}</h1>");
         for _ in 0..2 + self.below(8) {
             html += &match self.below(8) {
                 0 => format!("<h2>{}</h2>\n", self.words(3)),
@@ -203,7 +203,7 @@ impl Made {
                 _ => format!("<p>{}</p>\n", self.prose(4)),
             };
         }
-        let _ = write!(html, "</{}>\n", place.split(' ').next().unwrap_or_default());
+        let _ = writeln!(html, "</{}>", place.split(' ').next().unwrap_or_default());
         if self.below(2) == 0 {
             html += "<div class=comments><p>First! A comment that is here for all to see, and not read.</p></div>";
         }
