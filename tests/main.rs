@@ -17,6 +17,7 @@ mod cli;
 mod crash;
 mod dialects;
 mod escapes;
+mod fetch;
 mod git;
 mod hostile;
 mod layout;

@@ -4,7 +4,7 @@ mod attacks;
 mod effects;
 mod granted;
 mod secrets;
-mod server;
+pub mod server;
 
 use std::collections::HashMap;
 use std::future::Future;
