@@ -17,6 +17,7 @@ mod crash;
 mod escapes;
 mod git;
 mod hostile;
+mod kit;
 mod layout;
 mod lifting;
 mod limits;

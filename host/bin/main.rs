@@ -10,6 +10,7 @@ mod history;
 mod inspect;
 mod live;
 mod load;
+mod new;
 mod pack;
 mod print;
 mod run;
@@ -36,6 +37,7 @@ enum Command {
     Call(call::Args),
     Tools(tools::Args),
     Inspect(inspect::Args),
+    New(new::Args),
     Pack(pack::Args),
     Log(history::LogArgs),
     Undo(history::UndoArgs),
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::main(&args),
         Command::Log(args) => history::log(&args),
         Command::Undo(args) => history::undo(&args),
+        Command::New(args) => new::main(&args),
         Command::Pack(args) => pack::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Compile(args) => return compile::main(&args),
