@@ -20,6 +20,7 @@ mod escapes;
 mod fetch;
 mod git;
 mod hostile;
+mod kit;
 mod layout;
 mod lifting;
 mod limits;

@@ -27,11 +27,7 @@ fn each_wrong_file_says_what_it_is_and_what_to_do() {
     let mut cut = wat::parse_str(include_str!("support/calc.wat")).unwrap();
     cut.truncate(cut.len() / 2);
     for (name, bytes, says) in [
-        (
-            "p1.wasm",
-            p1,
-            "wasm-tools component new FILE --adapt wasi_snapshot_preview1.reactor.wasm",
-        ),
+        ("p1.wasm", p1, "make it one with `inorder pack FILE --wit DIR`"),
         ("core.wasm", module, "a core module, not a component"),
         ("cut.wasm", cut, "the file is cut off after"),
         ("script.wasm", b"#!/bin/sh\n".to_vec(), "this is not WebAssembly"),

@@ -14,6 +14,7 @@ mod inspect;
 mod interrupts;
 mod live;
 mod load;
+mod new;
 mod pack;
 mod print;
 mod run;
@@ -43,6 +44,7 @@ enum Command {
     Tools(tools::Args),
     Inspect(inspect::Args),
     Check(check::Args),
+    New(new::Args),
     Pack(pack::Args),
     Log(history::LogArgs),
     Undo(history::UndoArgs),
@@ -90,6 +92,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::main(&args),
         Command::Log(args) => history::log(&args),
         Command::Undo(args) => history::undo(&args),
+        Command::New(args) => new::main(&args),
         Command::Pack(args) => pack::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Compile(args) => return compile::main(&args),

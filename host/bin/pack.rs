@@ -1,5 +1,7 @@
 //! `inorder pack`: puts the WIT of a plugin into its file, so that descriptions and tags travel with it.
 
+mod module;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,7 @@ use crate::tools::{signature, touches};
 Examples:
   inorder pack my.wasm --wit wit/              into the file itself
   inorder pack my.wasm --wit my.wit -o out.wasm
+  inorder pack core.wasm --wit wit/ -o my.wasm  a core module becomes a component
 
 A component does not keep the comments of its WIT. Packed with it, they are read when the plugin is
 loaded; a .wit file of its name beside it is read instead. Packing again replaces what was packed.
@@ -24,7 +27,7 @@ loaded; a .wit file of its name beside it is read instead. Packing again replace
 Tags, in the comment of a function: `@reads PARAM`, `@writes PARAM` (it touches only the paths in these
 parameters) and `@pure` (it touches no files).")]
 pub struct Args {
-    /// A WASI component
+    /// A WASI component, or a core module that exports the functions of the WIT
     plugin: PathBuf,
     /// A directory of WIT, with its dependencies in `deps`, or one .wit file
     #[arg(long, value_name = "DIR")]
@@ -45,6 +48,11 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let bytes = std::fs::read(&args.plugin).with_context(read)?;
     let cannot = || format!("cannot pack {} into {shown}", args.wit.display());
     let wit = Wit::read(&args.wit).with_context(cannot)?;
+    let bytes = if module::is_core_module(&bytes) {
+        module::to_component(&bytes, &args.wit).with_context(cannot)?
+    } else {
+        bytes
+    };
     let packed = wit.pack_into(&bytes).with_context(cannot)?;
     // It is loaded as users will load it, so that a wrong tag is found here.
     let name = args.plugin.file_stem().unwrap_or_default().to_string_lossy();

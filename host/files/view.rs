@@ -49,14 +49,15 @@ impl View {
         locked(&self.tree)
     }
 
-    /// The directories that the guest is handed: each root of which it may reach anything, as `.` if it is the first,
-    /// and under its own absolute path.
+    /// The directories that the guest is handed: each root of which it may reach anything, under its own absolute path,
+    /// and as `.` if it is the first. In this order, since Go takes the name of the first for its working directory, and
+    /// finds nothing relative to one that is not absolute.
     pub fn preopens(&self) -> Vec<(usize, String)> {
         let mut tree = self.tree();
         let reached = |root: &usize| tree.scope.as_ref().is_none_or(|scope| scope.reaches(*root));
         let named = |root: usize| {
             let dot = (root == 0).then(|| (root, ".".to_owned()));
-            dot.into_iter().chain([(root, tree.roots.get(root).path.clone())])
+            [(root, tree.roots.get(root).path.clone())].into_iter().chain(dot)
         };
         let directories: Vec<_> = (0..tree.roots.len()).filter(reached).flat_map(named).collect();
         tree.bare = directories.is_empty() && tree.roots.len() > 0;

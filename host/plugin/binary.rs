@@ -15,13 +15,12 @@ pub enum BinaryError {
     NotWasm { text: bool },
     #[error(
         "this is a WASI preview 1 module, not a component (it imports {import}); make it one with \
-         `wasm-tools component new FILE --adapt wasi_snapshot_preview1.reactor.wasm`, or build it for \
-         the target wasm32-wasip2"
+         `inorder pack FILE --wit DIR`, or build it for the target wasm32-wasip2"
     )]
     Preview1 { import: String },
     #[error(
-        "this is a core module, not a component; add its WIT with `wasm-tools component embed`, then \
-         make it a component with `wasm-tools component new`, or build it for wasm32-wasip2"
+        "this is a core module, not a component; make it one with `inorder pack FILE --wit DIR`, or build it \
+         for wasm32-wasip2"
     )]
     CoreModule,
     #[error("the file is cut off after {size} bytes: fetch or build it again")]

@@ -233,6 +233,9 @@ impl Found<'_> {
             _ if function.starts_with('[') => {
                 Err("it belongs to a resource, which cannot outlive a call".to_owned())
             }
+            _ if used_up(instance, function, ty) => {
+                Err("it is what the component was built with, and not for calls".to_owned())
+            }
             Some((_, export)) => {
                 Tool::new(ToolName::new(instance, function), ty, export, &mut self.budget)
             }
@@ -248,6 +251,20 @@ impl Found<'_> {
                 self.not_tools.push(NotATool { function, because });
             }
         }
+    }
+}
+
+/// Whether it is the function that componentize-py or componentize-qjs has called to make its snapshot, and left there.
+fn used_up(
+    instance: Option<&str>,
+    function: &str,
+    ty: &wasmtime::component::types::ComponentFunc,
+) -> bool {
+    let takes = |names: &[&str]| ty.params().map(|(name, _)| name).eq(names.iter().copied());
+    match (instance, function) {
+        (Some("exports"), "init") => takes(&["app-name", "symbols", "stub-wasi"]),
+        (None, "init") => takes(&["shim", "script", "entry-path", "disable-gc"]),
+        _ => false,
     }
 }
 

@@ -1,0 +1,19 @@
+"""The tools that wit/my-tools.wit exports, one method each."""
+
+import wit_world
+from componentize_py_types import Err
+from wit_world import Counts
+
+
+class WitWorld(wit_world.WitWorld):
+    def word_count(self, path: str) -> Counts:
+        try:
+            with open(path, "rb") as file:
+                text = file.read()
+        except OSError as error:
+            # Raising Err is how a tool fails with the error of its result<.., string>.
+            raise Err(f"cannot read {path}: {error.strerror}") from error
+        return Counts(lines=text.count(b"\n"), words=len(text.split()), bytes=len(text))
+
+    def greet(self, name: str) -> str:
+        return f"Hello {name}!"
