@@ -1,5 +1,6 @@
 //! The loaded tools as definitions for a request to a model's API.
 
+use anyhow::bail;
 use inorder::Host;
 use serde_json::{Value, json};
 
@@ -30,6 +31,9 @@ pub enum References {
 
 /// Names are those of [`Names`], which a message of the same format is read with again.
 pub fn of(host: &Host, whose: Definitions, references: References) -> anyhow::Result<Value> {
+    if whose == Definitions::Mcp && references == References::Allowed {
+        bail!("over MCP, references belong into the calls of run_batch, whose schema has them");
+    }
     if whose == Definitions::Mcp {
         return Ok(json!({ "tools": Catalogue::new(host)?.all() }));
     }

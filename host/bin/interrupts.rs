@@ -1,4 +1,4 @@
-//! Ctrl-C: the first cancels what runs; the next one, or any when that has ended, ends the process.
+//! Ctrl-C, or SIGTERM: the first cancels what runs; the next one, or any when that has ended, ends the process.
 //!
 //! On a thread of its own, since guests may keep the runtime's threads busy; it lives as long as the process, which
 //! tokio has taken the signal from for good.
@@ -15,16 +15,8 @@ pub struct Interrupts {
     ended: Arc<AtomicBool>,
 }
 
-/// Which signals end gracefully.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Until {
-    Interrupted,
-    /// By a supervisor too, which sends SIGTERM.
-    Terminated,
-}
-
 impl Interrupts {
-    pub fn watch(cancel: CancellationToken, until: Until) -> Interrupts {
+    pub fn watch(cancel: CancellationToken) -> Interrupts {
         let ended = Arc::new(AtomicBool::new(false));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         std::thread::spawn({
@@ -32,7 +24,7 @@ impl Interrupts {
             move || {
                 // Without a runtime signals keep their default: they end the process.
                 let Ok(runtime) = runtime else { return };
-                runtime.block_on(watched(&cancel, until, &ended));
+                runtime.block_on(watched(&cancel, &ended));
             }
         });
         Interrupts { ended }
@@ -44,12 +36,10 @@ impl Interrupts {
     }
 }
 
-async fn watched(cancel: &CancellationToken, until: Until, ended: &AtomicBool) {
+async fn watched(cancel: &CancellationToken, ended: &AtomicBool) {
     let Ok(mut interrupts) = signal(SignalKind::interrupt()) else { return };
-    let mut terminations = match until {
-        Until::Interrupted => None,
-        Until::Terminated => signal(SignalKind::terminate()).ok(),
-    };
+    // From a supervisor, or `timeout`.
+    let mut terminations = signal(SignalKind::terminate()).ok();
     loop {
         let terminated = async {
             match &mut terminations {

@@ -11,7 +11,7 @@ use inorder::{
 use tokio::task::JoinSet;
 
 use crate::format::Format;
-use crate::interrupts::{Interrupts, Until};
+use crate::interrupts::Interrupts;
 use crate::live::Live;
 use crate::load::{AuditArgs, HostArgs};
 use crate::serve::Names;
@@ -83,6 +83,11 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let host = args.host.audited_host(&args.audit)?;
     if reply.dialect() != Dialect::Native {
         with_names_of(&host, &mut batch);
+        if batch.calls.is_empty() {
+            print::say(print::dim(
+                "note: the message has no calls, so that there is nothing to send back",
+            ));
+        }
     }
     let plan = match host.plan(batch) {
         Ok(plan) => plan,
@@ -135,7 +140,7 @@ impl Runner {
             .build()
             .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
         let cancel = CancellationToken::new();
-        let interrupts = Interrupts::watch(cancel.clone(), Until::Interrupted);
+        let interrupts = Interrupts::watch(cancel.clone());
         Ok(Runner { runtime, cancel, interrupts })
     }
 
@@ -196,16 +201,15 @@ pub fn print_json(report: &Report) -> anyhow::Result<()> {
 
 /// A batch's text: of a file, or `-` for standard input.
 pub fn read(path: &std::path::Path) -> anyhow::Result<Vec<u8>> {
+    // Enough to be refused as too large.
+    let most = Batch::MOST_BYTES as u64 + 1;
+    let mut text = Vec::new();
     if path == std::path::Path::new("-") {
-        let mut text = Vec::new();
-        // Enough to be refused as too large.
-        let most = Batch::MOST_BYTES as u64 + 1;
-        std::io::stdin()
-            .lock()
-            .take(most)
-            .read_to_end(&mut text)
-            .context("cannot read standard input")?;
-        return Ok(text);
+        let read = std::io::stdin().lock().take(most).read_to_end(&mut text);
+        read.context("cannot read standard input")?;
+    } else {
+        let read = std::fs::File::open(path).and_then(|it| it.take(most).read_to_end(&mut text));
+        read.with_context(|| format!("cannot read the batch {}", path.display()))?;
     }
-    std::fs::read(path).with_context(|| format!("cannot read the batch {}", path.display()))
+    Ok(text)
 }

@@ -27,7 +27,7 @@ use std::time::Duration;
 use inorder::CancellationToken;
 use rmcp::service::{ServerInitializeError, serve_server_with_ct};
 
-use crate::interrupts::{Interrupts, Until};
+use crate::interrupts::Interrupts;
 use crate::load::{AuditArgs, HostArgs};
 use crate::{Ending, HostFault};
 pub use catalogue::Catalogue;
@@ -76,7 +76,7 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
         .enable_all()
         .build()
         .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
-    let interrupts = Interrupts::watch(stop.clone(), Until::Terminated);
+    let interrupts = Interrupts::watch(stop.clone());
     let served = runtime.block_on(async {
         let served = match args.http {
             Some(address) => http::serve(server.clone(), address, &stop).await,

@@ -77,7 +77,9 @@ pub fn read(text: &[u8], dialect: Option<Dialect>) -> Result<(Batch, Reply), Req
         }
     }
     let message = parsed(text)?;
-    let dialect = match dialect.or_else(|| detect::dialect(&message)) {
+    let looks = detect::dialect(&message);
+    let named = dialect;
+    let dialect = match dialect.or(looks) {
         Some(dialect) => dialect,
         // What is wrong with it as a batch says more than that it is nothing that is known.
         None => return Batch::from_json(text).map(|batch| (batch, Reply::native())),
@@ -93,6 +95,18 @@ pub fn read(text: &[u8], dialect: Option<Dialect>) -> Result<(Batch, Reply), Req
         at: format!("{at} of the {} message", dialect.as_str()),
         message,
     })?;
+    if let (true, Some(named), Some(looks)) = (found.is_empty(), named, looks)
+        && named != looks
+    {
+        return Err(RequestError::WrongShape {
+            at: "the top".to_owned(),
+            message: format!(
+                "it is to be a message of the format {}, has no calls as such, and looks like one of {}",
+                named.as_str(),
+                looks.as_str()
+            ),
+        });
+    }
     Ok(batch(dialect, found))
 }
 

@@ -214,6 +214,11 @@ fn what_is_no_message_is_refused_with_its_place() {
         (r#"{"parts": [{"functionCall": {}}]}"#, None, "`parts[0].functionCall.name`"),
         (r#"{"calls": []}"#, Some(Dialect::Gemini), "`parts`"),
         (
+            r#"{"role": "assistant", "content": [{"type": "tool_use", "name": "t"}]}"#,
+            Some(Dialect::Chat),
+            "looks like one of anthropic",
+        ),
+        (
             r#"{"role": "assistant", "function_call": {"name": "t"}}"#,
             None,
             "`function_call` of the openai-chat message",

@@ -31,7 +31,9 @@ pub fn run(
 ) -> anyhow::Result<Counts> {
     let runner = Runner::start()?;
     let mut counts = Counts::default();
+    let mut without_result = Vec::new();
     for tool in &plugin.tools {
+        let ok_before = counts.ok;
         let mut ends: BTreeMap<(Weight, String), (usize, String)> = BTreeMap::new();
         let mut from = 0;
         while from < calls && !runner.is_cancelled() {
@@ -57,6 +59,9 @@ pub fn run(
             }
             from = until;
         }
+        if counts.ok == ok_before && calls > 0 {
+            without_result.push(tool.name.call.as_str());
+        }
         for ((weight, what), (times, example)) in ends {
             let name = &tool.name.call;
             let text = format!("{what} in {times} of {calls} calls, as with {example}");
@@ -64,6 +69,14 @@ pub fn run(
         }
     }
     runner.end();
+    if !without_result.is_empty() {
+        let text = format!(
+            "no call of {} came to a result, so that little of them was tried: give files that they work on, by --root and \
+             --allow-read",
+            without_result.join(", ")
+        );
+        findings.push(Finding::of_plugin(Weight::Note, text));
+    }
     Ok(counts)
 }
 

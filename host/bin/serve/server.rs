@@ -63,9 +63,17 @@ impl Server {
         let call = Call { id: Some(context.id.to_string()), ..Call::new(tool, arguments) };
         let options = CallOptions { cancel: context.ct.clone(), progress: told };
         let session = self.0.sessions.current();
-        let issued = session.issue(call, options);
+        let issued = match session.issue(call, options) {
+            Ok(issued) => issued,
+            Err(error) => {
+                let message = format!(
+                    "not run: only calls of one run_batch can refer to each other ({error})"
+                );
+                return Ok(answer::refused(message));
+            }
+        };
         drop(turn);
-        let ended = async { issued?.ended().await };
+        let ended = issued.ended();
         let (outcome, ()) = tokio::join!(ended, telling);
         let outcome =
             outcome.map_err(|error| ErrorData::internal_error(error.to_string(), None))?;
