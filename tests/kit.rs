@@ -186,7 +186,7 @@ fn a_new_plugin_has_all_files_of_its_template_and_its_name_in_them() {
         }
     }
     let help = text(&inorder().args(["new", "--help"]).output().unwrap());
-    assert_eq!(help.matches(": Needs ").count(), LANGUAGES.len(), "{help}");
+    assert_eq!(help.matches(" Needs ").count(), LANGUAGES.len(), "{help}");
 }
 
 #[test]
