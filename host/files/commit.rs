@@ -152,7 +152,7 @@ fn end(unsettled: Unsettled<'_>, journal: BorrowedFd<'_>, commit: u64) {
     match journal::append(journal, &Record::RolledBack { commit }) {
         Ok(()) => unsettled.settle(),
         Err(error) => {
-            tracing::debug!(%error, "a commit that was taken back is looked at once more")
+            tracing::debug!(%error, "a commit that was taken back is looked at once more");
         }
     }
 }
