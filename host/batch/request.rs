@@ -94,11 +94,7 @@ impl Batch {
     /// The text is not JSON (with line and column), or not of that shape (with the path to the
     /// offending field). Unknown fields are errors, so that a misspelt one is not ignored.
     pub fn from_json(text: &[u8]) -> Result<Batch, RequestError> {
-        if text.len() > Batch::MOST_BYTES {
-            return Err(RequestError::TooLarge);
-        }
-        // Some editors begin a file with a byte order mark, which JSON does not know.
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        let text = within_bounds(text)?;
         // Keeping the path takes as long as parsing: only an error needs it.
         if let Ok(Object(batch)) = serde_json::from_slice(text) {
             return Ok(batch);
@@ -118,17 +114,30 @@ impl Batch {
                     let at = if at == "." { "the top".to_owned() } else { format!("`{at}`") };
                     RequestError::WrongShape { at, message }
                 }
-                _ if inner.to_string().starts_with("recursion limit exceeded") => {
-                    let at = format!("line {}, column {}", inner.line(), inner.column());
-                    RequestError::TooDeep(at)
-                }
-                _ => RequestError::NotJson(inner.to_string()),
+                _ => not_json(&inner),
             }
         })?;
         json.end().map_err(|error| RequestError::NotJson(error.to_string()))?;
         let Object(batch) = batch;
         Ok(batch)
     }
+}
+
+/// The text to parse, if it is not too long.
+pub(super) fn within_bounds(text: &[u8]) -> Result<&[u8], RequestError> {
+    if text.len() > Batch::MOST_BYTES {
+        return Err(RequestError::TooLarge);
+    }
+    // Some editors begin a file with a byte order mark, which JSON does not know.
+    Ok(text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text))
+}
+
+/// Of a text that cannot be parsed, whatever it should hold.
+pub(super) fn not_json(error: &serde_json::Error) -> RequestError {
+    if error.to_string().starts_with("recursion limit exceeded") {
+        return RequestError::TooDeep(format!("line {}, column {}", error.line(), error.column()));
+    }
+    RequestError::NotJson(error.to_string())
 }
 
 const SHAPE: &str = r#"{"calls": [{"tool": "..", "args": {..}}, ..]}"#;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{anthropic, chat, detect, gemini, responses};
 use crate::batch::report::{CallError, Committed, ErrorKind, Outcome, Report, Usage};
-use crate::batch::request::{Batch, Call, RequestError};
+use crate::batch::request::{Batch, Call, RequestError, not_json, within_bounds};
 
 /// A format of calls and of their results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +70,14 @@ pub fn read(text: &[u8], dialect: Option<Dialect>) -> Result<(Batch, Reply), Req
     // The native form is read without looking at it twice.
     if matches!(dialect, None | Some(Dialect::Native)) {
         match Batch::from_json(text) {
-            Ok(batch) => return Ok((batch, Reply { dialect: Dialect::Native, calls: vec![] })),
-            Err(error) if dialect.is_some() => return Err(error),
-            Err(error @ (RequestError::TooLarge | RequestError::NotJson(_))) => return Err(error),
-            Err(_) => {}
+            Ok(batch) => return Ok((batch, Reply::native())),
+            // Only what has another shape may be of another format.
+            Err(RequestError::WrongShape { .. }) if dialect.is_none() => {}
+            Err(error) => return Err(error),
         }
     }
-    let message = parsed(text)?;
+    let message = within_bounds(text)?;
+    let message = serde_json::from_slice(message).map_err(|error| not_json(&error))?;
     let looks = detect::dialect(&message);
     let named = dialect;
     let dialect = match dialect.or(looks) {
@@ -138,9 +139,7 @@ impl Reply {
             Dialect::Gemini => gemini::content(results),
         }
     }
-}
 
-impl Reply {
     /// The message to send back when nothing was run: each call is told why.
     pub fn refused(&self, why: &str) -> Value {
         let results = self.calls.iter().map(|call| Outcome {
@@ -165,14 +164,6 @@ fn without_changes(report: &Report, because: &str) -> Report {
         outcome.result = Err(CallError::new(ErrorKind::Skipped, message));
     }
     report
-}
-
-fn parsed(text: &[u8]) -> Result<Value, RequestError> {
-    if text.len() > Batch::MOST_BYTES {
-        return Err(RequestError::TooLarge);
-    }
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    serde_json::from_slice(text).map_err(|error| RequestError::NotJson(error.to_string()))
 }
 
 fn batch(dialect: Dialect, found: Vec<Found>) -> (Batch, Reply) {

@@ -228,6 +228,8 @@ fn what_is_no_message_is_refused_with_its_place() {
         let said = said(text, dialect);
         assert!(said.contains(words), "{text}: {said}");
     }
+    let deep = format!("{{\"calls\": {}1{}}}", "[".repeat(200), "]".repeat(200));
+    assert!(said(&deep, None).contains("more than 127 deep"), "{}", said(&deep, None));
     let choice = json!({"message": {"tool_calls": [{"function": {"name": "t"}}]}});
     let two = json!({"choices": [choice, choice]}).to_string();
     assert!(said(&two, None).contains("several have calls"));
