@@ -173,6 +173,10 @@ fn tool_failed(value: Value) -> CallError {
     let message = match &value {
         Value::String(text) => short(text),
         Value::Null => "the tool failed, without saying why".to_owned(),
+        // A record that says what happened, beside what programs want to know.
+        Value::Object(fields) if fields.get("message").is_some_and(Value::is_string) => {
+            short(fields["message"].as_str().unwrap_or_default())
+        }
         Value::Object(fields) if fields.len() == 1 => match fields.iter().next() {
             Some((case, Value::String(text))) => format!("{case}: {}", short(text)),
             _ => format!("the tool failed with {}", describe(&value)),
