@@ -205,3 +205,28 @@ fn within(result: Result<Value, CallError>, limit: u64) -> Result<Value, CallErr
         _ => result,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_tool_s_own_error_is_told_in_its_words() {
+        for (value, message) in [
+            (json!("no such file"), "no such file"),
+            (json!(null), "the tool failed, without saying why"),
+            (json!({ "missing": "a.txt" }), "missing: a.txt"),
+            (
+                json!({ "kind": "limited", "message": "come back in 3 s", "after": 3 }),
+                "come back in 3 s",
+            ),
+            (json!({ "message": 3 }), "the tool failed with an object with message"),
+        ] {
+            let error = tool_failed(value.clone());
+            assert_eq!(error.message, message);
+            assert_eq!(error.value.as_deref(), Some(&value));
+        }
+    }
+}

@@ -1,11 +1,12 @@
-// A workspace of Linear on loopback: its schema enforced by graphql-js, a few rules of its own by hand, all in memory.
+// Workspaces of Linear on loopback: its schema enforced by graphql-js, a few rules of its own by hand, all in memory.
 //
 //   node server.mjs FOLDER    FOLDER has node_modules with what package.json names
 //
-// Says `{"port": n}` on standard output, then answers each line of standard input, which is JSON, by one line:
-//   {"next": [..]}    what becomes of the next requests: "ok", "drop" (answered by closing the connection, after it was executed), "lose"
-//                     (closed before), "delay", or {"status", "headers"?, "body"?}
-//   {"log": true}     the operations that came since, each as {"operation", "name", "authorized"}
+// Each path `/NAME/graphql` is a workspace of its own. Says `{"port": n}` on standard output, then answers each line of standard input,
+// which is JSON, by one line:
+//   {"at": NAME, "next": [..]}    what becomes of the next requests: "ok", "drop" (the connection is closed instead of an answer), "lose" (it
+//                                 is closed before anything is done), or {"status", "headers"?, "body"?}
+//   {"at": NAME}                  what came since, each as {"operation", "name", "authorized"}
 // It ends with its standard input.
 
 import { createServer } from "node:http";
@@ -18,9 +19,12 @@ const { execute, parse, validate, getOperationAST } = await load(packages, "grap
 
 const KEY = "lin_api_0123456789abcdef";
 const schema = await linearSchema(packages);
-const root = workspace();
-let next = [];
-let log = [];
+const spaces = new Map();
+
+function space(name) {
+  if (!spaces.has(name)) spaces.set(name, { root: workspace(), next: [], log: [] });
+  return spaces.get(name);
+}
 
 const server = createServer((request, response) => {
   const parts = [];
@@ -29,6 +33,8 @@ const server = createServer((request, response) => {
 });
 
 async function answer(request, body, response) {
+  const [, name] = /^\/(\w+)\/graphql$/.exec(request.url) ?? [];
+  const { root, next, log } = space(name);
   const behaviour = next.shift() ?? "ok";
   const send = (status, value, headers = {}) => {
     response.writeHead(status, { "content-type": "application/json; charset=utf-8", ...headers });
@@ -36,7 +42,7 @@ async function answer(request, body, response) {
   };
   const refuse = (status, message, type, code) => send(status, { errors: [{ message, extensions: { type, code, userError: true } }] });
   const authorized = request.headers.authorization === KEY;
-  if (request.method !== "POST" || request.url !== "/graphql") return send(404, "");
+  if (request.method !== "POST" || !name) return send(404, "");
   let asked, document;
   try {
     asked = JSON.parse(body);
@@ -62,7 +68,6 @@ async function answer(request, body, response) {
     else if (error.originalError) console.error(error.originalError);
   }
   if (behaviour === "drop") return request.socket.destroy();
-  if (behaviour === "delay") await new Promise((done) => setTimeout(done, 200));
   send(200, result);
 }
 
@@ -71,9 +76,10 @@ server.listen(0, "127.0.0.1", () => {
   say({ port: server.address().port });
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
-    const told = JSON.parse(line);
-    if (told.next) next = told.next;
-    say(told.log ? log.splice(0) : {});
+    const { at, next } = JSON.parse(line);
+    const here = space(at);
+    here.next.push(...(next ?? []));
+    say(here.log.splice(0));
   });
   lines.on("close", () => process.exit(0));
 });
