@@ -54,7 +54,7 @@ tsc --project .
 esbuild src/tools.ts --bundle --minify --format=esm --platform=neutral --target=es2022 '--external:wasi:*' --log-level=warning \
     --outfile="$work/bundle.js"
 sed "$hidden" "$work/bundle.js" >"$work/tools.js"
-componentize-qjs --sync --wit "$work/wit" --world plugin --js "$work/tools.js" --output "$work/hidden.wasm" >/dev/null
+componentize-qjs --sync --opt-size --wit "$work/wit" --world plugin --js "$work/tools.js" --output "$work/hidden.wasm" >/dev/null
 LC_ALL=C sed 's/xasi:/wasi:/g' "$work/hidden.wasm" >"$work/linear.wasm"
 rm "$work/hidden.wasm"
 "$INORDER" pack "$work/linear.wasm" --wit "$root/wit/linear.wit" >/dev/null
