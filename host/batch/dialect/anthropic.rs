@@ -26,12 +26,24 @@ pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
     Ok(calls)
 }
 
+/// Text, or a block of what is no text.
+fn content(outcome: &Outcome) -> Value {
+    let Some(media) = outcome.media() else { return json!(outcome.text()) };
+    let block = match media.mime_type {
+        _ if media.is_picture() => "image",
+        "application/pdf" => "document",
+        _ => return json!(outcome.text()),
+    };
+    let source = json!({ "type": "base64", "media_type": media.mime_type, "data": media.data });
+    json!([{ "type": block, "source": source }])
+}
+
 pub fn message<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> Value {
     let block = |(call, outcome): (&Named, &Outcome)| {
         let mut block = json!({
             "type": "tool_result",
             "tool_use_id": call.id.as_ref().unwrap_or(&outcome.id),
-            "content": outcome.text(),
+            "content": content(outcome),
         });
         if outcome.result.is_err() {
             block["is_error"] = json!(true);

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::chat::marked;
 use super::message::{Found, Named, Wrong, arguments, take, take_list, take_text};
+use crate::batch::media::Media;
 use crate::batch::report::Outcome;
 
 pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
@@ -27,10 +28,14 @@ pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
 
 pub fn items<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> Value {
     let item = |(call, outcome): (&Named, &Outcome)| {
+        let output = match outcome.media().filter(Media::is_picture) {
+            Some(media) => json!([{ "type": "input_image", "image_url": media.url() }]),
+            None => json!(marked(outcome)),
+        };
         json!({
             "type": "function_call_output",
             "call_id": call.id.as_ref().unwrap_or(&outcome.id),
-            "output": marked(outcome),
+            "output": output,
         })
     };
     results.map(item).collect()

@@ -262,3 +262,45 @@ fn a_batch_that_was_refused_tells_each_call() {
     ]);
     assert_eq!(answer["parts"], expected);
 }
+
+fn media(mime_type: &str) -> Report {
+    report(&[Ok(json!({"data": "iVBORw==", "mime_type": mime_type}))])
+}
+
+#[test]
+fn a_picture_is_handed_over_as_one_where_the_api_takes_it() {
+    let picture = media("image/png");
+    let (_, anthropic) = request(&json!([{"type": "tool_use", "id": "a", "name": "look"}]));
+    let source = json!({"type": "base64", "media_type": "image/png", "data": "iVBORw=="});
+    assert_eq!(
+        anthropic.message(&picture)["content"][0]["content"],
+        json!([{"type": "image", "source": source}])
+    );
+    let (_, responses) =
+        request(&json!([{"type": "function_call", "call_id": "a", "name": "look"}]));
+    assert_eq!(
+        responses.message(&picture)[0]["output"],
+        json!([{"type": "input_image", "image_url": "data:image/png;base64,iVBORw=="}])
+    );
+    let (_, gemini) = request(&json!([{"functionCall": {"name": "look", "args": {}}}]));
+    let answer = &gemini.message(&picture)["parts"][0]["functionResponse"];
+    let blob = json!({"mimeType": "image/png", "data": "iVBORw=="});
+    assert_eq!(answer["parts"], json!([{ "inlineData": blob }]));
+    // Tools give text alone in this API.
+    let call =
+        json!({"id": "a", "type": "function", "function": {"name": "look", "arguments": ""}});
+    let (_, chat) = request(&json!([call]));
+    assert_eq!(
+        chat.message(&picture)[0]["content"],
+        json!(r#"{"data":"iVBORw==","mime_type":"image/png"}"#)
+    );
+}
+
+#[test]
+fn a_document_is_one_for_anthropic_and_other_bytes_are_json() {
+    let (_, reply) = request(&json!([{"type": "tool_use", "id": "a", "name": "look"}]));
+    let content = |mime_type| reply.message(&media(mime_type))["content"][0]["content"].clone();
+    assert_eq!(content("application/pdf")[0]["type"], "document");
+    let zip = "application/zip";
+    assert_eq!(content(zip), json!({"data": "iVBORw==", "mime_type": zip}).to_string());
+}
