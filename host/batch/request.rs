@@ -5,6 +5,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use bytes::Bytes;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -49,6 +50,20 @@ pub struct Call {
     /// What is known to be wrong with it: it ends as that, and is not run. The text of a batch has no such field.
     #[serde(skip)]
     pub refused: Option<CallError>,
+    /// What of it is bytes beside JSON, for programs that have them; the text of a batch has no such field.
+    #[serde(skip)]
+    pub binary: Binary,
+}
+
+/// What a call takes and gives as bytes, and not as base64 in JSON.
+#[derive(Clone, Debug, Default)]
+pub struct Binary {
+    /// Parameters of the type `list<u8>`, by their names in JSON; they are not in `args` then. Their lengths count into the
+    /// limit `args`.
+    pub args: Vec<(String, Bytes)>,
+    /// Whether a result of the type `list<u8>` is to be in [`Outcome::bytes`](crate::Outcome::bytes). Its length counts
+    /// into the limit `result`. A call that refers to it finds null.
+    pub result: bool,
 }
 
 impl Call {
@@ -61,6 +76,7 @@ impl Call {
             after: vec![],
             limits: LimitsConfig::default(),
             refused: None,
+            binary: Binary::default(),
         }
     }
 }
@@ -138,6 +154,12 @@ pub(super) fn not_json(error: &serde_json::Error) -> RequestError {
         return RequestError::TooDeep(format!("line {}, column {}", error.line(), error.column()));
     }
     RequestError::NotJson(error.to_string())
+}
+
+/// Of a text that is a stream of events, as APIs send them when they are asked to.
+pub(super) fn is_stream(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    ["event:", "data:"].iter().any(|begins| text.starts_with(begins.as_bytes()))
 }
 
 const SHAPE: &str = r#"{"calls": [{"tool": "..", "args": {..}}, ..]}"#;

@@ -46,7 +46,7 @@ pub async fn run(
     sandbox: &Sandbox,
     limits: &Limits,
     tool: usize,
-    args: &Map<String, Value>,
+    (args, binary): (&Map<String, Value>, &Binary),
     world: World,
     cancel: &CancellationToken,
 ) -> Ended {
@@ -73,7 +73,7 @@ pub async fn run(
     let tool = &sandbox.plugin.tools[tool];
     let called = tokio::select! {
         biased;
-        result = invoke(&mut store, sandbox, tool, args) => result,
+        result = invoke(&mut store, sandbox, tool, (args, binary)) => result,
         () = tokio::time::sleep(limit) => Err(Stopped::TimedOut.into()),
         () = cancel.cancelled() => Err(Stopped::Cancelled.into()),
     };
@@ -118,9 +118,9 @@ async fn invoke(
     store: &mut Store<State>,
     sandbox: &Sandbox,
     tool: &Tool,
-    args: &Map<String, Value>,
-) -> wasmtime::Result<Result<Value, CallError>> {
-    let Some(params) = decode(&tool.params, args) else {
+    (args, binary): (&Map<String, Value>, &Binary),
+) -> wasmtime::Result<Result<Answered, CallError>> {
+    let Some(params) = decode(&tool.params, args, &binary.args) else {
         let message = "the arguments do not fit the tool's parameters";
         return Ok(Err(CallError::new(ErrorKind::Arguments, message)));
     };
@@ -135,8 +135,8 @@ async fn invoke(
         function.call_async(&mut *store, Args(&params)).await
     };
     match called.await {
-        Ok(Given(result)) => Ok(answer(&tool.answer, result)),
-        Err(error) if exited_well(&error, &tool.answer) => Ok(Ok(Value::Null)),
+        Ok(Given(result)) => Ok(answer(&tool.answer, result, binary.result)),
+        Err(error) if exited_well(&error, &tool.answer) => Ok(Ok(Answered::Value(Value::Null))),
         Err(error) => Err(error),
     }
 }
