@@ -2,9 +2,12 @@
 //!
 //! Checks the shape alone. Whether tools exist, arguments fit and references resolve is `plan.rs`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
@@ -64,6 +67,17 @@ pub struct Binary {
     /// Whether a result of the type `list<u8>` is to be in [`Outcome::bytes`](crate::Outcome::bytes). Its length counts
     /// into the limit `result`. A call that refers to it finds null.
     pub result: bool,
+}
+
+impl Binary {
+    /// The arguments as they would be in JSON alone.
+    pub(crate) fn beside<'a>(&self, args: &'a Map<String, Value>) -> Cow<'a, Map<String, Value>> {
+        let mut args = Cow::Borrowed(args);
+        for (name, bytes) in &self.args {
+            args.to_mut().insert(name.clone(), STANDARD.encode(bytes).into());
+        }
+        args
+    }
 }
 
 impl Call {

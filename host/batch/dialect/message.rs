@@ -172,6 +172,7 @@ impl Reply {
             result: Err(CallError::new(ErrorKind::Arguments, format!("nothing was run: {why}"))),
             usage: Usage::default(),
             changes: vec![],
+            bytes: None,
             stdout: String::new(),
             stderr: String::new(),
         });

@@ -26,6 +26,7 @@ fn report(results: &[Result<Value, &str>]) -> Report {
         result: result.clone().map_err(|message| CallError::new(ErrorKind::Denied, message)),
         usage: Usage::default(),
         changes: vec![],
+        bytes: None,
         stdout: String::new(),
         stderr: String::new(),
     };
