@@ -106,6 +106,7 @@ fn an_answer_that_is_lost_makes_no_second_issue() {
     let Some(linear) = Linear::new("lost") else { return };
     // The names, then the creation, whose answer is lost; it is tried again.
     linear.next(json!(["ok", "drop"]));
+    linear.log();
     let issue = linear.call("create_issue", json!({ "title": "Only once", "team": "ENG" }));
     assert_eq!(issue["title"], "Only once");
     assert_eq!(

@@ -49,7 +49,7 @@ export function workspace() {
 
   const addIssue = (input, createdAt) => {
     const team = of(teams, input.teamId, "Team");
-    const number = issues.filter((it) => it.team === team).length + 1;
+    const number = Math.max(0, ...issues.filter((it) => it.identifier.startsWith(`${team.key}-`)).map((it) => it.number)) + 1;
     const issue = {
       id: input.id, identifier: `${team.key}-${number}`, number, priority: 0, description: null, estimate: null, dueDate: null, archivedAt: null,
       url: `https://linear.app/x/issue/${team.key}-${number}`, branchName: `ada/${team.key.toLowerCase()}-${number}`,
