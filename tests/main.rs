@@ -26,6 +26,7 @@ mod lifting;
 mod limits;
 mod net;
 mod plugins;
+mod python;
 mod sandbox;
 mod serial;
 mod serve;
