@@ -102,10 +102,6 @@ fn standard_library(python: &Path, dir: &Path, names: &[&str]) {
     }
 }
 
-fn strings(values: &Value) -> Vec<&str> {
-    values.as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect()
-}
-
 #[test]
 fn every_python_tool_has_a_description_and_no_tool_asks_for_the_network() {
     let Some((_root, host)) = project(&[], &[]) else { return };

@@ -3,11 +3,16 @@
 All of it is imported here, while the component is built, so that a call finds it in memory.
 """
 
-from componentize_py_types import Err
+import sys
 
-import wit_world.exports
-from inorder_python import audit, coverage_report, place, program, suite
-from inorder_python.errors import ToolError
+# build.sh says why; `/0` is the folder of this file then.
+sys.pycache_prefix = "/0/bytecode"
+
+from componentize_py_types import Err  # noqa: E402
+
+import wit_world.exports  # noqa: E402
+from inorder_python import audit, coverage_report, place, program, suite  # noqa: E402
+from inorder_python.errors import ToolError  # noqa: E402
 
 
 class Code(wit_world.exports.Code):

@@ -31,6 +31,7 @@ def begin(argv):
     sys.path[:] = [os.getcwd()]
     sys.path_hooks[:] = [find_in_folder]
     sys.path_importer_cache.clear()
+    sys.pycache_prefix = None
     sys.dont_write_bytecode = True
     LIBRARY.withdraw()
     sys.meta_path.append(LIBRARY)

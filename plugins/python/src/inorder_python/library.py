@@ -1,14 +1,15 @@
 """The standard library inside of the component.
 
 Files of it are there only while the component is built. What is imported then stays in memory; the rest is kept here
-as compressed code, and loaded from there by a call that imports it.
+as compressed source, and loaded from there by a call that imports it.
 """
 
 import _imp
+import gc
 import importlib.abc
 import importlib.machinery
+import importlib.util
 import linecache
-import marshal
 import os
 import sys
 import zlib
@@ -38,7 +39,7 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
     """Finds modules of the standard library, after all other places where modules are found."""
 
     def __init__(self):
-        # By name: whether it is a package, and its compressed code.
+        # By name: whether it is a package, its path, and its compressed source.
         self.archive = {}
         # By name: modules that are in memory, and not to be seen by a program that has not imported them.
         self.loaded = {}
@@ -56,12 +57,11 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
             if extension == ".py":
                 is_package = module == "__init__"
                 full = package.removesuffix(".") if is_package else package + module
-                # So that no traceback looks for its lines.
+                # So that no traceback looks for its lines in a file.
                 linecache.cache[path] = (0, None, [], path)
                 if full not in sys.modules:
                     with open(path, "rb") as file:
-                        code = compile(file.read(), path, "exec", dont_inherit=True)
-                    self.archive[full] = (is_package, zlib.compress(marshal.dumps(code), 9))
+                        self.archive[full] = (is_package, path, zlib.compress(file.read(), 9))
 
     def withdraw(self):
         """Makes it as if nothing had been imported that an interpreter does not begin with.
@@ -109,12 +109,17 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
             exec(self.get_code(module.__name__), module.__dict__)
 
     def get_code(self, name):
-        if name in self.archive:
-            return marshal.loads(zlib.decompress(self.archive[name][1]))
-        return None
+        source = self.get_source(name)
+        if source is None:
+            return None
+        path = self.archive[name][1]
+        linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
+        return self.source_to_code(source, path)
 
     def get_source(self, name):
-        return None
+        if name not in self.archive:
+            return None
+        return importlib.util.decode_source(zlib.decompress(self.archive[name][2]))
 
     def is_package(self, name):
         return self.find_spec(name).submodule_search_locations is not None
@@ -145,8 +150,11 @@ def build():
     """Fills `LIBRARY`; called once, while the component is built."""
     for name in COMMON:
         importlib.import_module(name)
-    importlib.import_module("encodings.idna")
     LIBRARY.keep(FOLDER)
+    # What is free is part of the component, unless it is zero.
+    gc.collect()
+    zeros = [bytes(1 << 16) for _ in range(256)]
+    zeros.clear()
 
 
 build()
