@@ -11,7 +11,7 @@ sys.pycache_prefix = "/0/bytecode"
 from componentize_py_types import Err  # noqa: E402
 
 import wit_world.exports  # noqa: E402
-from inorder_python import audit, coverage_report, place, program, suite  # noqa: E402
+from inorder_python import audit, coverage_report, library, place, program, suite  # noqa: E402
 from inorder_python.errors import ToolError  # noqa: E402
 
 
@@ -33,6 +33,7 @@ class Code(wit_world.exports.Code):
 
 def answer(tool, *args):
     """What a tool gives, or its error as the host knows it."""
+    library.LIBRARY.settle()
     place.enter_root()
     try:
         return tool(*args)

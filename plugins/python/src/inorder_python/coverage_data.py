@@ -25,7 +25,7 @@ def read(path):
         warnings.simplefilter("ignore")
         try:
             report, data = analyse(path)
-        except coverage.CoverageException as error:
+        except (coverage.CoverageException, OSError) as error:
             raise ToolError(f"coverage.py cannot report on {path}: {error}") from None
     branches = data.has_arcs()
     files = []
@@ -47,7 +47,8 @@ def read(path):
 
 def analyse(path):
     """The report of `coverage json`, and the data that it is made from."""
-    measured = coverage.Coverage(data_file=path, messages=False)
+    # By its name alone: it would see to it that the folder of a longer path is there, and those above it.
+    measured = coverage.Coverage(data_file=os.path.basename(path), messages=False)
     # Those would be other programs' code, or change this one.
     measured.set_option("run:plugins", [])
     measured.set_option("run:patch", [])

@@ -14,7 +14,7 @@ import time
 import traceback
 import unittest
 
-from inorder_python.library import LIBRARY, find_in_folder
+from inorder_python.library import LIBRARY
 
 MAX_OUTPUT = 64 << 10
 FUTURE_FLAGS = 0
@@ -29,12 +29,9 @@ def begin(argv):
     """Makes the interpreter as if it had just started in the working directory."""
     sys.argv = argv
     sys.path[:] = [os.getcwd()]
-    sys.path_hooks[:] = [find_in_folder]
-    sys.path_importer_cache.clear()
     sys.pycache_prefix = None
     sys.dont_write_bytecode = True
     LIBRARY.withdraw()
-    sys.meta_path.append(LIBRARY)
     # These began when the component was built, once for all.
     random.seed()
     logging._startTime = time.time_ns()

@@ -63,6 +63,16 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
                     with open(path, "rb") as file:
                         self.archive[full] = (is_package, path, zlib.compress(file.read(), 9))
 
+    def settle(self):
+        """Takes the place of the folders that were there while the component was built; begins each call."""
+        sys.path.clear()
+        sys.path_hooks[:] = [find_in_folder]
+        sys.path_importer_cache.clear()
+        sys.meta_path.append(self)
+        for name, module in list(sys.modules.items()):
+            if hasattr(module, "__path__"):
+                module.__path__ = [f"{NOWHERE}/{name}"]
+
     def withdraw(self):
         """Makes it as if nothing had been imported that an interpreter does not begin with.
 
@@ -74,8 +84,6 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
             if from_file and not _imp.is_frozen(name) and name.partition(".")[0] not in BEGINNING:
                 if (spec.origin or "").startswith(FOLDER + "/"):
                     self.loaded[name] = module
-                    if hasattr(module, "__path__"):
-                        module.__path__ = [f"{NOWHERE}/{name}"]
                 del sys.modules[name]
 
     def find_spec(self, name, path=None, target=None):

@@ -47,17 +47,20 @@ class Visitor(ast.NodeVisitor):
         self.test = is_test(folder, name.removesuffix(".py"))
         # What names in this module stand for: `sp` for `subprocess`.
         self.names = {}
+        self.imported = set()
 
     def report(self, node, code, message, severity=Severity.WARNING):
         self.module.report_at(node, severity, code, message)
 
     def visit_Import(self, node):
         for alias in node.names:
+            self.imported.add(alias.name)
             if alias.asname:
                 self.names[alias.asname] = alias.name
 
     def visit_ImportFrom(self, node):
         if node.module and not node.level:
+            self.imported.add(node.module)
             for alias in node.names:
                 self.names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
 
@@ -86,13 +89,14 @@ class Visitor(ast.NodeVisitor):
             self.check_request(node, module, keywords)
         if name == "os.chmod" and len(node.args) > 1 and is_lax(node.args[1]):
             self.report(node, "S103", "others may write the file")
-        if function == "extractall" and "tarfile" in (module, *self.names.values()) and "filter" not in keywords:
+        method = node.func.attr if isinstance(node.func, ast.Attribute) else None
+        if method == "extractall" and "tarfile" in self.imported and "filter" not in keywords:
             self.report(node, "S202", "an archive may hold paths that lead elsewhere: say filter='data'")
         if function == "run" and is_true(keywords.get("debug")):
             self.report(node, "S201", "debug=True lets whoever reaches the server run code, if this is Flask")
         if name == "jinja2.Environment" and not keywords.get("autoescape"):
             self.report(node, "S701", "values are put into pages as they are: say autoescape=True")
-        if isinstance(node.func, ast.Attribute) and node.func.attr in ("execute", "executemany", "executescript"):
+        if method in ("execute", "executemany", "executescript"):
             self.check_sql(node)
         for keyword, value in keywords.items():
             self.check_secret(value, keyword, "S106")
