@@ -27,6 +27,7 @@ mod limits;
 mod linear;
 mod net;
 mod plugins;
+mod python;
 mod sandbox;
 mod serial;
 mod serve;
