@@ -62,7 +62,7 @@ pub fn serve(bench: &Arc<Bench>) -> anyhow::Result<Vec<Row>> {
     match peer() {
         Some(program) => servers.push(theirs(&folder, &component, program)?),
         None => {
-            eprintln!("wassette is not in target/peer: run tests/bench/peer.sh to compare with it")
+            eprintln!("wassette is not in target/peer: run tests/bench/peer.sh to compare with it");
         }
     }
 
