@@ -5,7 +5,7 @@ use std::time::Duration;
 use inorder::{Batch, Call, CallOptions, CancellationToken, Host, PluginSpec, RunOptions};
 use serde_json::{Value, json};
 
-use crate::support::{block_on, calc, call, grants, guest, scratch};
+use crate::support::{block_on, calc, call, grants, scratch};
 
 fn edits(path: &str, numbers: impl Iterator<Item = u32>) -> Batch {
     let edit = |n| {
@@ -61,27 +61,28 @@ fn edits_of_one_file_by_the_old_and_the_new_host_at_once_all_count() {
 
 #[test]
 fn a_session_goes_over_with_its_order() {
-    let Some(mut slow) = guest("fileops") else { return };
-    slow.grants = grants(&[], &["**"]);
-    let (_root, builder) = scratch(&[("a.txt", "a")]);
-    let builder = builder.plugin(slow);
+    let (root, builder) = scratch(&[("a.txt", "old")]);
+    let builder = builder.plugin(PluginSpec::builtin("filesystem", grants(&[], &["**"])));
     let old = builder.clone().build().unwrap();
     let new = old.reload(builder).unwrap();
     block_on(async {
         let session = old.session();
         let over = session.with(&new).unwrap();
         assert!(session.is_of(&old) && over.is_of(&new) && !over.is_of(&old));
-        // Declared by `@writes path`: the read waits for it, though it runs on the other host.
-        let write = loose("write", json!({"path": "a.txt", "text": "new", "slow": 500}));
+        // The tools declare what they touch: the read waits for the write, though it runs on the other host.
+        let write = loose("write_file", json!({"path": "a.txt", "content": "new"}));
         let write = session.issue(write, CallOptions::default()).unwrap();
-        let read = loose("read", json!({"path": "a.txt"}));
+        let read = loose("read_text_file", json!({"path": "a.txt"}));
         let read = over.issue(read, CallOptions::default()).unwrap();
-        let (write, read) = tokio::join!(write.ended(), read.ended());
+        let (read, write) = tokio::join!(read.ended(), write.ended());
         assert!(write.unwrap().result.is_ok());
         assert_eq!(read.unwrap().result, Ok(json!("new")));
     });
+    let session = old.session();
+    drop((old, new));
     let (_elsewhere, other) = scratch(&[]);
-    assert!(old.session().with(&other.build().unwrap()).is_none());
+    assert!(session.with(&other.build().unwrap()).is_none());
+    assert_eq!(std::fs::read_to_string(root.path().join("a.txt")).unwrap(), "new");
 }
 
 #[test]
