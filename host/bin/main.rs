@@ -8,6 +8,7 @@ mod call;
 mod check;
 mod compile;
 mod definitions;
+mod dev;
 mod format;
 mod history;
 mod inspect;
@@ -21,6 +22,7 @@ mod run;
 mod serve;
 mod standard;
 mod tools;
+mod watch;
 mod waterfall;
 
 use std::process::ExitCode;
@@ -46,6 +48,7 @@ enum Command {
     Inspect(inspect::Args),
     Check(check::Args),
     New(new::Args),
+    Dev(dev::Args),
     Pack(pack::Args),
     Log(history::LogArgs),
     Undo(history::UndoArgs),
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
         Command::Log(args) => history::log(&args),
         Command::Undo(args) => history::undo(&args),
         Command::New(args) => new::main(&args),
+        Command::Dev(args) => dev::main(&args),
         Command::Pack(args) => pack::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Compile(args) => return compile::main(&args),
