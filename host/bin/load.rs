@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::print::{dim, say};
+use crate::standard;
 use anyhow::{Context as _, bail};
 use inorder::{
     AuditConfig, AuditFile, AuditSink as _, Config, Host, HostBuilder, LimitError, LimitsConfig,
@@ -151,12 +152,12 @@ impl HostArgs {
 
     /// Reads the config, applies the flags on top, loads the plugins.
     pub fn host(&self) -> anyhow::Result<Host> {
-        Ok(self.load.builder().config(&self.policy()?).build()?)
+        self.load.builder().config(&self.policy()?).build().map_err(standard::explain)
     }
 
     /// [`HostArgs::host`], with a record kept of every call.
     pub fn audited_host(&self, audit: &AuditArgs) -> anyhow::Result<Host> {
-        Ok(self.audited_builder(audit)?.build()?)
+        self.audited_builder(audit)?.build().map_err(standard::explain)
     }
 
     /// What [`HostArgs::audited_host`] builds.

@@ -32,6 +32,7 @@ use self::http::HttpArgs;
 use crate::interrupts::Interrupts;
 use crate::load::{AuditArgs, HostArgs};
 use crate::print;
+use crate::standard;
 use crate::watch::Watch;
 use crate::{Ending, HostFault};
 pub use batch::with_real_names;
@@ -89,7 +90,7 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
             None
         }
     };
-    let host = builder.build()?;
+    let host = builder.build().map_err(standard::explain)?;
     let (stop, over) = (CancellationToken::new(), CancellationToken::new());
     // Over standard input, to be stopped is to end.
     let stopping = if settings.is_some() { stop.clone() } else { CancellationToken::new() };

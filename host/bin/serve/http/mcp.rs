@@ -45,7 +45,13 @@ impl Mcp {
 
     pub async fn answer(&self, request: Request<Incoming>) -> Answer {
         if request.method() != Method::POST {
-            return told(self.service.handle(request).await).await;
+            let ends_session = request.method() == Method::DELETE;
+            let mut answer = told(self.service.handle(request).await).await;
+            // It has ended: some clients take 202, which the SDK says, for a failure.
+            if ends_session && answer.status() == StatusCode::ACCEPTED {
+                *answer.status_mut() = StatusCode::NO_CONTENT;
+            }
+            return answer;
         }
         let (head, body) = request.into_parts();
         let body = match self.bodies.read(body, MOST_BYTES).await {
