@@ -140,7 +140,6 @@ fn what_is_no_batch_is_refused_by_the_words_of_run() {
         ("", json, "", "400", "batch", "not JSON"),
         ("", json, twice, "400", "batch", "\"a\""),
         ("?format=grok", json, twice, "400", "query", "anthropic"),
-        ("?dry_run&atomic", json, twice, "400", "query", "not both"),
         ("?x=1", json, twice, "400", "query", "there are format"),
         ("", ("Content-Type", "text/plain"), twice, "415", "media_type", "application/json"),
         ("", ("Origin", "https://evil.example.org"), twice, "403", "forbidden", "--allow-origin"),

@@ -7,6 +7,7 @@ use inorder::{Host, HostBuilder};
 
 use super::server::Server;
 use crate::print;
+use crate::standard;
 use crate::watch::{Files, Watch};
 
 /// Reads the flags, the config and whatever else says what is loaded.
@@ -39,7 +40,7 @@ async fn reload(server: &Server, watch: &mut Watch<Files>, load: &Load) -> anyho
     watch.set(builder.files());
     let host = server.host();
     // Until then calls go on, and new ones are taken, on what there is.
-    let host: Host = beside(move || Ok(host.reload(builder)?)).await?;
+    let host: Host = beside(move || host.reload(builder).map_err(standard::explain)).await?;
     server.replace(host)
 }
 

@@ -136,8 +136,8 @@ impl Asked {
             }
         }
         asked.effect = match (dry_run, atomic) {
-            (true, true) => return Err("a batch is run dry, or atomic, but not both".to_owned()),
-            (true, false) => Effect::DryRun,
+            // Of one that changes nothing, nothing is left to be all or none.
+            (true, _) => Effect::DryRun,
             (false, true) => Effect::Atomic,
             (false, false) => Effect::Commit,
         };
@@ -210,6 +210,7 @@ mod tests {
         assert_eq!((all.format, all.answer), (Some(Format::OpenaiChat), Some(Wanted::Report)));
         assert_eq!(all.effect, Effect::DryRun);
         assert_eq!(parse("atomic=true").unwrap().effect, Effect::Atomic);
+        assert_eq!(parse("atomic&dry_run").unwrap().effect, Effect::DryRun);
         for (query, says) in [
             ("formt=gemini", "there are format"),
             ("format=grok", "anthropic"),
@@ -217,7 +218,6 @@ mod tests {
             ("answer=both", "report, message"),
             ("dry_run=1", "true or false"),
             ("dry_run&dry_run", "twice"),
-            ("dry_run&atomic", "not both"),
         ] {
             let error = parse(query).unwrap_err();
             assert!(error.contains(says), "{query}: {error}");

@@ -104,7 +104,7 @@ fn run() -> Value {
             one_of("format", &formats, "What the body is written in; found by itself where it is left out"),
             one_of("answer", &["report", "message"], "For the message of a model: the report, or the message to send back, which is what comes where it is left out. A batch is answered by its report"),
             flag("dry_run", "Change nothing, and tell what would be changed, in `diff`"),
-            flag("atomic", "Change files only if every call is ok, and then all at once. Not with `dry_run`"),
+            flag("atomic", "Change files only if every call is ok, and then all at once; with `dry_run`, nothing is"),
         ],
         "requestBody": { "required": true, "content": { "application/json": { "schema": {
             "anyOf": [{ "$ref": "#/components/schemas/Batch" }, { "$ref": "#/components/schemas/Message" }],
