@@ -37,7 +37,7 @@ fn granted(
     }
     // That takes a while where much else runs.
     let loading = LoadLimits { timeout: Duration::from_secs(900), ..LoadLimits::default() };
-    let python = |read, write| PluginSpec::file(&component, grants(read, write));
+    let python = |read: &[&str], write: &[&str]| PluginSpec::file(&component, grants(read, write));
     COMPILED.get_or_init(|| {
         let (_root, builder) = scratch(&[]);
         builder.load_limits(loading).plugin(python(&[], &[])).build().unwrap();
