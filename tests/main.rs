@@ -24,6 +24,7 @@ mod kit;
 mod layout;
 mod lifting;
 mod limits;
+mod linear;
 mod net;
 mod plugins;
 mod python;
