@@ -137,13 +137,18 @@ impl HostArgs {
 
     /// [`HostArgs::host`], with a record kept of every call.
     pub fn audited_host(&self, audit: &AuditArgs) -> anyhow::Result<Host> {
+        Ok(self.audited_builder(audit)?.build()?)
+    }
+
+    /// What [`HostArgs::audited_host`] builds, for who wants to ask it something before.
+    pub fn audited_builder(&self, audit: &AuditArgs) -> anyhow::Result<HostBuilder> {
         let config = self.policy()?;
         let mut builder = self.load.builder().config(&config);
         builder = builder.audit_arguments(audit.audit_arguments);
         if let Some(log) = audit.log(&config, &builder) {
             builder = builder.audit(log);
         }
-        Ok(builder.build()?)
+        Ok(builder)
     }
 
     fn policy(&self) -> anyhow::Result<Config> {
@@ -256,7 +261,7 @@ impl AuditArgs {
             (None, Some(AuditConfig::Off)) => None,
             (None, Some(AuditConfig::File(path))) => Some(AuditFile::new(config.base.join(path))),
             (None, None) => {
-                let state = folder("XDG_STATE_HOME", ".local/state")?;
+                let state = state_dir()?;
                 let log = AuditFile::new(state.join("audit.jsonl"));
                 // Nobody asked for this place, so it is no reason not to run.
                 let writable = log.files().iter().find_map(|file| builder.who_may_write(file));
@@ -274,6 +279,11 @@ impl AuditArgs {
 /// Where compiled plugins are kept: `inorder` in the user's cache folder, if there is one.
 fn cache_dir() -> Option<PathBuf> {
     folder("XDG_CACHE_HOME", ".cache")
+}
+
+/// Where records are kept that nobody named a place for, if there is one.
+pub fn state_dir() -> Option<PathBuf> {
+    folder("XDG_STATE_HOME", ".local/state")
 }
 
 /// Our folder in one of the user's: that of the variable, or its usual place at home.
