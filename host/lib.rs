@@ -51,7 +51,7 @@ pub use audit::{
     Arguments, AuditFile, AuditRecord, AuditSink, Denied, DeniedRequest, Listed, PluginId, Request,
 };
 pub use batch::{
-    Batch, Call, CallError, CallRef, Change, Committed, Dialect, ErrorKind, LimitError,
+    Batch, Binary, Call, CallError, CallRef, Change, Committed, Dialect, ErrorKind, LimitError,
     LimitsConfig, Media, Outcome, Plan, PlanError, Planned, Pointer, Problem, Reply, Report,
     RequestError, Status, Step, Usage, parse_bytes, parse_duration, parse_memory, read_message,
 };

@@ -1,6 +1,6 @@
 //! What a model says, as each API streams it: events cut in odd places, pings and unknown things among them.
 
-use std::io::{self, Write as _};
+use std::io;
 
 use serde_json::{Value, json};
 

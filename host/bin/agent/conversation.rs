@@ -2,7 +2,7 @@
 //!
 //! Keeps to what the APIs ask of its order; knows nothing of files or of who says what.
 
-use inorder::{CallError, ErrorKind, Outcome, Report, Usage, read_message};
+use inorder::{CallError, ErrorKind, read_message};
 use serde_json::Value;
 
 use super::api::Api;
@@ -67,17 +67,7 @@ impl Conversation {
         }
         let why = "interrupted: the agent was stopped before the result was kept. It is not known whether the call was \
                    run: look before you make it again";
-        let unknown = |call: inorder::Call| Outcome {
-            id: call.id.unwrap_or_default(),
-            tool: call.tool,
-            result: Err(CallError::new(ErrorKind::Cancelled, why)),
-            usage: Usage::default(),
-            changes: vec![],
-            stdout: String::new(),
-            stderr: String::new(),
-        };
-        let results = batch.calls.into_iter().map(unknown).collect();
-        messages(reply.message(&Report { results, ..Report::default() }))
+        messages(reply.failed(&CallError::new(ErrorKind::Cancelled, why)))
     }
 }
 
