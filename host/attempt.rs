@@ -120,7 +120,7 @@ impl<'a> Attempt<'a> {
         let sandbox = &shared.sandboxes[tool.plugin];
         let limits = shared.limits(tool, call);
         if let Some(trail) = &shared.trail {
-            runs.arguments.get_or_init(|| trail.arguments(&args));
+            runs.arguments.get_or_init(|| trail.arguments(&call.binary.beside(&args)));
         }
         let bounds = Bounds { staged: limits.staged, kept: limits.memory };
         let view = work.view(sandbox.scope().clone(), bounds);
@@ -134,8 +134,16 @@ impl<'a> Attempt<'a> {
             CallNet::new(plugin.clone(), effects, limits.net, log)
         });
         let world = World { view: view.clone(), net, listener };
-        let Ended { mut result, peak_memory, stdout, stderr } =
-            sandbox::run(&shared.engine, sandbox, &limits, tool.tool, &args, world, cancel).await;
+        let Ended { mut result, bytes, peak_memory, stdout, stderr } = sandbox::run(
+            &shared.engine,
+            sandbox,
+            &limits,
+            tool.tool,
+            (&args, &call.binary),
+            world,
+            cancel,
+        )
+        .await;
         let plugin = &shared.registry.plugin(tool).name;
         if let Some(log) = runs.net() {
             result = requests::refused(result, log, plugin, &limits);
@@ -161,7 +169,7 @@ impl<'a> Attempt<'a> {
             bytes_written,
         };
         let (id, tool) = (call.id.clone(), call.tool.clone());
-        let outcome = Outcome { id, tool, result, usage, changes: vec![], stdout, stderr };
+        let outcome = Outcome { id, tool, result, bytes, usage, changes: vec![], stdout, stderr };
         if matches!(staged, Staged::Nothing) && view.is_unused() {
             // It goes here, on the thread that made it, rather than in the loop that commits.
             runs.set_view(None);
@@ -228,6 +236,7 @@ pub(crate) fn failed(id: &str, tool: &str, error: CallError, usage: Usage) -> Ou
         result: Err(error),
         usage,
         changes,
+        bytes: None,
         stdout: String::new(),
         stderr: String::new(),
     }

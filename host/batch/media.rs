@@ -67,6 +67,7 @@ mod tests {
             result: Ok(value),
             usage: Usage::default(),
             changes: vec![],
+            bytes: None,
             stdout: String::new(),
             stderr: String::new(),
         }

@@ -23,5 +23,5 @@ pub use plan::{
 pub(crate) use references::describe;
 pub use references::{CallRef, Pointer, Reference};
 pub use report::{CallError, Change, Committed, ErrorKind, Outcome, Report, Status, Usage};
-pub use request::{Batch, Call, RequestError};
+pub use request::{Batch, Binary, Call, RequestError};
 pub(crate) use size::{length, length_of_fields, longer_than};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Found, Named, Wrong, arguments, take, take_list, take_text};
+use super::message::{Found, Named, Wrong, take, take_list, take_text};
 use crate::batch::report::Outcome;
 
 pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
@@ -21,7 +21,7 @@ pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
         let name = take_text(&mut block, "name")
             .ok_or_else(|| Wrong::new(format!("`content[{place}].name`"), "it has to be text"))?;
         let (id, input) = (take_text(&mut block, "id"), take(&mut block, "input"));
-        calls.push(Found { id, tool: name, args: arguments(input) });
+        calls.push(Found::function(id, name, input));
     }
     Ok(calls)
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Found, Named, Wrong, arguments, take, take_list, take_text};
+use super::message::{Found, Named, Wrong, take, take_list, take_text};
 use crate::batch::report::Outcome;
 
 pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
@@ -20,7 +20,7 @@ pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
         let tool =
             take_text(&mut call, "name").ok_or_else(|| Wrong::new(at(), "it has to be text"))?;
         let id = take_text(&mut call, "id");
-        calls.push(Found { id, tool, args: arguments(take(&mut call, "args")) });
+        calls.push(Found::function(id, tool, take(&mut call, "args")));
     }
     Ok(calls)
 }
