@@ -9,12 +9,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::Arguments;
+use crate::approval::Approver;
+use crate::asking::{Asked, Asking, Asks, Said};
+use crate::audit::{Arguments, AskedRule};
 use crate::batch::{CallError, Change, ErrorKind, Outcome, Planned, Step, Usage, limit_of};
 use crate::files::{
-    Access, Bounds, Changed, Denial, DeniedBy, Failed, INORDER, Staged, Unfit, View, Work,
+    Access, Bounds, Changed, Denial, DeniedBy, Effect, Failed, INORDER, Staged, Touched, Unfit, View,
+    Work,
 };
 use crate::host::Shared;
 use crate::net::{CallNet, NetLog};
@@ -23,13 +27,17 @@ use crate::policy::Limits;
 use crate::reach::declared;
 use crate::requests;
 use crate::sandbox::{self, Ended, Listener, World};
-use crate::schedule::{By, Committed, Turn, Verdict, last_words};
+use crate::schedule::{Approval, By, Committed, Turn, Verdict, last_words};
 
 /// What a run has left.
 pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
     /// None for a call that has touched nothing.
     pub(crate) left: Option<(Arc<View>, Staged)>,
+    /// The rules that have somebody asked before it is committed.
+    pub(crate) rules: Vec<usize>,
+    /// Somebody has agreed to just what is left.
+    agreed: bool,
 }
 
 /// Arguments with every reference replaced by its value, or why they cannot be had.
@@ -47,6 +55,8 @@ pub(crate) struct Runs {
     arguments: OnceLock<Arguments>,
     /// Of a plugin that may send requests.
     net: OnceLock<Arc<NetLog>>,
+    /// Of a plugin of which something is asked about.
+    asked: OnceLock<Arc<Asked>>,
 }
 
 impl Runs {
@@ -64,6 +74,20 @@ impl Runs {
         self.net.get().map(|log| &**log)
     }
 
+    pub(crate) fn asked(&self) -> &Arc<Asked> {
+        self.asked.get_or_init(Arc::default)
+    }
+
+    /// What somebody was asked, in all of them.
+    pub(crate) fn said(&self) -> Vec<AskedRule> {
+        self.asked.get().map_or_else(Vec::new, |asked| asked.said())
+    }
+
+    /// How long somebody has been asked, which is no time of theirs.
+    fn paused(&self) -> Duration {
+        self.asked.get().map_or(Duration::ZERO, |asked| asked.pauses.total())
+    }
+
     /// There will be no further one.
     pub(crate) fn ended(&self) {
         self.set_view(None);
@@ -78,7 +102,7 @@ impl Runs {
         let Some(started) = self.started.get() else { return Usage::default() };
         Usage {
             queued: *started - began,
-            run: started.elapsed(),
+            run: started.elapsed().saturating_sub(self.paused()),
             attempts: self.count.load(Ordering::Relaxed),
             ..Usage::default()
         }
@@ -94,6 +118,9 @@ pub(crate) struct Attempt<'a> {
     pub(crate) call: &'a Planned<ToolRef>,
     pub(crate) runs: &'a Runs,
     pub(crate) cancel: &'a CancellationToken,
+    /// Its place in the batch, and who is asked about it.
+    pub(crate) index: usize,
+    pub(crate) approver: Option<&'a Arc<dyn Approver>>,
     /// Who is told how far the tool says it is.
     pub(crate) listener: Option<Listener>,
 }
@@ -105,7 +132,7 @@ impl<'a> Attempt<'a> {
         turn: &Turn,
         fill: impl FnOnce(ToolRef, &'a Map<String, Value>) -> Filled<'a>,
     ) -> Ran {
-        let Attempt { shared, work, began, call, runs, cancel, listener } = self;
+        let Attempt { shared, work, began, call, runs, cancel, index, approver, listener } = self;
         runs.started.get_or_init(Instant::now);
         runs.count.store(turn.attempt, Ordering::Relaxed);
         let ready = match &call.step {
@@ -116,7 +143,8 @@ impl<'a> Attempt<'a> {
             Ok(ready) => ready,
             Err(error) => return Ran::without_running(&call.id, &call.tool, error),
         };
-        let (queued, started) = (began.elapsed(), Instant::now());
+        let (queued, started, paused) = (began.elapsed(), Instant::now(), runs.paused());
+        let asks = shared.asks.get(tool.plugin).filter(|_| work.effect() != Effect::DryRun);
         let sandbox = &shared.sandboxes[tool.plugin];
         let limits = shared.limits(tool, call);
         if let Some(trail) = &shared.trail {
@@ -130,10 +158,13 @@ impl<'a> Attempt<'a> {
         runs.set_view(Some(view.clone()));
         let net = sandbox.net().map(|plugin| {
             let log = runs.net.get_or_init(Arc::default).clone();
-            let effects = requests::effects(work.effect(), turn);
+            let asks = asks.filter(|asks| asks.of_requests());
+            let asking = asks.map(|asks| asking(asks, runs, approver, index, call, &args));
+            let effects = requests::effects(work.effect(), turn, asking);
             CallNet::new(plugin.clone(), effects, limits.net, log)
         });
-        let world = World { view: view.clone(), net, listener };
+        let pauses = asks.filter(|asks| asks.of_requests()).map(|_| runs.asked().pauses.clone());
+        let world = World { view: view.clone(), net, listener, pauses };
         let Ended { mut result, peak_memory, stdout, stderr } =
             sandbox::run(&shared.engine, sandbox, &limits, tool.tool, &args, world, cancel).await;
         let plugin = &shared.registry.plugin(tool).name;
@@ -142,8 +173,17 @@ impl<'a> Attempt<'a> {
         }
         result = refused(result, &view, plugin, &limits);
         shared.burden.weigh(&view, result.as_ref().err());
+        let mut rules = vec![];
+        let about_files = asks.filter(|asks| asks.of_files());
+        let mut look = about_files.map(|asks| {
+            |touched: &[Touched]| {
+                rules = asks.about_files(touched);
+                !rules.is_empty()
+            }
+        });
+        let look = look.as_mut().map(|look| look as &mut dyn FnMut(&[Touched]) -> bool);
         let staged = match &result {
-            Ok(_) => view.stage().unwrap_or_else(|unfit| {
+            Ok(_) => view.stage_to_tell(look).unwrap_or_else(|unfit| {
                 result = Err(cannot_commit(&unfit));
                 Staged::Nothing
             }),
@@ -153,7 +193,7 @@ impl<'a> Attempt<'a> {
         let (bytes_read, bytes_written) = view.bytes();
         let usage = Usage {
             queued,
-            run: started.elapsed(),
+            run: started.elapsed().saturating_sub(runs.paused().saturating_sub(paused)),
             commit: Duration::ZERO,
             attempts: turn.attempt,
             peak_memory,
@@ -165,9 +205,9 @@ impl<'a> Attempt<'a> {
         if matches!(staged, Staged::Nothing) && view.is_unused() {
             // It goes here, on the thread that made it, rather than in the loop that commits.
             runs.set_view(None);
-            return Ran { outcome, left: None };
+            return Ran { outcome, left: None, rules: vec![], agreed: false };
         }
-        Ran { outcome, left: Some((view, staged)) }
+        Ran { outcome, left: Some((view, staged)), rules, agreed: false }
     }
 }
 
@@ -176,9 +216,77 @@ impl Ran {
         self.left.as_ref().is_some_and(|(_, staged)| !staged.writes().is_empty())
     }
 
+    /// Whether it may be committed, or somebody is to be asked, as `asking` has it. A no drops what was staged, and is the
+    /// end of the call as of the moment in which it was asked about.
+    pub(crate) fn approval(
+        self,
+        work: &Work,
+        asking: impl FnOnce() -> Option<Asking>,
+    ) -> Approval<Ran> {
+        // An atomic batch is asked about as a whole, before it is made real.
+        if self.rules.is_empty() || self.agreed || work.effect() != Effect::Commit {
+            return Approval::Given(self);
+        }
+        let Some((view, staged)) = &self.left else { return Approval::Given(self) };
+        if let Err(failed) = work.check(view, staged) {
+            return Approval::Stale(by(&failed));
+        }
+        let changes = staged.changes(work.roots());
+        match asking() {
+            Some(asking) => Approval::Asked(Box::pin(self.ask(asking, changes))),
+            None => Approval::Given(self.refused(CallError::new(
+                ErrorKind::Host,
+                "the host does not know who is to be asked",
+            ))),
+        }
+    }
+
+    async fn ask(mut self, asking: Asking, changes: Vec<Change>) -> Ran {
+        let _pause = asking.asked.pauses.begin();
+        let refuse = |ran: Ran, said: &Said| {
+            let error = asking.refusal(&ran.rules, &changes, said);
+            ran.refused(error)
+        };
+        if asking.approver.is_none() {
+            let said = asking.files(&self.rules, changes.clone(), String::new()).await;
+            return refuse(self, &said);
+        }
+        let Some((view, staged)) = self.left.take() else { return self };
+        // It reads and compares files, which the loop that commits does not wait for.
+        let mut telling = JoinSet::new();
+        telling.spawn_blocking(move || (view.tell(&staged), view, staged));
+        let (told, view, staged) = match telling.join_next().await {
+            Some(Ok(told)) => told,
+            Some(Err(error)) if error.is_panic() => {
+                std::panic::resume_unwind(error.into_panic());
+            }
+            _ => return self.refused(CallError::new(ErrorKind::Host, "the host is shutting down")),
+        };
+        self.left = Some((view, staged));
+        if asking.asked.is_agreed(told.digest) {
+            self.agreed = true;
+            return self;
+        }
+        match asking.files(&self.rules, changes.clone(), told.text).await {
+            Said::Yes => {
+                asking.asked.agree(told.digest);
+                // What cannot be compared is not looked at again; else it is, when what it read has been.
+                self.agreed = told.digest.is_none();
+                self
+            }
+            said => refuse(self, &said),
+        }
+    }
+
+    /// It has failed after all, and leaves no trace.
+    fn refused(self, error: CallError) -> Ran {
+        let outcome = Outcome { result: Err(error), ..self.outcome };
+        Ran { outcome, left: None, rules: vec![], agreed: false }
+    }
+
     /// Makes real what was staged. Without an outcome, the call has to run again.
     pub(crate) fn commit(self, work: &Work) -> (Committed, Option<Outcome>) {
-        let Ran { mut outcome, left } = self;
+        let Ran { mut outcome, left, .. } = self;
         if let Some((view, staged)) = left {
             let began = Instant::now();
             let committed = caught(|| work.commit(&view, staged)).unwrap_or_else(|message| {
@@ -187,13 +295,9 @@ impl Ran {
             });
             match committed {
                 Ok(changes) => outcome.changes = changes,
-                Err(Failed::Stale { what, by }) => {
-                    tracing::debug!(call = %outcome.id, what, "to run again: what it read has changed");
-                    let by = match by {
-                        Changed::ByUs => By::Host,
-                        Changed::ByOthers => By::Others,
-                    };
-                    return (Committed::Stale(by), None);
+                Err(failed @ Failed::Stale { .. }) => {
+                    tracing::debug!(call = %outcome.id, ?failed, "to run again: what it read has changed");
+                    return (Committed::Stale(by(&failed)), None);
                 }
                 Err(Failed::Broken(message)) => {
                     let message = format!("the files cannot be changed, and none was: {message}");
@@ -209,7 +313,36 @@ impl Ran {
 
     /// A call that ended before it could run.
     pub(crate) fn without_running(id: &str, tool: &str, error: CallError) -> Ran {
-        Ran { outcome: failed(id, tool, error, Usage::default()), left: None }
+        let outcome = failed(id, tool, error, Usage::default());
+        Ran { outcome, left: None, rules: vec![], agreed: false }
+    }
+}
+
+/// How somebody is asked about a call.
+pub(crate) fn asking(
+    asks: &Arc<Asks>,
+    runs: &Runs,
+    approver: Option<&Arc<dyn Approver>>,
+    index: usize,
+    call: &Planned<ToolRef>,
+    args: &Map<String, Value>,
+) -> Asking {
+    Asking {
+        asks: asks.clone(),
+        asked: runs.asked().clone(),
+        approver: approver.cloned(),
+        index,
+        id: call.id.clone(),
+        tool: call.tool.clone(),
+        arguments: serde_json::to_string(args).unwrap_or_default(),
+    }
+}
+
+/// Who has changed what a run had read. That of which nothing is known was nobody of ours.
+fn by(failed: &Failed) -> By {
+    match failed {
+        Failed::Stale { by: Changed::ByUs, .. } => By::Host,
+        Failed::Stale { .. } | Failed::Broken(_) => By::Others,
     }
 }
 

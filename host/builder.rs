@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::asking::Asks;
 use crate::audit::{AuditSink, Trail};
 use crate::batch::LimitsConfig;
 use crate::error::Error;
@@ -12,7 +13,7 @@ use crate::host::Host;
 use crate::loader::Loader;
 use crate::net::{Client, NetOptions};
 use crate::plugin::{Cache, LoadLimits, Registry};
-use crate::policy::{Config, EnvGrant, Grants, Limits, SecretConfig, SecretSource};
+use crate::policy::{AskRule, Config, EnvGrant, Grants, Limits, SecretConfig, SecretSource};
 use crate::sandbox::{Engine, Sandbox};
 use crate::schedule::Admission;
 use crate::secrets;
@@ -29,6 +30,7 @@ use crate::secrets;
 pub struct HostBuilder {
     pub(crate) roots: Vec<PathBuf>,
     pub(crate) plugins: Vec<PluginSpec>,
+    ask: Vec<AskRule>,
     limits: Limits,
     jobs: usize,
     max_memory: u64,
@@ -52,6 +54,8 @@ pub struct PluginSpec {
     /// Put before each of its tool names, so that two plugins may have tools of one name.
     pub prefix: String,
     pub grants: Grants,
+    /// What is asked about before it becomes real, besides what is asked about of every plugin.
+    pub ask: Vec<AskRule>,
     /// Wins over the host's limits.
     pub limits: LimitsConfig,
 }
@@ -74,6 +78,7 @@ impl Default for HostBuilder {
         HostBuilder {
             roots: vec![],
             plugins: vec![],
+            ask: vec![],
             limits: Limits::default(),
             jobs: 4 * cores,
             max_memory: default_memory(),
@@ -104,8 +109,8 @@ impl PluginSpec {
     }
 
     pub fn new(name: impl Into<String>, source: Source, grants: Grants) -> PluginSpec {
-        let (prefix, limits) = (String::new(), LimitsConfig::default());
-        PluginSpec { name: name.into(), source, prefix, grants, limits }
+        let (prefix, ask, limits) = (String::new(), vec![], LimitsConfig::default());
+        PluginSpec { name: name.into(), source, prefix, grants, ask, limits }
     }
 }
 
@@ -120,6 +125,14 @@ impl HostBuilder {
     #[must_use]
     pub fn plugin(mut self, plugin: PluginSpec) -> HostBuilder {
         self.plugins.push(plugin);
+        self
+    }
+
+    /// Has somebody asked before what the rule names becomes real, whichever plugin does it: the
+    /// [`Approver`](crate::Approver) of a run. Nothing is asked about by default.
+    #[must_use]
+    pub fn ask(mut self, rule: AskRule) -> HostBuilder {
+        self.ask.push(rule);
         self
     }
 
@@ -221,6 +234,7 @@ impl HostBuilder {
         };
         self.roots.extend(roots.iter().map(|root| config.base.join(root)));
         self.config.clone_from(&config.path);
+        self.ask.extend(config.ask.iter().cloned());
         self.limits = self.limits.with(&config.limits);
         self.jobs = config.jobs.unwrap_or(self.jobs);
         self.max_memory = config.max_memory.unwrap_or(self.max_memory);
@@ -246,6 +260,7 @@ impl HostBuilder {
             };
             let mut spec = PluginSpec::new(name, source, plugin.grants.clone());
             spec.prefix.clone_from(&plugin.prefix);
+            spec.ask.clone_from(&plugin.ask);
             spec.limits.clone_from(&plugin.limits);
             self.plugins.push(spec);
         }
@@ -277,10 +292,13 @@ impl HostBuilder {
         let client = Arc::new(Client::new(self.net.clone()));
         let mut registry = Registry::default();
         let mut sandboxes = Vec::with_capacity(self.plugins.len());
+        let mut asks = Vec::with_capacity(self.plugins.len());
         for spec in &self.plugins {
             let (plugin, flavor) = loader.load(spec)?;
             let plugin = Arc::new(plugin);
             let scope = Scope::new(files.roots(), &spec.grants)?;
+            let rules = Asks::new(files.roots(), &spec.name, &self.ask, &spec.ask)?;
+            asks.push(Arc::new(rules));
             let env = variables(&spec.grants.env);
             let net = secrets::plugin_net(spec, &plugin, &secrets, &client);
             let (scope, limits) = (Arc::new(scope), limits(spec));
@@ -291,7 +309,7 @@ impl HostBuilder {
         }
         let room = Admission::new(self.jobs, self.max_waiting);
         let trail = self.audit.map(|sink| Trail::new(sink, self.audit_arguments));
-        Ok(Host::new(engine, registry, sandboxes, files, room, trail, self.jobs))
+        Ok(Host::new(engine, registry, sandboxes, asks, files, room, trail, self.jobs))
     }
 }
 

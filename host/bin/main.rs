@@ -3,6 +3,7 @@
 //! 0: every call was ok. 1: a call failed. 2: the batch, the config or the command line is wrong.
 //! 3: the host failed. Results go to stdout, everything else to stderr.
 
+mod ask;
 mod bench;
 mod call;
 mod check;

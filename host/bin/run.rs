@@ -10,6 +10,7 @@ use inorder::{
 };
 use tokio::task::JoinSet;
 
+use crate::ask::{self, Person};
 use crate::format::Format;
 use crate::interrupts::Interrupts;
 use crate::live::Live;
@@ -131,6 +132,7 @@ pub struct Runner {
     runtime: tokio::runtime::Runtime,
     cancel: CancellationToken,
     interrupts: Interrupts,
+    person: Option<Person>,
 }
 
 impl Runner {
@@ -141,15 +143,21 @@ impl Runner {
             .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
         let cancel = CancellationToken::new();
         let interrupts = Interrupts::watch(cancel.clone());
-        Ok(Runner { runtime, cancel, interrupts })
+        Ok(Runner { runtime, cancel, interrupts, person: Person::at_terminal() })
     }
 
     pub fn run(&self, host: &Host, plan: Plan<ToolRef>, effect: Effect, live: bool) -> Report {
+        if self.person.is_none() && effect != Effect::DryRun {
+            ask::say_that_nobody_is_there(host);
+        }
         self.runtime.block_on(async {
             let live = live.then(|| Live::start(&plan));
             let progress = live.as_ref().map(Live::sender);
             let cancel = self.cancel.clone();
-            let options = RunOptions { cancel, progress, effect, ..RunOptions::default() };
+            let screen = live.as_ref().map(Live::screen);
+            let approver = self.person.as_ref().map(|person| person.approver(screen));
+            let options =
+                RunOptions { cancel, progress, effect, approver, ..RunOptions::default() };
             // On one of the runtime's threads, rather than on this one, which would wake them for every call.
             let (host, mut run) = (host.clone(), JoinSet::new());
             run.spawn(async move { host.execute(plan, options).await });

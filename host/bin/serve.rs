@@ -2,12 +2,13 @@
 //!
 //! What is where: `stdio` is the connection, made of `lines` (input), `gate` (what may come when, with `places`, their order) and `output`; `http` are
 //! connections of the other kind; `server` answers requests by means of the host; `catalogue` is what it lists, with `names` and `schema`; `batch` is
-//! the tool of its own; `answer` and `progress` are what it says of a call. Only here, and in no other folder, is the
+//! the tool of its own; `answer` and `progress` are what it says of a call, `elicit` what it asks about one. Only here, and in no other folder, is the
 //! SDK known.
 
 mod answer;
 mod batch;
 mod catalogue;
+mod elicit;
 mod gate;
 mod http;
 mod lines;

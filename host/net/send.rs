@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody};
 
 use super::body::{Answer, Sent, Wait};
-use super::call::{CallNet, Effects, Room};
+use super::call::{CallNet, Effects, Room, Sending};
 use super::client::Timeouts;
 use super::connect::{Connection, broken};
 use super::log::{NetDenial, NetDeniedBy, Requested};
@@ -79,6 +79,15 @@ impl Exchange {
             return Err(Stop::Denied(NetDeniedBy::Effect { run }));
         }
         self.address(&mut request)?;
+        if let (false, Effects::When { consent: Some(consent), .. }) = (reads, effects) {
+            // Before anything is connected: people take longer than a server waits.
+            let (host, door) = (self.target.host.clone(), self.target.door());
+            let path = request.uri().to_string();
+            let sending = Sending { request: self.sent.clone(), host, door, path };
+            if let Err(why) = consent(sending).await {
+                return Err(Stop::Denied(NetDeniedBy::Refused { why }));
+            }
+        }
         for secret in &secrets {
             request.headers_mut().insert(&secret.header, secret.value.clone());
         }
@@ -162,7 +171,7 @@ impl Exchange {
         let budget = self.call.budget.clone();
         let request = request.map(|body| Sent { body, budget }.boxed_unsync());
         let (mut connection, kept) = self.connection(limits).await?;
-        if let (false, Effects::When(gate)) = (reads, &self.call.effects) {
+        if let (false, Effects::When { gate, .. }) = (reads, &self.call.effects) {
             gate().await;
         }
         self.call.log.requested(self.sent.clone(), !reads);

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::batch::{LimitsConfig, bytes, duration};
 
+use super::ask::AskRule;
 use super::grants::{EnvGrant, GrantError, Grants, PathGrant};
 use super::hosts::NetGrant;
 use super::secrets::{SecretConfig, SecretError, SecretTable};
@@ -40,6 +41,8 @@ pub struct Config {
     pub durable: bool,
     /// Where the audit log is kept, if it says so.
     pub audit: Option<AuditConfig>,
+    /// What is asked about before it becomes real, whichever plugin does it.
+    pub ask: Vec<AskRule>,
     pub limits: LimitsConfig,
     /// By name, for plugins that list them.
     pub secrets: BTreeMap<String, SecretConfig>,
@@ -80,6 +83,8 @@ pub struct PluginConfig {
     /// Put before each of the plugin's tool names.
     pub prefix: String,
     pub grants: Grants,
+    /// What is asked about of this plugin's doings, besides what is of every plugin's.
+    pub ask: Vec<AskRule>,
     pub limits: LimitsConfig,
 }
 
@@ -89,6 +94,8 @@ pub enum ConfigError {
     Read { path: PathBuf, error: std::io::Error },
     #[error("the config {} is wrong: {message}", path.display())]
     Wrong { path: PathBuf, message: String },
+    #[error("the config {}: `ask`: {error}", path.display())]
+    Ask { path: PathBuf, error: GrantError },
     #[error("the config {}: plugin {plugin:?}: {error}", path.display())]
     Grant { path: PathBuf, plugin: String, error: GrantError },
     #[error("the config {}: secret {secret:?}: {error}", path.display())]
@@ -115,6 +122,8 @@ struct File {
     durable: bool,
     audit: Option<AuditConfig>,
     #[serde(default)]
+    ask: Vec<String>,
+    #[serde(default)]
     limits: LimitsConfig,
     #[serde(default)]
     secrets: BTreeMap<String, SecretTable>,
@@ -139,6 +148,8 @@ struct PluginTable {
     #[serde(default)]
     secrets: Vec<String>,
     #[serde(default)]
+    ask: Vec<String>,
+    #[serde(default)]
     limits: LimitsConfig,
 }
 
@@ -161,6 +172,8 @@ impl Config {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
+        let ask = rules(&file.ask)
+            .map_err(|error| ConfigError::Ask { path: path.to_owned(), error })?;
         let mut secrets = BTreeMap::new();
         for (name, table) in file.secrets {
             let secret = table.check(&name).map_err(|error| ConfigError::Secret {
@@ -172,11 +185,13 @@ impl Config {
         }
         let mut plugins = BTreeMap::new();
         for (name, table) in file.plugins {
-            let grants = table.grants().map_err(|error| ConfigError::Grant {
+            let wrong_grant = |error| ConfigError::Grant {
                 path: path.to_owned(),
                 plugin: name.clone(),
                 error,
-            })?;
+            };
+            let grants = table.grants().map_err(wrong_grant)?;
+            let ask = rules(&table.ask).map_err(wrong_grant)?;
             if !table.prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
                 let prefix = &table.prefix;
                 return Err(wrong(format!(
@@ -184,7 +199,7 @@ impl Config {
                 )));
             }
             let PluginTable { path, prefix, limits, .. } = table;
-            plugins.insert(name, PluginConfig { path, prefix, grants, limits });
+            plugins.insert(name, PluginConfig { path, prefix, grants, ask, limits });
         }
         let jobs = file.jobs.map(usize::from);
         let path = Some(path.to_owned());
@@ -200,11 +215,16 @@ impl Config {
             compile_memory: file.compile_memory,
             durable: file.durable,
             audit: file.audit,
+            ask,
             limits: file.limits,
             secrets,
             plugins,
         })
     }
+}
+
+fn rules(texts: &[String]) -> Result<Vec<AskRule>, GrantError> {
+    texts.iter().map(|text| AskRule::parse(text)).collect()
 }
 
 impl PluginTable {
@@ -242,6 +262,7 @@ mod tests {
             compile-timeout = "1m"
             compile-memory = "1GiB"
             audit = "log/audit.jsonl"
+            ask = ["write:docs/**"]
             [limits]
             timeout = "5s"
             [secrets]
@@ -255,6 +276,7 @@ mod tests {
             env = ["LANG", "MODE=fast"]
             net = ["api.linear.app", "*.example.org:8443"]
             secrets = ["linear"]
+            ask = ["net", "write"]
             limits = { memory = "64MiB" }
             "#,
         )
@@ -269,6 +291,9 @@ mod tests {
         assert_eq!(config.plugins["mine"].limits.memory, Some(64 << 20));
         assert_eq!(config.plugins["mine"].grants.env.len(), 2);
         assert_eq!(config.plugins["mine"].grants.net[1].pattern(), "*.example.org:8443");
+        let texts = |rules: &[AskRule]| rules.iter().map(|it| it.text().to_owned()).collect::<Vec<_>>();
+        assert_eq!(texts(&config.ask), ["write:docs/**"]);
+        assert_eq!(texts(&config.plugins["mine"].ask), ["net", "write"]);
         assert_eq!(config.plugins["mine"].grants.secrets, ["linear"]);
         assert_eq!(config.secrets["linear"].header, "authorization");
     }
@@ -293,6 +318,10 @@ mod tests {
             ("[plugins.a]\nread = [\"src/**.rs\"]", "src/**.rs"),
             ("[plugins.a]\nwrite = [\"../x\"]", "../x"),
             ("[plugins.a]\nnet = [\"https://a.org\"]", "https://a.org"),
+            ("ask = [\"read\"]", "reads are never asked about"),
+            ("ask = \"write\"", "ask"),
+            ("[plugins.a]\nask = [\"net:a/b\"]", "net:a/b"),
+            ("[plugins.a]\nask = [\"write:**.md\"]", "whole components"),
             ("[secrets]\nx = { host = \"a.org\", header = \"A\" }", "`from-env` or `from-file`"),
             ("[secrets]\nx = { host = \"*.a.org\", header = \"A\", from-env = \"E\" }", "one host"),
             (

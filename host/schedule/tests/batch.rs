@@ -97,6 +97,7 @@ fn calls_that_all_edit_one_thing_become_serial_after_the_first_conflicts() {
         reads: vec![0],
         writes: vec![0],
         may_fail: false,
+        asks: false,
         needs: writer(),
     };
     let cells = Cells::new(vec![edit; 64], 1, || {}, Break::Nothing);

@@ -10,7 +10,7 @@ use std::sync::{Mutex, OnceLock};
 
 use proptest::prelude::*;
 
-use crate::schedule::{By, Committed, Job, Needs, NotRun, Turn, Verdict};
+use crate::schedule::{Approval, By, Committed, Job, Needs, NotRun, Turn, Verdict};
 
 pub const CELLS: usize = 4;
 
@@ -23,6 +23,8 @@ pub struct Program {
     pub reads: Vec<usize>,
     pub writes: Vec<usize>,
     pub may_fail: bool,
+    /// Whether somebody is asked about what it writes, who refuses some of it.
+    pub asks: bool,
     pub needs: Needs,
 }
 
@@ -58,6 +60,7 @@ pub enum Break {
     FailuresNotValidated,
     NobodyConflicts,
     EffectsAtOnce,
+    AnswersNotValidated,
 }
 
 enum Op {
@@ -73,6 +76,7 @@ struct Machine<'a> {
     at: usize,
     /// A digest of all it has read.
     seen: u64,
+    wrote: bool,
 }
 
 impl Machine<'_> {
@@ -94,6 +98,11 @@ impl Machine<'_> {
         self.seen = (self.seen ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23) + 1;
     }
 
+    /// What somebody says who is asked about what it does.
+    fn is_refused(&self) -> bool {
+        self.program.asks && self.seen.is_multiple_of(4)
+    }
+
     fn outcome(&self) -> Outcome {
         let fails = self.program.may_fail && self.seen.is_multiple_of(3);
         if fails { Outcome::Failed(self.seen) } else { Outcome::Ok(self.seen) }
@@ -105,7 +114,7 @@ pub fn serially(programs: &[Program], order: impl Iterator<Item = usize>) -> End
     let mut end =
         End { cells: vec![0; CELLS], outcomes: vec![None; programs.len()], effects: vec![] };
     for call in order {
-        let mut machine = Machine { program: &programs[call], at: 0, seen: call as u64 };
+        let mut machine = Machine { program: &programs[call], at: 0, seen: call as u64, wrote: false };
         let mut failed = vec![];
         for &input in &programs[call].needs.inputs {
             match &end.outcomes[input] {
@@ -121,14 +130,21 @@ pub fn serially(programs: &[Program], order: impl Iterator<Item = usize>) -> End
         while let Some(op) = machine.next() {
             match op {
                 Op::Read(cell) => machine.read(staged[cell]),
-                Op::Write(cell) => staged[cell] = machine.seen,
+                Op::Write(cell) => {
+                    staged[cell] = machine.seen;
+                    machine.wrote = true;
+                }
                 Op::Effect => end.effects.push((call, machine.seen)),
                 Op::Nothing => {}
             }
         }
-        let outcome = machine.outcome();
+        let mut outcome = machine.outcome();
         if matches!(outcome, Outcome::Ok(_)) {
-            end.cells = staged;
+            if machine.wrote && machine.is_refused() {
+                outcome = Outcome::Failed(machine.seen);
+            } else {
+                end.cells = staged;
+            }
         }
         end.outcomes[call] = Some(outcome);
     }
@@ -165,6 +181,14 @@ pub struct Touched {
 pub struct Run {
     touched: Touched,
     outcome: Outcome,
+    approval: Answered,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Answered {
+    NotAsked { refused: bool },
+    Yes,
+    No,
 }
 
 impl Cells {
@@ -240,6 +264,12 @@ impl Cells {
 
     /// Yields now and then.
     pub async fn dawdle(&self) {
+        for _ in 0..self.whiles() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn whiles(&self) -> u64 {
         let times = {
             let mut dice = self.dice.lock().unwrap();
             *dice = dice
@@ -247,9 +277,7 @@ impl Cells {
                 .wrapping_add(1_442_695_040_888_963_407);
             (*dice >> 33) % 6
         };
-        for _ in 0..times.saturating_sub(2) {
-            tokio::task::yield_now().await;
-        }
+        times.saturating_sub(2)
     }
 
     fn set(&self, call: usize, outcome: Outcome) {
@@ -263,7 +291,7 @@ impl Job for Cells {
     async fn run(&self, call: usize, turn: &Turn) -> Run {
         self.runs.fetch_add(1, SeqCst);
         *self.touched[call].lock().unwrap() = Touched::default();
-        let mut machine = Machine { program: &self.programs[call], at: 0, seen: call as u64 };
+        let mut machine = Machine { program: &self.programs[call], at: 0, seen: call as u64, wrote: false };
         for &input in &machine.program.needs.inputs {
             let Some(Outcome::Ok(value)) = self.outcomes[input].get() else {
                 panic!("{call} runs without its input {input}")
@@ -300,7 +328,11 @@ impl Job for Cells {
         if !matches!(outcome, Outcome::Ok(_)) {
             touched.staged.clear();
         }
-        Run { touched, outcome }
+        let approval = match self.programs[call].asks && !touched.staged.is_empty() {
+            true => Answered::NotAsked { refused: machine.is_refused() },
+            false => Answered::Yes,
+        };
+        Run { touched, outcome, approval }
     }
 
     fn wrote(run: &Run) -> bool {
@@ -325,9 +357,37 @@ impl Job for Cells {
         !self.valid(call)
     }
 
+    fn approval(&self, call: usize, mut run: Run) -> Approval<Run> {
+        let Answered::NotAsked { refused } = run.approval else { return Approval::Given(run) };
+        if !self.holds(&run.touched.reads) {
+            return Approval::Stale(By::Host);
+        }
+        if refused {
+            // Its place is that of the question, whatever others do until the answer.
+            self.committed.lock().unwrap().push(call);
+        }
+        let whiles = self.whiles();
+        Approval::Asked(Box::pin(async move {
+            for _ in 0..whiles {
+                tokio::task::yield_now().await;
+            }
+            run.approval = Answered::Yes;
+            if refused {
+                run.approval = Answered::No;
+                run.touched = Touched::default();
+                if let Outcome::Ok(seen) = run.outcome {
+                    run.outcome = Outcome::Failed(seen);
+                }
+            }
+            run
+        }))
+    }
+
     fn commit(&self, call: usize, run: Run) -> Committed {
         let failed = !matches!(run.outcome, Outcome::Ok(_));
-        let validated = !(failed && self.breaks == Break::FailuresNotValidated);
+        let asked = self.programs[call].asks && run.approval == Answered::Yes;
+        let validated = !(failed && self.breaks == Break::FailuresNotValidated)
+            && !(asked && self.breaks == Break::AnswersNotValidated);
         if validated && !self.holds(&run.touched.reads) {
             return Committed::Stale(By::Host);
         }
@@ -340,7 +400,9 @@ impl Job for Cells {
         self.log.lock().unwrap().extend(run.touched.staged.keys().map(|&cell| (number, cell)));
         (self.pause)();
         self.number.store(number, SeqCst);
-        self.committed.lock().unwrap().push(call);
+        if run.approval != Answered::No {
+            self.committed.lock().unwrap().push(call);
+        }
         self.set(call, run.outcome);
         Committed::Ended(if failed { Verdict::Failed } else { Verdict::Ok })
     }
@@ -372,11 +434,11 @@ pub fn programs(most: usize) -> impl Strategy<Value = Vec<Program>> {
     let cells = || vec(0..CELLS, 0..=CELLS);
     let earlier = || vec(any::<Index>(), 0..2);
     let program =
-        (vec(step, 0..6), cells(), cells(), any::<bool>(), earlier(), earlier(), earlier());
+        (vec(step, 0..6), cells(), cells(), any::<(bool, bool)>(), earlier(), earlier(), earlier());
     vec(program, 1..=most).prop_map(|programs| {
         let programs = programs.into_iter().enumerate();
         let program =
-            programs.map(|(call, (steps, reads, writes, may_fail, inputs, after, hints))| {
+            programs.map(|(call, (steps, reads, writes, (may_fail, asks), inputs, after, hints))| {
                 let pick = |picks: Vec<Index>, one_in: usize| -> Vec<usize> {
                     let picks = picks.into_iter().filter(|it| call > 0 && it.index(one_in) == 0);
                     picks.map(|it| it.index(call)).collect()
@@ -388,7 +450,7 @@ pub fn programs(most: usize) -> impl Strategy<Value = Vec<Program>> {
                     writes: !writes.is_empty(),
                     class: call % 2,
                 };
-                Program { steps, reads, writes, may_fail, needs }
+                Program { steps, reads, writes, may_fail, asks, needs }
             });
         program.collect()
     })

@@ -261,7 +261,9 @@ fn a_broken_rule_of_a_batch_is_noticed() {
 
 #[test]
 fn a_broken_rule_of_loose_calls_is_noticed() {
-    for breaks in [Break::FailuresNotValidated, Break::EffectsAtOnce] {
+    for breaks in
+        [Break::FailuresNotValidated, Break::EffectsAtOnce, Break::AnswersNotValidated]
+    {
         let samples = noticed(breaks, explore_loose);
         println!("{breaks:?}: noticed by sample {samples:?}");
         assert!(samples.is_some(), "{breaks:?} is not noticed");
