@@ -292,24 +292,22 @@ impl HostBuilder {
         let client = Arc::new(Client::new(self.net.clone()));
         let mut registry = Registry::default();
         let mut sandboxes = Vec::with_capacity(self.plugins.len());
-        let mut asks = Vec::with_capacity(self.plugins.len());
         for spec in &self.plugins {
             let (plugin, flavor) = loader.load(spec)?;
             let plugin = Arc::new(plugin);
             let scope = Scope::new(files.roots(), &spec.grants)?;
             let rules = Asks::new(files.roots(), &spec.name, &self.ask, &spec.ask)?;
-            asks.push(Arc::new(rules));
             let env = variables(&spec.grants.env);
             let net = secrets::plugin_net(spec, &plugin, &secrets, &client);
             let (scope, limits) = (Arc::new(scope), limits(spec));
             let sandbox = Sandbox::new(plugin.clone(), flavor, scope, env, limits, net)
                 .map_err(|error| Error::Link { plugin: spec.source.describe(&spec.name), error })?;
             registry.add(plugin, &spec.prefix)?;
-            sandboxes.push(sandbox);
+            sandboxes.push((sandbox, Arc::new(rules)));
         }
         let room = Admission::new(self.jobs, self.max_waiting);
         let trail = self.audit.map(|sink| Trail::new(sink, self.audit_arguments));
-        Ok(Host::new(engine, registry, sandboxes, asks, files, room, trail, self.jobs))
+        Ok(Host::new(engine, registry, sandboxes, files, room, trail, self.jobs))
     }
 }
 

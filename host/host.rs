@@ -13,8 +13,7 @@ use crate::attempt::failed;
 use crate::audit::Trail;
 use crate::audited::Audited;
 use crate::batch::{
-    Batch, CallError, ErrorKind, LimitsConfig, Plan, Planned, Problem, Report, Tools,
-    Usage,
+    Batch, CallError, ErrorKind, LimitsConfig, Plan, Planned, Problem, Report, Tools, Usage,
 };
 use crate::builder::HostBuilder;
 use crate::error::Error;
@@ -90,16 +89,15 @@ impl Host {
     pub(crate) fn new(
         engine: Engine,
         registry: Registry,
-        sandboxes: Vec<Sandbox>,
-        asks: Vec<Arc<Asks>>,
+        sandboxes: Vec<(Sandbox, Arc<Asks>)>,
         files: Arc<Files>,
         room: Arc<Admission>,
         trail: Option<Trail>,
         jobs: usize,
     ) -> Host {
         let burden = Burden::default();
-        let shared =
-            Shared { engine, registry, sandboxes, asks, files, room, trail, burden, jobs };
+        let (sandboxes, asks) = sandboxes.into_iter().unzip();
+        let shared = Shared { engine, registry, sandboxes, asks, files, room, trail, burden, jobs };
         Host { shared: Arc::new(shared) }
     }
 

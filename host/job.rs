@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::{Approver, AskedCall};
-use crate::attempt::{Attempt, Filled, Ran, Runs, asking, conflict, failed};
 use crate::asking::Asking;
+use crate::attempt::{Attempt, Filled, Ran, Runs, asking, conflict, failed};
 use crate::audit::{AskedRule, AuditRecord, Listed};
 use crate::audited::Audited;
 use crate::batch::{

@@ -44,6 +44,7 @@ mod net;
 mod plugin;
 mod policy;
 mod reach;
+mod refusals;
 mod requests;
 mod sandbox;
 mod schedule;
@@ -53,7 +54,8 @@ mod worker;
 
 pub use approval::{About, Approver, AskedCall, Decision, Question};
 pub use audit::{
-    Arguments, AskedRule, AuditFile, AuditRecord, AuditSink, Denied, DeniedRequest, Listed, PluginId, Request,
+    Arguments, AskedRule, AuditFile, AuditRecord, AuditSink, Denied, DeniedRequest, Listed,
+    PluginId, Request,
 };
 pub use batch::{
     Batch, Call, CallError, CallRef, Change, Committed, Dialect, ErrorKind, LimitError,
@@ -71,8 +73,8 @@ pub use plugin::{
     RegistryError, Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
 };
 pub use policy::{
-    AskRule, AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, Limits, NetGrant, PathGrant,
-    PathPattern, PluginConfig, SecretConfig, SecretError, SecretSource,
+    AskRule, AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, Limits, NetGrant,
+    PathGrant, PathPattern, PluginConfig, SecretConfig, SecretError, SecretSource,
 };
 pub use sandbox::{EngineError, LinkError, Said};
 pub use schedule::Tenant;

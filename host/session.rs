@@ -19,7 +19,9 @@ use crate::job::{Progress, listener};
 use crate::plugin::ToolRef;
 use crate::reach::{CallReach, same_paths};
 use crate::sandbox::cancelled_call;
-use crate::schedule::{Approval, Busy, Calls, Committed, Job, Loose, NotRun, Share, Tenant, Ticket, Turn};
+use crate::schedule::{
+    Approval, Busy, Calls, Committed, Job, Loose, NotRun, Share, Tenant, Ticket, Turn,
+};
 
 /// Calls that come one by one, from whoever shares it. Each is a transaction: it sees all that was committed before it
 /// looked, and commits when it finishes. A call that was sent after another one which declares a write to what it

@@ -226,7 +226,9 @@ fn rendered(question: &Question, lines: Lines, width: usize) -> String {
     let diff = words::diff(question);
     if lines == Lines::All {
         for line in &diff {
-            rows(line, width).iter().for_each(|row| add(&format!("{GUTTER}{}", coloured(line, row))));
+            rows(line, width)
+                .iter()
+                .for_each(|row| add(&format!("{GUTTER}{}", coloured(line, row))));
         }
         return text;
     }
@@ -251,9 +253,7 @@ fn rendered(question: &Question, lines: Lines, width: usize) -> String {
 fn prompt(question: &Question) -> String {
     let (rules, tools) = (words::rules(question), words::tools(question));
     let diff = if words::diff(question).is_empty() { "" } else { ", [d]iff" };
-    format!(
-        "Allow it ({rules})? [y]es, [N]o, [a]lways for {tools} in this session{diff}: "
-    )
+    format!("Allow it ({rules})? [y]es, [N]o, [a]lways for {tools} in this session{diff}: ")
 }
 
 /// A line of a diff, or a row of one, in its colour.
@@ -349,7 +349,8 @@ mod tests {
             about: about.clone(),
         };
         let tty = tempfile::tempfile().unwrap();
-        let shared = Shared { tty, asking: tokio::sync::Mutex::default(), always: Mutex::default() };
+        let shared =
+            Shared { tty, asking: tokio::sync::Mutex::default(), always: Mutex::default() };
         shared.always.lock().unwrap().extend(keys(&of("write_file", &["write"])));
         assert!(shared.is_always_allowed(&of("write_file", &["write"])));
         assert!(!shared.is_always_allowed(&of("edit_file", &["write"])));

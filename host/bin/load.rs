@@ -6,9 +6,9 @@ use std::time::Duration;
 use crate::print::{dim, say};
 use anyhow::{Context as _, bail};
 use inorder::{
-    AskRule, AuditConfig, AuditFile, AuditSink as _, Config, Host, HostBuilder, LimitError, LimitsConfig,
-    LoadLimits, NetGrant, PathGrant, PluginConfig, builtins, parse_bytes, parse_duration,
-    parse_memory,
+    AskRule, AuditConfig, AuditFile, AuditSink as _, Config, Host, HostBuilder, LimitError,
+    LimitsConfig, LoadLimits, NetGrant, PathGrant, PluginConfig, builtins, parse_bytes,
+    parse_duration, parse_memory,
 };
 
 #[derive(clap::Args)]

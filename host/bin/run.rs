@@ -27,6 +27,7 @@ Examples:
   inorder run - --json < batch.json           a batch from standard input, one JSON document out
   inorder run batch.json --allow-write '**'   calls may also write in the root
   inorder run batch.json --allow-write '**' --dry-run      what would change, and nothing does
+  inorder run batch.json --allow-write '**' --ask write    each change is shown first, and asked about
   inorder run batch.json --plugin my.wasm --allow-read 'data/**' --timeout 5s
   inorder run response.json > answer.json     the calls of a model's response, and what to send back
 

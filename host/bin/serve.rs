@@ -43,6 +43,7 @@ use stdio::Stdio;
 Examples:
   inorder serve --root ~/notes --allow-write '**'
   inorder serve --config inorder.toml
+  inorder serve --root ~/notes --allow-write '**' --ask write      the client asks its user before files change
   inorder serve --http 127.0.0.1:8080      streamable HTTP at /mcp, for clients of this machine
   claude mcp add notes -- inorder serve --root ~/notes --allow-write '**'
 

@@ -157,7 +157,9 @@ impl View {
     pub fn tell(&self, staged: &Staged) -> Told {
         match staged {
             Staged::Nothing => Told::default(),
-            Staged::Disk(prepared, _) => Told::of(&self.tree, [(prepared.root, &*prepared.changes)]),
+            Staged::Disk(prepared, _) => {
+                Told::of(&self.tree, [(prepared.root, &*prepared.changes)])
+            }
             Staged::Layer(plan) => Told::of(&self.tree, [(plan.root, &*plan.changes)]),
         }
     }

@@ -172,8 +172,8 @@ impl Config {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
-        let ask = rules(&file.ask)
-            .map_err(|error| ConfigError::Ask { path: path.to_owned(), error })?;
+        let ask =
+            rules(&file.ask).map_err(|error| ConfigError::Ask { path: path.to_owned(), error })?;
         let mut secrets = BTreeMap::new();
         for (name, table) in file.secrets {
             let secret = table.check(&name).map_err(|error| ConfigError::Secret {
@@ -185,11 +185,8 @@ impl Config {
         }
         let mut plugins = BTreeMap::new();
         for (name, table) in file.plugins {
-            let wrong_grant = |error| ConfigError::Grant {
-                path: path.to_owned(),
-                plugin: name.clone(),
-                error,
-            };
+            let wrong_grant =
+                |error| ConfigError::Grant { path: path.to_owned(), plugin: name.clone(), error };
             let grants = table.grants().map_err(wrong_grant)?;
             let ask = rules(&table.ask).map_err(wrong_grant)?;
             if !table.prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
@@ -291,7 +288,8 @@ mod tests {
         assert_eq!(config.plugins["mine"].limits.memory, Some(64 << 20));
         assert_eq!(config.plugins["mine"].grants.env.len(), 2);
         assert_eq!(config.plugins["mine"].grants.net[1].pattern(), "*.example.org:8443");
-        let texts = |rules: &[AskRule]| rules.iter().map(|it| it.text().to_owned()).collect::<Vec<_>>();
+        let texts =
+            |rules: &[AskRule]| rules.iter().map(|it| it.text().to_owned()).collect::<Vec<_>>();
         assert_eq!(texts(&config.ask), ["write:docs/**"]);
         assert_eq!(texts(&config.plugins["mine"].ask), ["net", "write"]);
         assert_eq!(config.plugins["mine"].grants.secrets, ["linear"]);

@@ -117,7 +117,8 @@ impl NetGrant {
     /// Whether it names a host at all, for a question instead of a grant: this machine is a host too, and without a port
     /// any will do.
     pub fn names(&self, host: &Host, door: Door) -> bool {
-        let by_host = matches!(self.hosts, Hosts::Any) || NetGrant { ports: Ports::Any, ..self.clone() }.matches(host, door);
+        let by_host = matches!(self.hosts, Hosts::Any)
+            || NetGrant { ports: Ports::Any, ..self.clone() }.matches(host, door);
         by_host && (self.ports == Ports::Usual || self.opens(door))
     }
 

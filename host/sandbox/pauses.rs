@@ -68,9 +68,8 @@ impl Time {
 
     pub fn left(&self) -> Duration {
         let paused = self.pauses.as_ref();
-        let paused = paused.map_or(Duration::ZERO, |(pauses, before)| {
-            pauses.total().saturating_sub(*before)
-        });
+        let paused = paused
+            .map_or(Duration::ZERO, |(pauses, before)| pauses.total().saturating_sub(*before));
         self.limit.saturating_sub(self.began.elapsed().saturating_sub(paused))
     }
 

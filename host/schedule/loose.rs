@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::admission::{Permit, Share};
 use super::job::{Approval, By, Committed, Job, NotRun, Turn, Wants};
-use super::questions::{Answer as Question, answered};
 use super::order::{NEIGHBOURS, TRIES, weight};
+use super::questions::{Answer as Question, answered};
 use super::tasks::{Lost, Tasks, TokioTasks};
 
 /// Loose calls of one host. Clones share everything.

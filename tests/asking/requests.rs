@@ -46,7 +46,10 @@ fn a_request_is_sent_when_it_is_agreed_to_and_in_the_batchs_order() {
         let (report, ()) = tokio::join!(execute(&host, &calls, options), async {
             let open = questions.next().await;
             assert_eq!(about(&open), ("POST".to_owned(), "/issues?n=1".to_owned()));
-            assert_eq!((open.question.calls[0].index, &*open.question.calls[0].rules[0]), (1, "net:*"));
+            assert_eq!(
+                (open.question.calls[0].index, &*open.question.calls[0].rules[0]),
+                (1, "net:*")
+            );
             // A read is not asked about, and what comes later is not sent before.
             tokio::time::sleep(Duration::from_millis(50)).await;
             assert!(server.asked().iter().all(|asked| asked.method == "GET"));
@@ -59,8 +62,14 @@ fn a_request_is_sent_when_it_is_agreed_to_and_in_the_batchs_order() {
     });
     assert_eq!(report.results[1].result.as_ref().unwrap()["body"], "one");
     let said = message(&report, 2);
-    assert!(said.starts_with("denied") && said.contains("was not sent: it is asked about first"), "{said}");
-    assert!(said.contains("under [plugins.http] in the config") && said.contains("not this one"), "{said}");
+    assert!(
+        said.starts_with("denied") && said.contains("was not sent: it is asked about first"),
+        "{said}"
+    );
+    assert!(
+        said.contains("under [plugins.http] in the config") && said.contains("not this one"),
+        "{said}"
+    );
     let methods: Vec<String> = server.asked().into_iter().map(|asked| asked.method).collect();
     assert_eq!(methods, ["GET", "POST"]);
 }

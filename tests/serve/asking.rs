@@ -58,7 +58,10 @@ fn the_user_is_shown_what_would_be_changed_and_decides() {
         client.send(&call("yes", "write_file", write("a.txt", "new\n")));
         let question = asked(&mut client);
         let message = question["params"]["message"].as_str().unwrap();
-        assert!(message.contains("write_file") && message.contains("- modified a.txt"), "{message}");
+        assert!(
+            message.contains("write_file") && message.contains("- modified a.txt"),
+            "{message}"
+        );
         assert!(message.contains("-old\n+new"), "{message}");
         let schema = &question["params"]["requestedSchema"];
         assert_eq!(schema["properties"]["approve"]["type"], "boolean", "{question}");
@@ -101,9 +104,15 @@ fn a_batch_asks_one_question_after_the_other() {
         answer(&mut client, &question, &result);
     }
     let done = client.answer("batch");
-    assert_eq!(done["result"]["structuredContent"]["results"][0]["error"]["kind"], "denied", "{done}");
+    assert_eq!(
+        done["result"]["structuredContent"]["results"][0]["error"]["kind"], "denied",
+        "{done}"
+    );
     assert_eq!(done["result"]["structuredContent"]["results"][1]["status"], "ok", "{done}");
-    assert_eq!([root.path().join("a.txt").exists(), root.path().join("b.txt").exists()], [false, true]);
+    assert_eq!(
+        [root.path().join("a.txt").exists(), root.path().join("b.txt").exists()],
+        [false, true]
+    );
 }
 
 #[test]
@@ -113,9 +122,8 @@ fn a_client_that_goes_away_or_cancels_has_not_agreed() {
     client.send(&call("first", "write_file", write("a.txt", "A")));
     let question = asked(&mut client);
     let cancelled = json!({"requestId": "first"});
-    client.send(
-        &json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled}),
-    );
+    client
+        .send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancelled}));
     let told = client.message();
     assert_eq!(told["method"], "notifications/cancelled", "{told}");
     assert_eq!(told["params"]["requestId"], question["id"]);
@@ -129,8 +137,7 @@ fn a_client_that_goes_away_or_cancels_has_not_agreed() {
 fn of_2026(id: &str, more: &Value) -> Value {
     let mut meta = meta();
     meta["io.modelcontextprotocol/clientCapabilities"] = json!({"elicitation": {"form": {}}});
-    let mut params =
-        json!({"name": "write_file", "arguments": write("a.txt", "A"), "_meta": meta});
+    let mut params = json!({"name": "write_file", "arguments": write("a.txt", "A"), "_meta": meta});
     for (key, value) in more.as_object().unwrap() {
         params[key] = value.clone();
     }

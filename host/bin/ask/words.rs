@@ -79,7 +79,9 @@ pub fn tools(question: &Question) -> String {
 /// The lines of the diff, if there is one.
 pub fn diff(question: &Question) -> Vec<String> {
     match &question.about {
-        About::Files { diff, .. } => plain(diff).lines().map(|it| it.replace('\t', "    ")).collect(),
+        About::Files { diff, .. } => {
+            plain(diff).lines().map(|it| it.replace('\t', "    ")).collect()
+        }
         About::Request { .. } => vec![],
     }
 }

@@ -25,6 +25,9 @@ use crate::ask::message;
 /// For a user to decide.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
+/// For a client to take a message.
+const SOON: Duration = Duration::from_secs(1);
+
 /// Calls that wait for their answer, or for being asked after.
 const MOST_ROUNDS: usize = 1000;
 
@@ -128,7 +131,7 @@ pub async fn by_request<T>(
 ) -> T {
     let mut call = pin!(call);
     let mut open: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = None;
-    loop {
+    let ended = loop {
         let answered = async {
             match &mut open {
                 Some(open) => open.await,
@@ -137,13 +140,18 @@ pub async fn by_request<T>(
         };
         tokio::select! {
             biased;
-            ended = &mut call => return ended,
+            ended = &mut call => break ended,
             () = answered => open = None,
             Some(asked) = questions.recv(), if open.is_none() => {
                 open = Some(Box::pin(ask(peer.clone(), asked)));
             }
         }
+    };
+    if let Some(open) = open {
+        // Nobody waits for the answer any more, which the client is told.
+        let _ = tokio::time::timeout(SOON, open).await;
     }
+    ended
 }
 
 async fn ask(peer: Peer<RoleServer>, asked: Asked) {

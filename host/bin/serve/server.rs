@@ -10,8 +10,7 @@ use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult,
     ErrorCode, ErrorData, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams,
-    RequestMetaObject,
-    ServerCapabilities, ServerConfig,
+    RequestMetaObject, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use tokio::sync::oneshot;
@@ -186,8 +185,7 @@ impl ServerHandler for Server {
         let rounds = &self.0.rounds;
         if let Some(state) = &request.request_state {
             drop(turn(&context).await);
-            let round =
-                rounds.answered(&request.name, state, request.input_responses.as_ref())?;
+            let round = rounds.answered(&request.name, state, request.input_responses.as_ref())?;
             return rounds.go_on(round, &context.ct).await;
         }
         let way = elicit::way(&context).filter(|_| self.0.host.asks());
