@@ -132,6 +132,7 @@ pub async fn by_request<T>(
     let mut call = pin!(call);
     let mut open: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = None;
     let ended = loop {
+        let idle = open.is_none();
         let answered = async {
             match &mut open {
                 Some(open) => open.await,
@@ -142,7 +143,7 @@ pub async fn by_request<T>(
             biased;
             ended = &mut call => break ended,
             () = answered => open = None,
-            Some(asked) = questions.recv(), if open.is_none() => {
+            Some(asked) = questions.recv(), if idle => {
                 open = Some(Box::pin(ask(peer.clone(), asked)));
             }
         }
