@@ -41,7 +41,8 @@ pub struct AskedCall {
     /// As the call names it.
     pub tool: String,
     pub plugin: String,
-    /// As JSON, references filled in; as long as the limit of arguments lets it be.
+    /// As JSON, references filled in; as long as the limit of arguments lets it be. Of bytes that were given beside it
+    /// there is the length.
     pub arguments: String,
     /// The rules that ask, as they were written: at least one.
     pub rules: Vec<String>,

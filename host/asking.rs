@@ -48,8 +48,8 @@ impl Asks {
             let beneath: Vec<_> = beneath.collect();
             if paths.is_some() && beneath.iter().all(Option::is_none) {
                 let roots: Vec<_> = roots.paths().map(|path| path.display().to_string()).collect();
-                let (pattern, roots) = (rule.text().to_owned(), roots.join(", "));
-                return Err(FilesError::Outside { pattern, roots });
+                let (rule, roots) = (rule.text().to_owned(), roots.join(", "));
+                return Err(FilesError::NeverAsked { rule, roots });
             }
             Ok(Rule { rule: rule.clone(), beneath, line })
         };

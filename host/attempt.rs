@@ -145,7 +145,7 @@ impl<'a> Attempt<'a> {
         let sandbox = &shared.sandboxes[tool.plugin];
         let limits = shared.limits(tool, call);
         if let Some(trail) = &shared.trail {
-            runs.arguments.get_or_init(|| trail.arguments(&args));
+            runs.arguments.get_or_init(|| trail.arguments(&call.binary.beside(&args)));
         }
         let bounds = Bounds { staged: limits.staged, kept: limits.memory };
         let view = work.view(sandbox.scope().clone(), bounds);
@@ -162,8 +162,16 @@ impl<'a> Attempt<'a> {
         });
         let pauses = asks.filter(|asks| asks.of_requests()).map(|_| runs.asked().pauses.clone());
         let world = World { view: view.clone(), net, listener, pauses };
-        let Ended { mut result, peak_memory, stdout, stderr } =
-            sandbox::run(&shared.engine, sandbox, &limits, tool.tool, &args, world, cancel).await;
+        let Ended { mut result, bytes, peak_memory, stdout, stderr } = sandbox::run(
+            &shared.engine,
+            sandbox,
+            &limits,
+            tool.tool,
+            (&args, &call.binary),
+            world,
+            cancel,
+        )
+        .await;
         let plugin = &shared.registry.plugin(tool).name;
         if let Some(log) = runs.net() {
             result = requests::refused(result, log, plugin, &limits);
@@ -198,7 +206,7 @@ impl<'a> Attempt<'a> {
             bytes_written,
         };
         let (id, tool) = (call.id.clone(), call.tool.clone());
-        let outcome = Outcome { id, tool, result, usage, changes: vec![], stdout, stderr };
+        let outcome = Outcome { id, tool, result, bytes, usage, changes: vec![], stdout, stderr };
         if matches!(staged, Staged::Nothing) && view.is_unused() {
             // It goes here, on the thread that made it, rather than in the loop that commits.
             runs.set_view(None);
@@ -277,7 +285,7 @@ impl Ran {
 
     /// It has failed after all, and leaves no trace.
     fn refused(self, error: CallError) -> Ran {
-        let outcome = Outcome { result: Err(error), ..self.outcome };
+        let outcome = Outcome { result: Err(error), bytes: None, ..self.outcome };
         Ran { outcome, left: None, rules: vec![], agreed: false }
     }
 
@@ -324,6 +332,11 @@ pub(crate) fn asking(
     call: &Planned<ToolRef>,
     args: &Map<String, Value>,
 ) -> Asking {
+    let mut args = Cow::Borrowed(args);
+    for (name, bytes) in &call.binary.args {
+        let length = format!("{} bytes", bytes.len());
+        args.to_mut().insert(name.clone(), Value::String(length));
+    }
     Asking {
         asks: asks.clone(),
         asked: runs.asked().clone(),
@@ -331,7 +344,7 @@ pub(crate) fn asking(
         index,
         id: call.id.clone(),
         tool: call.tool.clone(),
-        arguments: serde_json::to_string(args).unwrap_or_default(),
+        arguments: serde_json::to_string(&*args).unwrap_or_default(),
     }
 }
 
@@ -358,6 +371,7 @@ pub(crate) fn failed(id: &str, tool: &str, error: CallError, usage: Usage) -> Ou
         result: Err(error),
         usage,
         changes,
+        bytes: None,
         stdout: String::new(),
         stderr: String::new(),
     }

@@ -13,7 +13,7 @@ use crate::attempt::failed;
 use crate::audit::Trail;
 use crate::audited::Audited;
 use crate::batch::{
-    Batch, CallError, ErrorKind, LimitsConfig, Plan, Planned, Problem, Report, Tools, Usage,
+    Batch, Binary, CallError, ErrorKind, LimitsConfig, Plan, Planned, Problem, Report, Tools, Usage,
 };
 use crate::builder::HostBuilder;
 use crate::error::Error;
@@ -267,8 +267,8 @@ impl Tools for Shared {
         self.registry.similar(name).map(str::to_owned)
     }
 
-    fn check(&self, tool: ToolRef, args: &Map<String, Value>) -> Vec<Problem> {
-        check(&self.registry.tool(tool).params, args, References::Fit)
+    fn check(&self, tool: ToolRef, args: &Map<String, Value>, binary: &Binary) -> Vec<Problem> {
+        check(&self.registry.tool(tool).params, args, &binary.args, References::Fit)
     }
 
     fn max_args(&self, tool: ToolRef) -> u64 {

@@ -267,7 +267,7 @@ impl BatchJob {
             return Err(too_large_arguments(limit));
         }
         let params = &self.shared.registry.tool(tool).params;
-        match argument_error(&check(params, &filled, References::Gone)) {
+        match argument_error(&check(params, &filled, &call.binary.args, References::Gone)) {
             Some(error) => Err(error),
             None => Ok(Cow::Owned(filled)),
         }

@@ -58,9 +58,9 @@ pub use audit::{
     PluginId, Request,
 };
 pub use batch::{
-    Batch, Call, CallError, CallRef, Change, Committed, Dialect, ErrorKind, LimitError,
-    LimitsConfig, Outcome, Plan, PlanError, Planned, Pointer, Problem, Reply, Report, RequestError,
-    Status, Step, Usage, parse_bytes, parse_duration, parse_memory, read_message,
+    Batch, Binary, Call, CallError, CallRef, Change, Committed, Dialect, ErrorKind, LimitError,
+    LimitsConfig, Media, Outcome, Plan, PlanError, Planned, Pointer, Problem, Reply, Report,
+    RequestError, Status, Step, Usage, parse_bytes, parse_duration, parse_memory, read_message,
 };
 pub use builder::{HostBuilder, PluginSpec, Source};
 pub use error::Error;
@@ -73,8 +73,9 @@ pub use plugin::{
     RegistryError, Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
 };
 pub use policy::{
-    AskRule, AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, Limits, NetGrant,
-    PathGrant, PathPattern, PluginConfig, SecretConfig, SecretError, SecretSource,
+    AskRule, AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, GraphqlEndpoint,
+    Limits, NetGrant, PathGrant, PathPattern, PluginConfig, SecretConfig, SecretError,
+    SecretSource,
 };
 pub use sandbox::{EngineError, LinkError, Said};
 pub use schedule::Tenant;

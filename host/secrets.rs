@@ -46,7 +46,7 @@ pub(crate) fn plugin_net(
 ) -> Option<Arc<PluginNet>> {
     let own = spec.grants.secrets.iter().filter_map(|name| secrets.get(name).cloned());
     let own: Vec<Arc<Secret>> = own.collect();
-    let net = || PluginNet::new(&spec.name, spec.grants.net.clone(), own, client.clone());
+    let net = || PluginNet::new(&spec.name, &spec.grants, own, client.clone());
     plugin.imports_http().then(|| Arc::new(net()))
 }
 

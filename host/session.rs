@@ -124,13 +124,18 @@ impl Session {
     pub fn issue(&self, call: Call, options: CallOptions) -> Result<Issued, Error> {
         let mut plan = self.host.plan(Batch { calls: vec![call] })?;
         let Some(call) = plan.calls.pop() else { return Err(Error::Lost) };
+        let at_once = |error| {
+            let outcome = failed(&call.id, &call.tool, error, Usage::default());
+            self.job.audit(&call, &outcome, None);
+            Ok(Issued(State::Ended(Box::new(outcome))))
+        };
+        // What cannot run waits for nothing.
+        if let Step::Refused(error) = &call.step {
+            return at_once(error.clone());
+        }
         let counted = match self.room.enter(1) {
             Ok(counted) => counted,
-            Err(Busy { most }) => {
-                let outcome = failed(&call.id, &call.tool, busy(1, most), Usage::default());
-                self.job.audit(&call, &outcome, None);
-                return Ok(Issued(State::Ended(Box::new(outcome))));
-            }
+            Err(Busy { most }) => return at_once(busy(1, most)),
         };
         let ticket = self.loose.issue();
         let id = ticket.id();

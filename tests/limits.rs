@@ -272,6 +272,20 @@ fn when_too_many_calls_wait_others_are_turned_away_at_once() {
     });
 }
 
+#[test]
+fn a_loose_call_that_cannot_run_is_answered_though_there_is_no_room() {
+    let host = Host::builder().plugin(calc()).jobs(1).build().unwrap();
+    block_on(while_busy(&host, (1, "spin"), Tenant::default(), async {
+        let session = host.session();
+        for (tool, kind) in [("add", ErrorKind::Arguments), ("no_such", ErrorKind::UnknownTool)] {
+            let call = Call::new(tool, serde_json::Map::new());
+            let called = session.call(call, CancellationToken::new());
+            let outcome = tokio::time::timeout(Duration::from_secs(20), called).await;
+            assert_eq!(outcome.unwrap().unwrap().result.unwrap_err().kind, kind);
+        }
+    }));
+}
+
 fn args(n: u32) -> serde_json::Map<String, Value> {
     [("a".to_owned(), json!(n)), ("b".to_owned(), json!(1))].into_iter().collect()
 }

@@ -4,7 +4,9 @@
 //! unchanged has survived both mappings. A JSON Schema validator that knows nothing of us judges
 //! whether the schemas tell the truth.
 
-use inorder::{Batch, Case, Host, Shape, Step, Tool};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use inorder::{Batch, Binary, Call, CancellationToken, Case, Host, Outcome, Shape, Step, Tool};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
@@ -275,4 +277,48 @@ fn strings_of_every_kind_survive_a_guest_without_wasi() {
     let batch = json!({"calls": [{"tool": "echo", "args": {"text": long}}]}).to_string();
     let report = block_on(host.run(Batch::from_json(batch.as_bytes()).unwrap())).unwrap();
     assert_eq!(report.results[0].result, Ok(json!(long)));
+}
+
+/// What an embedder's call gives, with these bytes beside its arguments.
+fn with_bytes(host: &Host, tool: &str, args: Value, bytes: &[(&str, &[u8])]) -> Outcome {
+    let Value::Object(args) = args else { panic!("arguments are an object") };
+    let given = |(name, bytes): &(&str, &[u8])| ((*name).to_owned(), bytes.to_vec().into());
+    let binary = Binary { args: bytes.iter().map(given).collect(), result: true };
+    let call = Call { binary, ..Call::new(tool, args) };
+    block_on(host.session().call(call, CancellationToken::new())).unwrap()
+}
+
+#[test]
+fn embedders_hand_over_bytes_and_take_bytes() {
+    let Some(plugin) = guest("probe") else { return };
+    let host = Host::builder().plugin(plugin).build().unwrap();
+    let sent: Vec<u8> = (0..=255).collect();
+    let outcome = with_bytes(&host, "echo_bytes", json!({}), &[("data", &sent)]);
+    assert_eq!(outcome.result, Ok(Value::Null));
+    assert_eq!(outcome.bytes.as_deref(), Some(&*sent));
+    // The same as base64, and as base64 back.
+    let batch =
+        json!({"calls": [{"tool": "echo_bytes", "args": {"data": STANDARD.encode(&sent)}}]});
+    let report =
+        block_on(host.run(Batch::from_json(batch.to_string().as_bytes()).unwrap())).unwrap();
+    assert_eq!(report.results[0].result, Ok(json!(STANDARD.encode(&sent))));
+    assert_eq!(report.results[0].bytes, None);
+}
+
+#[test]
+fn bytes_that_fit_no_parameter_or_limit_are_refused() {
+    let Some(plugin) = guest("probe") else { return };
+    let host = Host::builder().plugin(plugin).build().unwrap();
+    let refused = |tool, args, bytes: &[(&str, &[u8])]| {
+        with_bytes(&host, tool, args, bytes).result.unwrap_err().to_string()
+    };
+    let says = refused("echo_bytes", json!({}), &[("dta", b"x")]);
+    assert!(says.contains("/dta: unknown argument, given as bytes"), "{says}");
+    assert!(says.contains("/data: missing"), "{says}");
+    let says = refused("echo_bytes", json!({"data": ""}), &[("data", b"x")]);
+    assert!(says.contains("/data: given twice"), "{says}");
+    let says = refused("echo", json!({}), &[("text", b"x")]);
+    assert!(says.contains("/text: expected a string, found bytes"), "{says}");
+    let says = refused("echo_bytes", json!({}), &[("data", &vec![0; (4 << 20) + 1])]);
+    assert!(says.contains("larger than their limit"), "{says}");
 }

@@ -4,6 +4,7 @@
 
 mod dialect;
 mod limits;
+mod media;
 mod plan;
 mod references;
 mod report;
@@ -15,11 +16,12 @@ pub use dialect::{Dialect, Reply, read as read_message};
 pub use limits::{
     LimitError, LimitsConfig, bytes, duration, limit_of, parse_bytes, parse_duration, parse_memory,
 };
+pub use media::Media;
 pub use plan::{
     Link, Plan, PlanError, Planned, Problem, Step, Tools, argument_error, too_large_arguments,
 };
 pub(crate) use references::describe;
 pub use references::{CallRef, Pointer, Reference};
 pub use report::{CallError, Change, Committed, ErrorKind, Outcome, Report, Status, Usage};
-pub use request::{Batch, Call, RequestError};
+pub use request::{Batch, Binary, Call, RequestError};
 pub(crate) use size::{length, length_of_fields, longer_than};

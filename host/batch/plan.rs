@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::limits::{LimitsConfig, limit_of};
 use super::references::{CallRef, Pointer, Reference};
 use super::report::{CallError, ErrorKind};
-use super::request::Batch;
+use super::request::{Batch, Binary};
 use super::size::length_of_fields;
 
 /// The tools that calls may name.
@@ -30,7 +30,7 @@ pub trait Tools {
 
     /// Everything about `args` that does not fit the tool's parameters. A reference fits any type
     /// here, and is checked again when its value is known.
-    fn check(&self, tool: Self::Tool, args: &Map<String, Value>) -> Vec<Problem>;
+    fn check(&self, tool: Self::Tool, args: &Map<String, Value>, binary: &Binary) -> Vec<Problem>;
 
     /// The most bytes of arguments that one call of the tool may have.
     fn max_args(&self, tool: Self::Tool) -> u64;
@@ -69,6 +69,7 @@ pub struct Planned<T> {
     pub after: Vec<usize>,
     /// What the call has asked for, if anything.
     pub limits: Option<Box<LimitsConfig>>,
+    pub binary: Binary,
 }
 
 #[derive(Debug)]
@@ -162,10 +163,12 @@ impl<T: Copy> Plan<T> {
             }
             let step = match (call.refused, tools.find(&call.tool)) {
                 (Some(error), Some(_)) => Step::Refused(error),
-                (_, found) => step(tools, &call.tool, found, call.args, &call.limits),
+                (_, found) => {
+                    step(tools, &call.tool, found, (call.args, &call.binary), &call.limits)
+                }
             };
             let limits = (!call.limits.is_empty()).then(|| Box::new(call.limits));
-            Planned { id, step, tool: call.tool, links, after, limits }
+            Planned { id, step, tool: call.tool, links, after, limits, binary: call.binary }
         });
         Ok(Plan { calls: calls.collect() })
     }
@@ -301,7 +304,7 @@ fn step<T: Copy>(
     tools: &impl Tools<Tool = T>,
     name: &str,
     found: Option<T>,
-    args: Map<String, Value>,
+    (args, binary): (Map<String, Value>, &Binary),
     limits: &LimitsConfig,
 ) -> Step<T> {
     let Some(tool) = found else {
@@ -316,10 +319,12 @@ fn step<T: Copy>(
         return Step::Refused(error);
     }
     let limit = limits.args.unwrap_or_else(|| tools.max_args(tool));
-    if length_of_fields(&args, limit).is_none() {
+    let bytes: usize = binary.args.iter().map(|(_, bytes)| bytes.len()).sum();
+    let left = limit.checked_sub(bytes as u64);
+    if left.and_then(|left| length_of_fields(&args, left)).is_none() {
         return Step::Refused(too_large_arguments(limit));
     }
-    let problems = tools.check(tool, &args);
+    let problems = tools.check(tool, &args, binary);
     match argument_error(&problems) {
         Some(error) => Step::Refused(error),
         None => Step::Run { tool, args },

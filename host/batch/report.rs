@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
@@ -47,6 +48,8 @@ pub struct Outcome {
     pub id: String,
     pub tool: String,
     pub result: Result<Value, CallError>,
+    /// The result of a call that asked for bytes ([`Binary`](crate::Binary)), if it gives some; `result` is null then.
+    pub bytes: Option<Bytes>,
     pub usage: Usage,
     /// What the call changed in the files, by path.
     pub changes: Vec<Change>,

@@ -2,9 +2,13 @@
 //!
 //! Checks the shape alone. Whether tools exist, arguments fit and references resolve is `plan.rs`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -49,6 +53,31 @@ pub struct Call {
     /// What is known to be wrong with it: it ends as that, and is not run. The text of a batch has no such field.
     #[serde(skip)]
     pub refused: Option<CallError>,
+    /// What of it is bytes beside JSON, for programs that have them; the text of a batch has no such field.
+    #[serde(skip)]
+    pub binary: Binary,
+}
+
+/// What a call takes and gives as bytes, and not as base64 in JSON.
+#[derive(Clone, Debug, Default)]
+pub struct Binary {
+    /// Parameters of the type `list<u8>`, by their names in JSON; they are not in `args` then. Their lengths count into the
+    /// limit `args`.
+    pub args: Vec<(String, Bytes)>,
+    /// Whether a result of the type `list<u8>` is to be in [`Outcome::bytes`](crate::Outcome::bytes). Its length counts
+    /// into the limit `result`. A call that refers to it finds null.
+    pub result: bool,
+}
+
+impl Binary {
+    /// The arguments as they would be in JSON alone.
+    pub(crate) fn beside<'a>(&self, args: &'a Map<String, Value>) -> Cow<'a, Map<String, Value>> {
+        let mut args = Cow::Borrowed(args);
+        for (name, bytes) in &self.args {
+            args.to_mut().insert(name.clone(), STANDARD.encode(bytes).into());
+        }
+        args
+    }
 }
 
 impl Call {
@@ -61,6 +90,7 @@ impl Call {
             after: vec![],
             limits: LimitsConfig::default(),
             refused: None,
+            binary: Binary::default(),
         }
     }
 }
@@ -138,6 +168,12 @@ pub(super) fn not_json(error: &serde_json::Error) -> RequestError {
         return RequestError::TooDeep(format!("line {}, column {}", error.line(), error.column()));
     }
     RequestError::NotJson(error.to_string())
+}
+
+/// Of a text that is a stream of events, as APIs send them when they are asked to.
+pub(super) fn is_stream(text: &[u8]) -> bool {
+    let text = text.trim_ascii_start();
+    ["event:", "data:"].iter().any(|begins| text.starts_with(begins.as_bytes()))
 }
 
 const SHAPE: &str = r#"{"calls": [{"tool": "..", "args": {..}}, ..]}"#;

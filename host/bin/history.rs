@@ -1,6 +1,7 @@
 //! `inorder log` and `inorder undo`: what the last batches changed in a root, and taking the last one back.
 
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -21,8 +22,8 @@ pub struct LogArgs {
     #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     root: PathBuf,
     /// At most so many batches
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
-    count: usize,
+    #[arg(long, short = 'n', value_name = "N", default_value = "10")]
+    count: NonZeroUsize,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -48,7 +49,7 @@ const MOST: usize = 400;
 
 pub fn log(args: &LogArgs) -> anyhow::Result<Ending> {
     let mut entries = inorder::log(&args.root).map_err(inorder::Error::from)?;
-    entries.drain(..entries.len().saturating_sub(args.count));
+    entries.drain(..entries.len().saturating_sub(args.count.get()));
     if args.json {
         out(&(serde_json::to_string_pretty(&serde_json::json!({ "batches": entries }))? + "\n"))?;
         return Ok(Ending::AllOk);

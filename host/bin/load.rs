@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::print::{dim, say};
+use crate::standard;
 use anyhow::{Context as _, bail};
 use inorder::{
     AskRule, AuditConfig, AuditFile, AuditSink as _, Config, Host, HostBuilder, LimitError,
@@ -136,7 +137,7 @@ impl PluginFlag {
 impl HostArgs {
     /// Reads the config, applies the flags on top, loads the plugins.
     pub fn host(&self) -> anyhow::Result<Host> {
-        Ok(self.load.builder().config(&self.policy()?).build()?)
+        self.load.builder().config(&self.policy()?).build().map_err(standard::explain)
     }
 
     /// [`HostArgs::host`], with a record kept of every call.
@@ -147,7 +148,7 @@ impl HostArgs {
         if let Some(log) = audit.log(&config, &builder) {
             builder = builder.audit(log);
         }
-        Ok(builder.build()?)
+        builder.build().map_err(standard::explain)
     }
 
     fn policy(&self) -> anyhow::Result<Config> {

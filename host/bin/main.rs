@@ -20,6 +20,7 @@ mod pack;
 mod print;
 mod run;
 mod serve;
+mod standard;
 mod tools;
 mod waterfall;
 

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::disk::{Kind, Result, Stat};
 use super::node::{Body, Dir, NodeId, SetTimes};
 use super::resolve::{At, Last};
-use super::scope::Access;
+use super::scope::{Access, Denial, DeniedBy};
 use super::shelf::INORDER;
 use super::tree::Tree;
 
@@ -242,7 +242,9 @@ impl Tree {
             return Err(Errno::NOENT);
         }
         if &*at.name == INORDER {
-            return Err(Errno::PERM);
+            let (root, path) = self.path(at.dir, &at.name)?;
+            let path = self.roots.display(root, &path);
+            return self.deny(Denial { path, access, by: DeniedBy::Policy });
         }
         self.check_writable(at.dir)?;
         self.stage_name(at.dir, &at.name)

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use crate::batch::{
-    Batch, CallError, Dialect, ErrorKind, LimitsConfig, Plan, Problem, Reply, Step, Tools,
+    Batch, Binary, CallError, Dialect, ErrorKind, LimitsConfig, Plan, Problem, Reply, Step, Tools,
     read_message,
 };
 use crate::plugin::{Case, Field, References, Shape, check, decode};
@@ -45,7 +45,7 @@ fn planned(batch: Batch) {
             let _ = link.at.follow(&whole);
         }
         if call.links.is_empty() {
-            assert!(decode(&tools()[*tool], args).is_some(), "{whole} was checked");
+            assert!(decode(&tools()[*tool], args, &[]).is_some(), "{whole} was checked");
         }
     }
 }
@@ -94,8 +94,8 @@ impl Tools for Few {
         None
     }
 
-    fn check(&self, tool: usize, args: &Map<String, Value>) -> Vec<Problem> {
-        check(&self.0[tool], args, References::Fit)
+    fn check(&self, tool: usize, args: &Map<String, Value>, _: &Binary) -> Vec<Problem> {
+        check(&self.0[tool], args, &[], References::Fit)
     }
 
     fn may_have(&self, _: usize, limits: &LimitsConfig) -> Result<(), CallError> {

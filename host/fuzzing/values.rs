@@ -22,9 +22,9 @@ fn round_trips(u: &mut Unstructured<'_>) -> Result<()> {
         let fits = u.ratio(3, 4)?;
         let value = if fits { fitting(&shape, u)? } else { any(u, 4)? };
         let args = Map::from_iter([("p".to_owned(), value)]);
-        let problems = check(&params, &args, References::Gone);
+        let problems = check(&params, &args, &[], References::Gone);
         assert!(!fits || problems.is_empty(), "{args:?}: {}", problems[0].message);
-        let Some(values) = decode(&params, &args) else {
+        let Some(values) = decode(&params, &args, &[]) else {
             assert!(!problems.is_empty(), "{args:?} was checked");
             continue;
         };
@@ -33,9 +33,9 @@ fn round_trips(u: &mut Unstructured<'_>) -> Result<()> {
         let written = written.unwrap_or_default();
         let args = Map::from_iter([("p".to_owned(), written.clone())]);
         if problems.is_empty() {
-            assert!(check(&params, &args, References::Gone).is_empty(), "{args:?} was ours");
+            assert!(check(&params, &args, &[], References::Gone).is_empty(), "{args:?} was ours");
         }
-        let again = decode(&params, &args);
+        let again = decode(&params, &args, &[]);
         // By their text: a NaN is not equal to itself.
         assert_eq!(format!("{:?}", again), format!("{:?}", Some(&values)), "{args:?}");
         assert_eq!(encode(&shape, values[0].clone()), Some(written));

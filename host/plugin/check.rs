@@ -6,6 +6,7 @@
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::batch::{Pointer, Problem, Reference, describe};
@@ -30,19 +31,49 @@ pub const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What of `args` does not fit `params`: unknown, missing and mistyped arguments, at most a few.
-pub fn check(params: &[Field], args: &Map<String, Value>, references: References) -> Vec<Problem> {
-    let mut walk = Walk { references, problems: Vec::new() };
+/// What of `args`, and of those given as `bytes`, does not fit `params`: unknown, missing and mistyped arguments, at most a
+/// few.
+pub fn check(
+    params: &[Field],
+    args: &Map<String, Value>,
+    bytes: &[(String, Bytes)],
+    references: References,
+) -> Vec<Problem> {
+    let mut walk = Walk { references, bytes, problems: Vec::new() };
     walk.fields(params, args, &Pointer::default(), "argument");
+    walk.given_as_bytes(params, args);
     walk.problems
 }
 
-struct Walk {
+struct Walk<'a> {
+    bytes: &'a [(String, Bytes)],
     references: References,
     problems: Vec<Problem>,
 }
 
-impl Walk {
+impl Walk<'_> {
+    fn given_as_bytes(&mut self, params: &[Field], args: &Map<String, Value>) {
+        for (place, (name, _)) in self.bytes.iter().enumerate() {
+            let param = params.iter().find(|param| param.json == *name);
+            let twice =
+                args.contains_key(name) || self.bytes[..place].iter().any(|it| it.0 == *name);
+            let message = match param {
+                None => "unknown argument, given as bytes".to_owned(),
+                Some(_) if twice => "given twice: as bytes, too".to_owned(),
+                Some(param) if param.shape != Shape::Bytes => {
+                    format!("expected {}, found bytes", expected(&param.shape))
+                }
+                Some(_) => continue,
+            };
+            self.problem(Pointer::default().child(name), message);
+        }
+    }
+
+    /// Whether it is a parameter, which stands elsewhere.
+    fn is_beside(&self, field: &Field, at: &Pointer) -> bool {
+        at.as_str().is_empty() && self.bytes.iter().any(|(name, _)| *name == field.json)
+    }
+
     fn problem(&mut self, at: Pointer, message: String) {
         self.problems.push(Problem { at, message });
     }
@@ -95,7 +126,7 @@ impl Walk {
                 // A pointer only where one can be needed.
                 Some(value) if fits_plainly(&field.shape, value) => {}
                 Some(value) => self.value(&field.shape, value, &at.child(&field.json)),
-                None if field.optional() => {}
+                None if field.optional() || self.is_beside(field, at) => {}
                 None => {
                     let message = format!("missing: expected {}", expected(&field.shape));
                     self.problem(at.child(&field.json), message);

@@ -3,15 +3,24 @@
 //! What does not fit is `None` all the same, never a panic.
 
 use base64::Engine as _;
+use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::check::{BASE64, case_of, character, float32, float64, integer, some_of};
 use super::shape::{Case, Field, Shape};
 use super::wire::Wire;
 
-/// The arguments in the order of `params`, or `None` if they do not fit.
-pub fn decode(params: &[Field], args: &Map<String, Value>) -> Option<Vec<Wire>> {
-    params.iter().map(|param| field(param, args)).collect()
+/// The arguments in the order of `params`, or `None` if they do not fit. Those in `bytes` are not in `args`.
+pub fn decode(
+    params: &[Field],
+    args: &Map<String, Value>,
+    bytes: &[(String, Bytes)],
+) -> Option<Vec<Wire>> {
+    let param = |param: &Field| match bytes.iter().find(|(name, _)| *name == param.json) {
+        Some((_, bytes)) => (param.shape == Shape::Bytes).then(|| Wire::Bytes(bytes.clone())),
+        None => field(param, args),
+    };
+    params.iter().map(param).collect()
 }
 
 fn field(field: &Field, object: &Map<String, Value>) -> Option<Wire> {
@@ -33,7 +42,7 @@ fn value(shape: &Shape, json: &Value) -> Option<Wire> {
         Shape::F64 => Wire::F64(float64(json)?),
         Shape::Char => Wire::Char(character(json)?),
         Shape::String => Wire::String(json.as_str()?.to_owned()),
-        Shape::Bytes => Wire::Bytes(BASE64.decode(json.as_str()?).ok()?),
+        Shape::Bytes => Wire::Bytes(BASE64.decode(json.as_str()?).ok()?.into()),
         Shape::List(item) => {
             let items = json.as_array()?.iter().map(|json| value(item, json));
             Wire::List(items.collect::<Option<_>>()?)

@@ -191,7 +191,7 @@ fn items(cx: &mut LiftContext<'_>, ty: InterfaceType, at: usize, length: usize) 
     let bytes = slice(cx, at, size)?;
     if matches!(ty, InterfaceType::U8) {
         cx.consume_fuel(length)?;
-        return Ok(Wire::Bytes(bytes.to_vec()));
+        return Ok(Wire::Bytes(bytes.to_vec().into()));
     }
     cx.consume_fuel_array(length, size_of::<Wire>())?;
     // Items have a size: WIT knows no empty records, tuples or flags.

@@ -138,6 +138,18 @@ impl Tool {
         }
     }
 
+    /// Whether its value is a record of `data: list<u8>` and `mime-type: string`: a picture, a sound, a document.
+    pub fn gives_media(&self) -> bool {
+        let (Answer::Value(shape) | Answer::Fallible { ok: Some(shape), .. }) = &self.answer else {
+            return false;
+        };
+        let Shape::Record(fields) = shape else { return false };
+        let has = |name: &str, shape: &Shape| {
+            fields.iter().any(|field| field.json == name && field.shape == *shape)
+        };
+        fields.len() == 2 && has("data", &Shape::Bytes) && has("mime_type", &Shape::String)
+    }
+
     /// JSON Schema of the error value, for a tool that can fail with one.
     pub fn error_schema(&self) -> Option<Value> {
         match &self.answer {

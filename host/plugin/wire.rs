@@ -3,6 +3,8 @@
 //! Places instead of names, and bytes as bytes. `wasmtime::component::Val`, which any host may use, takes 32 bytes and two
 //! calls for each item of a list, and a string for each name: 1 MiB as `list<u8>` took a hundred times as long.
 
+use bytes::Bytes;
+
 /// A value of some WIT type, which whoever handles it knows.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Wire {
@@ -16,7 +18,7 @@ pub enum Wire {
     Char(char),
     String(String),
     /// `list<u8>`.
-    Bytes(Vec<u8>),
+    Bytes(Bytes),
     /// Any other list.
     List(Vec<Wire>),
     /// Of a record or a tuple, in their order.

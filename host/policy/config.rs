@@ -15,6 +15,7 @@ use crate::batch::{LimitsConfig, bytes, duration};
 
 use super::ask::AskRule;
 use super::grants::{EnvGrant, GrantError, Grants, PathGrant};
+use super::graphql::GraphqlEndpoint;
 use super::hosts::NetGrant;
 use super::secrets::{SecretConfig, SecretError, SecretTable};
 
@@ -146,6 +147,8 @@ struct PluginTable {
     #[serde(default)]
     net: Vec<String>,
     #[serde(default)]
+    graphql: Vec<String>,
+    #[serde(default)]
     secrets: Vec<String>,
     #[serde(default)]
     ask: Vec<String>,
@@ -234,6 +237,11 @@ impl PluginTable {
             write: paths(&self.write)?,
             env: self.env.iter().map(|it| EnvGrant::parse(it)).collect::<Result<_, _>>()?,
             net: self.net.iter().map(|it| NetGrant::parse(it)).collect::<Result<_, _>>()?,
+            graphql: self
+                .graphql
+                .iter()
+                .map(|it| GraphqlEndpoint::parse(it))
+                .collect::<Result<_, _>>()?,
             secrets: self.secrets.clone(),
         })
     }
@@ -272,6 +280,7 @@ mod tests {
             prefix = "my_"
             env = ["LANG", "MODE=fast"]
             net = ["api.linear.app", "*.example.org:8443"]
+            graphql = ["api.linear.app/graphql"]
             secrets = ["linear"]
             ask = ["net", "write"]
             limits = { memory = "64MiB" }
@@ -292,6 +301,8 @@ mod tests {
             |rules: &[AskRule]| rules.iter().map(|it| it.text().to_owned()).collect::<Vec<_>>();
         assert_eq!(texts(&config.ask), ["write:docs/**"]);
         assert_eq!(texts(&config.plugins["mine"].ask), ["net", "write"]);
+        let graphql = &config.plugins["mine"].grants.graphql;
+        assert_eq!(graphql[0].pattern(), "api.linear.app/graphql");
         assert_eq!(config.plugins["mine"].grants.secrets, ["linear"]);
         assert_eq!(config.secrets["linear"].header, "authorization");
     }
@@ -320,6 +331,7 @@ mod tests {
             ("ask = \"write\"", "ask"),
             ("[plugins.a]\nask = [\"net:a/b\"]", "net:a/b"),
             ("[plugins.a]\nask = [\"write:**.md\"]", "whole components"),
+            ("[plugins.a]\ngraphql = [\"a.org\"]", "a path is missing"),
             ("[secrets]\nx = { host = \"a.org\", header = \"A\" }", "`from-env` or `from-file`"),
             ("[secrets]\nx = { host = \"*.a.org\", header = \"A\", from-env = \"E\" }", "one host"),
             (

@@ -2,14 +2,17 @@
 //!
 //! Knows one call at a time. When it starts, and what its outcome means to others, is `schedule/`.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::TypedFunc;
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::batch::{CallError, ErrorKind, describe, longer_than};
+use crate::batch::{Binary, CallError, ErrorKind, describe, longer_than};
 use crate::net::Patterns;
-use crate::plugin::{Answer, Args, Given, Tool, Wire, decode, encode};
+use crate::plugin::{Answer, Args, Given, Shape, Tool, Wire, decode, encode};
 use crate::policy::Limits;
 
 use super::engine::Engine;
@@ -21,6 +24,8 @@ use super::state::{State, World};
 /// How a call ended, and what it left outside its result.
 pub struct Ended {
     pub result: Result<Value, CallError>,
+    /// What it gave, if bytes were asked for and it gives bytes; the result is null then.
+    pub bytes: Option<Bytes>,
     pub peak_memory: u64,
     pub stdout: String,
     pub stderr: String,
@@ -45,7 +50,7 @@ pub async fn run(
     sandbox: &Sandbox,
     limits: &Limits,
     tool: usize,
-    args: &Map<String, Value>,
+    (args, binary): (&Map<String, Value>, &Binary),
     world: World,
     cancel: &CancellationToken,
 ) -> Ended {
@@ -74,20 +79,29 @@ pub async fn run(
     let tool = &sandbox.plugin.tools[tool];
     let called = tokio::select! {
         biased;
-        result = invoke(&mut store, sandbox, tool, args) => result,
+        result = invoke(&mut store, sandbox, tool, (args, binary)) => result,
         () = time.is_up() => Err(Stopped::TimedOut.into()),
         () = cancel.cancelled() => Err(Stopped::Cancelled.into()),
     };
     let state = store.data();
-    let result = called.unwrap_or_else(|error| {
+    let called = called.unwrap_or_else(|error| {
         Err(match error.downcast_ref() {
             Some(Stopped::TimedOut) => timed_out(limit),
             Some(Stopped::Cancelled) => cancelled_call(),
             None => guest_failed(&error, state, limits),
         })
     });
+    let (result, bytes) = match called {
+        Ok(Answered::Bytes(bytes)) if bytes.len() as u64 > limits.result => {
+            (Err(result_too_large(limits.result)), None)
+        }
+        Ok(Answered::Bytes(bytes)) => (Ok(Value::Null), Some(bytes)),
+        Ok(Answered::Value(value)) => (within(Ok(value), limits.result), None),
+        Err(error) => (within(Err(error), limits.result), None),
+    };
     let mut ended = Ended {
-        result: within(result, limits.result),
+        result,
+        bytes,
         peak_memory: state.limiter.peak(),
         stdout: state.stdout.text(),
         stderr: state.stderr.text(),
@@ -110,6 +124,11 @@ impl Ended {
                 }
             }
         }
+        if let Some(bytes) = &mut self.bytes
+            && let Cow::Owned(clean) = secrets.bytes(bytes)
+        {
+            *bytes = clean.into();
+        }
         secrets.text(&mut self.stdout);
         secrets.text(&mut self.stderr);
     }
@@ -119,9 +138,9 @@ async fn invoke(
     store: &mut Store<State>,
     sandbox: &Sandbox,
     tool: &Tool,
-    args: &Map<String, Value>,
-) -> wasmtime::Result<Result<Value, CallError>> {
-    let Some(params) = decode(&tool.params, args) else {
+    (args, binary): (&Map<String, Value>, &Binary),
+) -> wasmtime::Result<Result<Answered, CallError>> {
+    let Some(params) = decode(&tool.params, args, &binary.args) else {
         let message = "the arguments do not fit the tool's parameters";
         return Ok(Err(CallError::new(ErrorKind::Arguments, message)));
     };
@@ -136,8 +155,8 @@ async fn invoke(
         function.call_async(&mut *store, Args(&params)).await
     };
     match called.await {
-        Ok(Given(result)) => Ok(answer(&tool.answer, result)),
-        Err(error) if exited_well(&error, &tool.answer) => Ok(Ok(Value::Null)),
+        Ok(Given(result)) => Ok(answer(&tool.answer, result, binary.result)),
+        Err(error) if exited_well(&error, &tool.answer) => Ok(Ok(Answered::Value(Value::Null))),
         Err(error) => Err(error),
     }
 }
@@ -149,7 +168,27 @@ fn exited_well(error: &wasmtime::Error, answer: &Answer) -> bool {
     gives_nothing && exit.is_some_and(|exit| exit.0 == 0)
 }
 
-fn answer(answer: &Answer, result: Option<Wire>) -> Result<Value, CallError> {
+/// What a tool gave.
+enum Answered {
+    Value(Value),
+    Bytes(Bytes),
+}
+
+fn answer(answer: &Answer, result: Option<Wire>, as_bytes: bool) -> Result<Answered, CallError> {
+    let result = match (answer, result) {
+        (Answer::Value(Shape::Bytes), Some(Wire::Bytes(bytes))) if as_bytes => {
+            return Ok(Answered::Bytes(bytes));
+        }
+        (Answer::Fallible { ok: Some(Shape::Bytes), .. }, Some(Wire::Case(0, Some(value))))
+            if as_bytes =>
+        {
+            match *value {
+                Wire::Bytes(bytes) => return Ok(Answered::Bytes(bytes)),
+                value => Some(Wire::Case(0, Some(Box::new(value)))),
+            }
+        }
+        (_, result) => result,
+    };
     let json = |shape: &Option<_>, value: Option<Box<Wire>>| match (shape, value) {
         (None, None) => Some(Value::Null),
         (Some(shape), Some(value)) => encode(shape, *value),
@@ -166,7 +205,7 @@ fn answer(answer: &Answer, result: Option<Wire>) -> Result<Value, CallError> {
         _ => None,
     };
     let mismatch = || CallError::new(ErrorKind::Host, "the result is not of the tool's own type");
-    value.ok_or_else(mismatch)
+    value.map(Answered::Value).ok_or_else(mismatch)
 }
 
 /// The tool's own error. Its message tells the value in words, and not more of it than a reader takes in.
@@ -174,6 +213,10 @@ fn tool_failed(value: Value) -> CallError {
     let message = match &value {
         Value::String(text) => short(text),
         Value::Null => "the tool failed, without saying why".to_owned(),
+        // A record that says what happened, beside what programs want to know.
+        Value::Object(fields) if fields.get("message").is_some_and(Value::is_string) => {
+            short(fields["message"].as_str().unwrap_or_default())
+        }
         Value::Object(fields) if fields.len() == 1 => match fields.iter().next() {
             Some((case, Value::String(text))) => format!("{case}: {}", short(text)),
             _ => format!("the tool failed with {}", describe(&value)),
@@ -200,5 +243,30 @@ fn within(result: Result<Value, CallError>, limit: u64) -> Result<Value, CallErr
     match value {
         Some(value) if longer_than(value, limit) => Err(result_too_large(limit)),
         _ => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_tool_s_own_error_is_told_in_its_words() {
+        for (value, message) in [
+            (json!("no such file"), "no such file"),
+            (json!(null), "the tool failed, without saying why"),
+            (json!({ "missing": "a.txt" }), "missing: a.txt"),
+            (
+                json!({ "kind": "limited", "message": "come back in 3 s", "after": 3 }),
+                "come back in 3 s",
+            ),
+            (json!({ "message": 3 }), "the tool failed with an object with message"),
+        ] {
+            let error = tool_failed(value.clone());
+            assert_eq!(error.message, message);
+            assert_eq!(error.value.as_deref(), Some(&value));
+        }
     }
 }

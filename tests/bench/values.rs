@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context as _, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use inorder::{Batch, Grants, Host, PluginSpec, Source};
-use serde_json::json;
+use inorder::{Batch, Binary, Call, CancellationToken, Grants, Host, PluginSpec, Source};
+use serde_json::{Map, json};
 use wasmtime::component::{ComponentType, Lift, Lower};
 
 use crate::bare::Bare;
@@ -67,6 +67,27 @@ pub fn bytes(bench: &Arc<Bench>) -> anyhow::Result<Vec<Row>> {
         let whole = || async { bench.text_to_text(&batch).await.map(|text| drop(black_box(text))) };
         in_turns(runs, 10, bare, whole).await
     })?;
+    let (ours, sent) = (bench.clone(), data.clone());
+    let (bare_again, embedded) = Threads::One.run(async move {
+        let bench = &*ours;
+        let bytes = bytes::Bytes::from(sent);
+        let bare = || async {
+            let echoed = bench.bare.echo_bytes(&bytes).await?;
+            ensure!(echoed.len() == bytes.len(), "bare echo is wrong");
+            Ok(())
+        };
+        let session = bench.host.session();
+        let embedded = || async {
+            let args = vec![("data".to_owned(), bytes.clone())];
+            let binary = Binary { args, result: true };
+            let call = Call { binary, ..Call::new("echo_bytes", Map::new()) };
+            let outcome = session.call(call, CancellationToken::new()).await?;
+            let echoed = outcome.bytes.context("it gives bytes")?;
+            ensure!(echoed.len() == bytes.len(), "echo is wrong");
+            Ok(())
+        };
+        in_turns(runs, 10, bare, embedded).await
+    })?;
     let base64 = {
         let mut times = crate::measure::Samples::default();
         for _ in 0..runs {
@@ -81,7 +102,9 @@ pub fn bytes(bench: &Arc<Bench>) -> anyhow::Result<Vec<Row>> {
         Row::new("  (base64 alone, both ways)", &base64)
             .ratio("bare", ratio(base64.median(), bare.median())),
         Row::new("list<u8> of 1 MiB both ways: text to text", &whole)
-            .ratio("bare", ratio(whole.median(), bare.median()))
+            .ratio("bare", ratio(whole.median(), bare.median())),
+        Row::new("list<u8> of 1 MiB both ways: a loose call of an embedder's, as bytes", &embedded)
+            .ratio("bare", ratio(embedded.median(), bare_again.median()))
             .wanted(2.0),
     ])
 }

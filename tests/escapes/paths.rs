@@ -156,6 +156,9 @@ fn what_the_host_keeps_is_not_there_for_guests() {
                 );
             }
         }
+        let refused = &call(&host, "mkdir", json!({"path": ".inorder"}))["error"];
+        assert_eq!(refused["kind"], "denied", "{refused}");
+        assert!(refused["message"].as_str().unwrap().contains("is nobody's"), "{refused}");
         let listed = value(&host, "walk", json!({"path": "."}));
         assert!(!listed.to_string().contains("inorder"), "{listed}");
         if round == 0 {

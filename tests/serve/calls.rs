@@ -48,6 +48,26 @@ fn results_are_text_for_models_and_structured_as_their_schema_says() {
 }
 
 #[test]
+fn pictures_and_sounds_are_blocks_of_their_own_and_other_bytes_are_json() {
+    let root = folder(&[("a.png", "\u{89}PNG"), ("a.mp3", "ID3"), ("a.zip", "PK")]);
+    let mut client = Client::connect(root.path(), &[]);
+    let mut blocks = |path: &str| {
+        let result = client.call("read_media_file", json!({ "path": path }));
+        assert!(result.get("structuredContent").is_none(), "{result}");
+        result["content"].clone()
+    };
+    let data = "wolQTkc=";
+    assert_eq!(blocks("a.png"), json!([{"type": "image", "data": data, "mimeType": "image/png"}]));
+    assert_eq!(blocks("a.mp3")[0]["type"], "audio");
+    let zip = blocks("a.zip")[0]["text"].to_string();
+    assert!(zip.contains("application/zip") && zip.contains("UEs="), "{zip}");
+    let calls = json!([{"tool": "read_media_file", "args": {"path": "a.png"}}]);
+    let batch = client.call("run_batch", json!({ "calls": calls }));
+    assert_eq!(text(&batch), "[1] read_media_file: ok\n");
+    assert_eq!(batch["content"][1]["data"], data);
+}
+
+#[test]
 fn failures_are_results_that_a_model_reads_and_unknown_tools_are_errors() {
     let root = folder(&[("a.txt", "a")]);
     let plugin = calc();

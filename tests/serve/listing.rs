@@ -61,6 +61,11 @@ fn tools_have_titles_descriptions_and_schemas_of_objects() {
         let name = tool["name"].as_str().unwrap();
         assert!(name.len() <= 64 && !tool["title"].as_str().unwrap().is_empty(), "{name}");
         for schema in ["inputSchema", "outputSchema"] {
+            // What it gives is a picture or a sound, and no structured content.
+            if (name, schema) == ("read_media_file", "outputSchema") {
+                assert!(tool.get(schema).is_none());
+                continue;
+            }
             assert_eq!(tool[schema]["type"], "object", "{name}");
             jsonschema::validator_for(&tool[schema]).unwrap();
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Found, Named, Wrong, arguments, take, take_list, take_text};
+use super::message::{Found, Named, Wrong, take, take_list, take_text};
 use crate::batch::report::Outcome;
 
 pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
@@ -21,9 +21,21 @@ pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
         let name = take_text(&mut block, "name")
             .ok_or_else(|| Wrong::new(format!("`content[{place}].name`"), "it has to be text"))?;
         let (id, input) = (take_text(&mut block, "id"), take(&mut block, "input"));
-        calls.push(Found { id, tool: name, args: arguments(input) });
+        calls.push(Found::function(id, name, input));
     }
     Ok(calls)
+}
+
+/// Text, or a block of what is no text.
+fn content(outcome: &Outcome) -> Value {
+    let Some(media) = outcome.media() else { return json!(outcome.text()) };
+    let block = match media.mime_type {
+        _ if media.is_picture() => "image",
+        "application/pdf" => "document",
+        _ => return json!(outcome.text()),
+    };
+    let source = json!({ "type": "base64", "media_type": media.mime_type, "data": media.data });
+    json!([{ "type": block, "source": source }])
 }
 
 pub fn message<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> Value {
@@ -31,7 +43,7 @@ pub fn message<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> V
         let mut block = json!({
             "type": "tool_result",
             "tool_use_id": call.id.as_ref().unwrap_or(&outcome.id),
-            "content": outcome.text(),
+            "content": content(outcome),
         });
         if outcome.result.is_err() {
             block["is_error"] = json!(true);

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Found, Named, Wrong, arguments, take, take_list, take_text};
+use super::message::{Found, Named, Wrong, take, take_list, take_text};
 use crate::batch::report::Outcome;
 
 pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
@@ -16,17 +16,14 @@ pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
         let id = take_text(&mut item, "id");
         if let Some(mut custom) = take(&mut item, "custom") {
             let tool = name(&mut custom, place)?;
-            let input = take_text(&mut custom, "input").unwrap_or_default();
-            let args = arguments(Some(json!({ "input": input })));
-            calls.push(Found { id, tool, args });
+            calls.push(Found::custom(id, tool, take_text(&mut custom, "input")));
             continue;
         }
         let mut function = take(&mut item, "function").ok_or_else(|| {
             Wrong::new(format!("`tool_calls[{place}]`"), "it has to have a `function`")
         })?;
         let tool = name(&mut function, place)?;
-        let args = arguments(take(&mut function, "arguments"));
-        calls.push(Found { id, tool, args });
+        calls.push(Found::function(id, tool, take(&mut function, "arguments")));
     }
     Ok(calls)
 }

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Found, Named, Wrong, arguments, take, take_list, take_text};
+use super::message::{Found, Named, Wrong, take, take_list, take_text};
 use crate::batch::report::Outcome;
 
 pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
@@ -20,7 +20,7 @@ pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
         let tool =
             take_text(&mut call, "name").ok_or_else(|| Wrong::new(at(), "it has to be text"))?;
         let id = take_text(&mut call, "id");
-        calls.push(Found { id, tool, args: arguments(take(&mut call, "args")) });
+        calls.push(Found::function(id, tool, take(&mut call, "args")));
     }
     Ok(calls)
 }
@@ -54,13 +54,19 @@ fn has_call(part: &Value) -> bool {
 
 pub fn content<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> Value {
     let part = |(call, outcome): (&Named, &Outcome)| {
+        let media = outcome.media();
         // It has to be an object, in which these two names mean what they say.
         let response = match &outcome.result {
+            Ok(_) if media.is_some() => json!({ "output": "attached" }),
             Ok(Value::Null) => json!({ "output": outcome.text() }),
             Ok(value) => json!({ "output": value }),
             Err(_) => json!({ "error": outcome.text() }),
         };
         let mut answer = json!({ "name": call.tool, "response": response });
+        if let Some(media) = media {
+            let blob = json!({ "mimeType": media.mime_type, "data": media.data });
+            answer["parts"] = json!([{ "inlineData": blob }]);
+        }
         if let Some(id) = &call.id {
             answer["id"] = json!(id);
         }

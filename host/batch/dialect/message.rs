@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{anthropic, chat, detect, gemini, responses};
 use crate::batch::report::{CallError, Committed, ErrorKind, Outcome, Report, Usage};
-use crate::batch::request::{Batch, Call, RequestError, not_json, within_bounds};
+use crate::batch::request::{Batch, Call, RequestError, is_stream, not_json, within_bounds};
 
 /// A format of calls and of their results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Reply {
 pub struct Named {
     pub id: Option<String>,
     pub tool: String,
+    /// Its input is text, not arguments; some APIs have results of another type for such.
+    pub custom: bool,
 }
 
 /// A call as a message has it.
@@ -42,6 +44,19 @@ pub struct Found {
     pub id: Option<String>,
     pub tool: String,
     pub args: Result<Map<String, Value>, String>,
+    pub custom: bool,
+}
+
+impl Found {
+    pub fn function(id: Option<String>, tool: String, args: Option<Value>) -> Found {
+        Found { id, tool, args: arguments(args), custom: false }
+    }
+
+    /// The text is the tool's parameter `input`.
+    pub fn custom(id: Option<String>, tool: String, input: Option<String>) -> Found {
+        let args = Map::from_iter([("input".to_owned(), input.unwrap_or_default().into())]);
+        Found { id, tool, args: Ok(args), custom: true }
+    }
 }
 
 impl Dialect {
@@ -67,6 +82,10 @@ impl Dialect {
 /// # Errors
 /// The text is not JSON, or not a message of that format.
 pub fn read(text: &[u8], dialect: Option<Dialect>) -> Result<(Batch, Reply), RequestError> {
+    if is_stream(text) {
+        let message = "it is a stream of events; put their parts together to one response before";
+        return Err(RequestError::NotJson(message.to_owned()));
+    }
     // The native form is read without looking at it twice.
     if matches!(dialect, None | Some(Dialect::Native)) {
         match Batch::from_json(text) {
@@ -79,6 +98,11 @@ pub fn read(text: &[u8], dialect: Option<Dialect>) -> Result<(Batch, Reply), Req
     let message = within_bounds(text)?;
     let message = serde_json::from_slice(message).map_err(|error| not_json(&error))?;
     let looks = detect::dialect(&message);
+    if looks.is_none()
+        && let Some(message) = detect::other(&message)
+    {
+        return Err(RequestError::WrongShape { at: "the top".to_owned(), message });
+    }
     let named = dialect;
     let dialect = match dialect.or(looks) {
         Some(dialect) => dialect,
@@ -148,6 +172,7 @@ impl Reply {
             result: Err(CallError::new(ErrorKind::Arguments, format!("nothing was run: {why}"))),
             usage: Usage::default(),
             changes: vec![],
+            bytes: None,
             stdout: String::new(),
             stderr: String::new(),
         });
@@ -167,7 +192,7 @@ fn without_changes(report: &Report, because: &str) -> Report {
 }
 
 fn batch(dialect: Dialect, found: Vec<Found>) -> (Batch, Reply) {
-    let named = |it: &Found| Named { id: it.id.clone(), tool: it.tool.clone() };
+    let named = |it: &Found| Named { id: it.id.clone(), tool: it.tool.clone(), custom: it.custom };
     let calls: Vec<Named> = found.iter().map(named).collect();
     let ids = usable_ids(&calls);
     let call = |(found, id): (Found, Option<String>)| {
@@ -226,7 +251,7 @@ pub fn take_list(object: &mut Value, field: &str) -> Option<Vec<Value>> {
 }
 
 /// Arguments as an object, or as the text of one; none at all are an empty one.
-pub fn arguments(given: Option<Value>) -> Result<Map<String, Value>, String> {
+fn arguments(given: Option<Value>) -> Result<Map<String, Value>, String> {
     const WANTED: &str = "the arguments have to be one JSON object";
     match given {
         None => Ok(Map::new()),

@@ -1,36 +1,51 @@
-//! OpenAI's Responses API: `{"type": "function_call", "call_id", "name", "arguments"}` items in the output of a response.
+//! OpenAI's Responses API: `{"type": "function_call", "call_id", "name", "arguments"}` items in the output of a response, and
+//! `custom_tool_call` items, whose `input` is text.
 
 use serde_json::{Value, json};
 
 use super::chat::marked;
-use super::message::{Found, Named, Wrong, arguments, take, take_list, take_text};
+use super::message::{Found, Named, Wrong, take, take_list, take_text};
+use crate::batch::media::Media;
 use crate::batch::report::Outcome;
 
 pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
     let items = match message {
         Value::Array(items) => items,
-        _ if message["type"] == "function_call" => vec![message],
+        _ if is_call(&message) => vec![message],
         _ => take_list(&mut message, "output")
             .ok_or_else(|| Wrong::new("`output`", "it has to be a list of items"))?,
     };
     let mut calls = Vec::new();
-    let called = items.into_iter().enumerate().filter(|(_, it)| it["type"] == "function_call");
+    let called = items.into_iter().enumerate().filter(|(_, item)| is_call(item));
     for (place, mut item) in called {
         let tool = take_text(&mut item, "name")
             .ok_or_else(|| Wrong::new(format!("`output[{place}].name`"), "it has to be text"))?;
         // `id` is the item's own, by which no result is told apart.
         let id = take_text(&mut item, "call_id");
-        calls.push(Found { id, tool, args: arguments(take(&mut item, "arguments")) });
+        calls.push(match item["type"] == CUSTOM {
+            true => Found::custom(id, tool, take_text(&mut item, "input")),
+            false => Found::function(id, tool, take(&mut item, "arguments")),
+        });
     }
     Ok(calls)
 }
 
+const CUSTOM: &str = "custom_tool_call";
+
+fn is_call(item: &Value) -> bool {
+    item["type"] == "function_call" || item["type"] == CUSTOM
+}
+
 pub fn items<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> Value {
     let item = |(call, outcome): (&Named, &Outcome)| {
+        let output = match outcome.media().filter(Media::is_picture) {
+            Some(media) => json!([{ "type": "input_image", "image_url": media.url() }]),
+            None => json!(marked(outcome)),
+        };
         json!({
-            "type": "function_call_output",
+            "type": if call.custom { "custom_tool_call_output" } else { "function_call_output" },
             "call_id": call.id.as_ref().unwrap_or(&outcome.id),
-            "output": marked(outcome),
+            "output": output,
         })
     };
     results.map(item).collect()

@@ -26,6 +26,7 @@ fn report(results: &[Result<Value, &str>]) -> Report {
         result: result.clone().map_err(|message| CallError::new(ErrorKind::Denied, message)),
         usage: Usage::default(),
         changes: vec![],
+        bytes: None,
         stdout: String::new(),
         stderr: String::new(),
     };
@@ -261,4 +262,74 @@ fn a_batch_that_was_refused_tells_each_call() {
         {"functionResponse": {"name": "b", "response": {"error": said}}},
     ]);
     assert_eq!(answer["parts"], expected);
+}
+
+fn media(mime_type: &str) -> Report {
+    report(&[Ok(json!({"data": "iVBORw==", "mime_type": mime_type}))])
+}
+
+#[test]
+fn a_picture_is_handed_over_as_one_where_the_api_takes_it() {
+    let picture = media("image/png");
+    let (_, anthropic) = request(&json!([{"type": "tool_use", "id": "a", "name": "look"}]));
+    let source = json!({"type": "base64", "media_type": "image/png", "data": "iVBORw=="});
+    assert_eq!(
+        anthropic.message(&picture)["content"][0]["content"],
+        json!([{"type": "image", "source": source}])
+    );
+    let (_, responses) =
+        request(&json!([{"type": "function_call", "call_id": "a", "name": "look"}]));
+    assert_eq!(
+        responses.message(&picture)[0]["output"],
+        json!([{"type": "input_image", "image_url": "data:image/png;base64,iVBORw=="}])
+    );
+    let (_, gemini) = request(&json!([{"functionCall": {"name": "look", "args": {}}}]));
+    let answer = &gemini.message(&picture)["parts"][0]["functionResponse"];
+    let blob = json!({"mimeType": "image/png", "data": "iVBORw=="});
+    assert_eq!(answer["parts"], json!([{ "inlineData": blob }]));
+    // Tools give text alone in this API.
+    let call =
+        json!({"id": "a", "type": "function", "function": {"name": "look", "arguments": ""}});
+    let (_, chat) = request(&json!([call]));
+    assert_eq!(
+        chat.message(&picture)[0]["content"],
+        json!(r#"{"data":"iVBORw==","mime_type":"image/png"}"#)
+    );
+}
+
+#[test]
+fn a_document_is_one_for_anthropic_and_other_bytes_are_json() {
+    let (_, reply) = request(&json!([{"type": "tool_use", "id": "a", "name": "look"}]));
+    let content = |mime_type| reply.message(&media(mime_type))["content"][0]["content"].clone();
+    assert_eq!(content("application/pdf")[0]["type"], "document");
+    let zip = "application/zip";
+    assert_eq!(content(zip), json!({"data": "iVBORw==", "mime_type": zip}).to_string());
+}
+
+#[test]
+fn what_is_no_response_is_told_for_what_it_is() {
+    let refused = |text: &str| read(text.as_bytes(), None).unwrap_err().to_string();
+    let error =
+        r#"{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}"#;
+    assert!(refused(error).ends_with("an API's error, not a response of a model: Overloaded"));
+    let request = r#"{"model": "any", "messages": [{"role": "user", "content": "hi"}]}"#;
+    assert!(refused(request).ends_with("a request to a model, not its response"));
+    let stream = "event: message_start\ndata: {}\n\n";
+    assert!(refused(stream).contains("it is a stream of events"));
+    let chunks = r#"[{"candidates": []}, {"candidates": []}]"#;
+    assert!(refused(chunks).contains("the parts of a stream"));
+}
+
+#[test]
+fn text_for_a_custom_tool_is_its_input_and_is_answered_as_such() {
+    let items = json!({"output": [
+        {"type": "custom_tool_call", "call_id": "a", "name": "patch", "input": "*** Begin"},
+        {"type": "function_call", "call_id": "b", "name": "look", "arguments": "{}"},
+    ]});
+    let (batch, reply) = request(&items);
+    let expected = json!([["a", "patch", {"input": "*** Begin"}, null], ["b", "look", {}, null]]);
+    assert_eq!(calls(&batch), expected);
+    let answer = reply.message(&two_results());
+    assert_eq!(answer[0]["type"], "custom_tool_call_output");
+    assert_eq!(answer[1]["type"], "function_call_output");
 }

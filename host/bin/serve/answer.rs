@@ -1,6 +1,6 @@
 //! Outcomes and reports as results of the protocol: text for the model, and the same as structured content.
 
-use inorder::{Outcome, Report};
+use inorder::{Media, Outcome, Report};
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject};
 use serde_json::{Value, json};
 
@@ -13,22 +13,26 @@ pub enum Form {
     Object,
     /// `{"result": ..}`
     Wrapped,
+    /// A block of its own, where it is a picture or a sound. As structured content, which many clients give to the model
+    /// in place of blocks, it would be base64 to be read.
+    Media,
 }
 
 /// What a failed plugin wrote itself; more of it would bury the message.
 const MOST_OUTPUT: usize = 4000;
 
 pub fn of_call(outcome: Outcome, form: Form) -> CallToolResult {
-    let text = outcome.text();
+    let block = block(&outcome);
     let value = match outcome.result {
         Ok(value) => value,
         Err(_) => return failed(&outcome),
     };
-    let mut result = CallToolResult::success(vec![ContentBlock::text(text)]);
-    result.structured_content = Some(match form {
-        Form::Object => value,
-        Form::Wrapped => json!({ RESULT: value }),
-    });
+    let mut result = CallToolResult::success(vec![block]);
+    result.structured_content = match form {
+        Form::Object => Some(value),
+        Form::Wrapped => Some(json!({ RESULT: value })),
+        Form::Media => None,
+    };
     result
 }
 
@@ -42,10 +46,14 @@ pub fn of_batch(mut report: Report, names: &Names) -> CallToolResult {
     for outcome in &mut report.results {
         outcome.tool = names.shown(&outcome.tool).to_owned();
     }
-    let blocks = report.results.iter().map(|outcome| {
+    let blocks = report.results.iter().flat_map(|outcome| {
         let Outcome { id, tool, .. } = outcome;
         let how = outcome.result.as_ref().map_or_else(|error| error.kind.as_str(), |_| "ok");
-        ContentBlock::text(format!("[{id}] {tool}: {how}\n{}", outcome.text()))
+        let head = format!("[{id}] {tool}: {how}\n");
+        match block(outcome) {
+            ContentBlock::Text(it) => vec![ContentBlock::text(head + &it.text)],
+            other => vec![ContentBlock::text(head), other],
+        }
     });
     let blocks = blocks.collect();
     let any_ok = report.results.iter().any(|outcome| outcome.result.is_ok());
@@ -58,6 +66,19 @@ pub fn of_batch(mut report: Report, names: &Names) -> CallToolResult {
     result.structured_content = Some(structured);
     result.meta = Some(meta("inorder/usage", usage));
     result
+}
+
+/// What it gave, or what was wrong.
+fn block(outcome: &Outcome) -> ContentBlock {
+    match outcome.media() {
+        Some(Media { mime_type, data }) if mime_type.starts_with("image/") => {
+            ContentBlock::image(data, mime_type)
+        }
+        Some(Media { mime_type, data }) if mime_type.starts_with("audio/") => {
+            ContentBlock::audio(data, mime_type)
+        }
+        _ => ContentBlock::text(outcome.text()),
+    }
 }
 
 fn failed(outcome: &Outcome) -> CallToolResult {

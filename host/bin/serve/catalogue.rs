@@ -52,20 +52,25 @@ impl Catalogue {
             most.files |= effects.files;
             most.requests |= effects.requests;
             let (input, output) = (tool.input_schema(), tool.output_schema());
-            let form = if schema::is_object(&output) { Form::Object } else { Form::Wrapped };
+            let form = match () {
+                () if tool.gives_media() => Form::Media,
+                () if schema::is_object(&output) => Form::Object,
+                () => Form::Wrapped,
+            };
+            let output = (form != Form::Media).then(|| schema::wrapped(output));
             let shown = names.add(name).to_owned();
             forms.insert(shown.clone(), form);
             tools.push(listed(
                 shown.clone(),
                 title(&tool.name.function),
                 tool.description.clone(),
-                (fields(input.clone()), schema::wrapped(output)),
+                (fields(input.clone()), output),
                 effects,
             ));
             inputs.push((shown, input));
         }
         let by_name = inputs.iter().map(|(name, input)| (name.as_str(), input.clone()));
-        let schemas = (schema::batch(by_name), schema::report());
+        let schemas = (schema::batch(by_name), Some(schema::report()));
         let described = Some(batch::description(|tool| names.real(tool).is_some()));
         let batch =
             listed(batch::NAME.to_owned(), batch::TITLE.to_owned(), described, schemas, most);
@@ -114,7 +119,7 @@ fn listed(
     name: String,
     title: String,
     description: Option<String>,
-    (input, output): (Map<String, Value>, Map<String, Value>),
+    (input, output): (Map<String, Value>, Option<Map<String, Value>>),
     effects: ToolEffects,
 ) -> Tool {
     let changes = effects.files || effects.requests;
@@ -126,10 +131,13 @@ fn listed(
         Some(!changes),
         Some(effects.requests),
     );
-    Tool::new_with_raw(name, description.map(Cow::Owned), Arc::new(input))
+    let tool = Tool::new_with_raw(name, description.map(Cow::Owned), Arc::new(input))
         .with_title(title)
-        .with_raw_output_schema(Arc::new(output))
-        .with_annotations(hints)
+        .with_annotations(hints);
+    match output {
+        Some(output) => tool.with_raw_output_schema(Arc::new(output)),
+        None => tool,
+    }
 }
 
 /// `read-text-file` as `Read text file`.

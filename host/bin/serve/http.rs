@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -129,7 +129,13 @@ async fn answer(
     service: Service,
 ) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     if request.uri().path() == PATH {
-        return Ok(service.handle(request).await);
+        let ends_session = request.method() == Method::DELETE;
+        let mut response = service.handle(request).await;
+        // It has ended: some clients take 202, which the SDK says, for a failure.
+        if ends_session && response.status() == StatusCode::ACCEPTED {
+            *response.status_mut() = StatusCode::NO_CONTENT;
+        }
+        return Ok(response);
     }
     let text = format!("there is nothing here but {PATH}\n");
     let mut response = Response::new(Full::new(Bytes::from(text)).boxed());
