@@ -45,6 +45,7 @@ mod plugin;
 mod policy;
 mod reach;
 mod refusals;
+mod reload;
 mod requests;
 mod sandbox;
 mod schedule;

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod agent;
 mod asking;
 mod audit;
 mod batches;
@@ -16,6 +17,7 @@ mod cases;
 mod check;
 mod cli;
 mod crash;
+mod dev;
 mod dialects;
 mod escapes;
 mod fetch;
@@ -29,6 +31,7 @@ mod linear;
 mod net;
 mod plugins;
 mod python;
+mod reloading;
 mod sandbox;
 mod serial;
 mod serve;
