@@ -40,6 +40,7 @@ mod net;
 mod plugin;
 mod policy;
 mod reach;
+mod reload;
 mod requests;
 mod sandbox;
 mod schedule;

@@ -9,12 +9,14 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod agent;
 mod audit;
 mod batches;
 mod cases;
 mod check;
 mod cli;
 mod crash;
+mod dev;
 mod dialects;
 mod escapes;
 mod fetch;
@@ -28,6 +30,7 @@ mod linear;
 mod net;
 mod plugins;
 mod python;
+mod reloading;
 mod sandbox;
 mod serial;
 mod serve;

@@ -12,7 +12,7 @@ use inorder::{
     parse_memory,
 };
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(next_help_heading = "What calls may do")]
 pub struct HostArgs {
     /// A config file; see the README. With it, only the plugins that it names are loaded
@@ -56,10 +56,13 @@ pub struct HostArgs {
     memory: Option<u64>,
     #[command(flatten)]
     load: LoadArgs,
+    /// Notes have been given.
+    #[arg(skip)]
+    quiet: bool,
 }
 
 /// What a component may cost before it is trusted with anything.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(next_help_heading = "What loading a plugin may cost")]
 pub struct LoadArgs {
     /// Size of a component file [default: 64MiB]
@@ -92,7 +95,7 @@ impl LoadArgs {
 }
 
 /// Where a record of every call is kept.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(next_help_heading = "Audit log")]
 pub struct AuditArgs {
     /// A file for the records of calls, one JSON line each [default: inorder/audit.jsonl in the user's state folder]
@@ -131,6 +134,30 @@ impl PluginFlag {
 }
 
 impl HostArgs {
+    pub fn load(&self) -> &LoadArgs {
+        &self.load
+    }
+
+    /// Calls see this directory, unless a flag or a config says which.
+    pub fn root_unless_given(&mut self, root: &Path) {
+        if self.root.is_empty() && self.config.is_none() {
+            self.root.push(root.to_owned());
+        }
+    }
+
+    /// The same, for another time: what was noted is not said again.
+    pub fn again(&self) -> HostArgs {
+        HostArgs { quiet: true, ..self.clone() }
+    }
+
+    /// The same, and a plugin of this file.
+    pub fn with_plugin(&self, file: &Path) -> HostArgs {
+        let mut args = self.clone();
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        args.plugin.push(PluginFlag { name, prefix: String::new(), path: file.to_owned() });
+        args
+    }
+
     /// Reads the config, applies the flags on top, loads the plugins.
     pub fn host(&self) -> anyhow::Result<Host> {
         self.load.builder().config(&self.policy()?).build().map_err(standard::explain)
@@ -138,13 +165,18 @@ impl HostArgs {
 
     /// [`HostArgs::host`], with a record kept of every call.
     pub fn audited_host(&self, audit: &AuditArgs) -> anyhow::Result<Host> {
+        self.audited_builder(audit)?.build().map_err(standard::explain)
+    }
+
+    /// What [`HostArgs::audited_host`] builds.
+    pub fn audited_builder(&self, audit: &AuditArgs) -> anyhow::Result<HostBuilder> {
         let config = self.policy()?;
         let mut builder = self.load.builder().config(&config);
         builder = builder.audit_arguments(audit.audit_arguments);
         if let Some(log) = audit.log(&config, &builder) {
             builder = builder.audit(log);
         }
-        builder.build().map_err(standard::explain)
+        Ok(builder)
     }
 
     fn policy(&self) -> anyhow::Result<Config> {
@@ -153,7 +185,7 @@ impl HostArgs {
             Some(path) => Config::read(path).map_err(inorder::Error::from)?,
             None => {
                 // It may have come with a stranger's repository: using it is the user's to say.
-                if here.join("inorder.toml").exists() {
+                if !self.quiet && here.join("inorder.toml").exists() {
                     say(dim("note: inorder.toml is not used unless named: --config inorder.toml"));
                 }
                 self.default_policy(&here)?
@@ -165,8 +197,12 @@ impl HostArgs {
         for PluginFlag { name, prefix, path } in &self.plugin {
             let path = Some(here.join(path));
             let plugin = PluginConfig { path, prefix: prefix.clone(), ..Default::default() };
+            let file = |plugin: &PluginConfig| {
+                let path = config.base.join(plugin.path.as_ref()?);
+                Some(path.canonicalize().unwrap_or(path))
+            };
             let same = |other: &PluginConfig| {
-                (&other.path, &other.prefix) == (&plugin.path, &plugin.prefix)
+                (file(other), &other.prefix) == (file(&plugin), &plugin.prefix)
             };
             match config.plugins.get(name) {
                 Some(other) if same(other) => {}
@@ -181,7 +217,9 @@ impl HostArgs {
         if let Some(twice) = self.given_twice() {
             bail!("{twice} is given twice: by --{twice} and by --limit {twice}=..");
         }
-        self.hint_at_folders(&config);
+        if !self.quiet {
+            self.hint_at_folders(&config);
+        }
         let limits =
             LimitsConfig { timeout: self.timeout, memory: self.memory, ..LimitsConfig::default() };
         let limits = self.limit.iter().rev().fold(limits, |limits, later| limits.or(later));
@@ -257,7 +295,7 @@ impl AuditArgs {
             (None, Some(AuditConfig::Off)) => None,
             (None, Some(AuditConfig::File(path))) => Some(AuditFile::new(config.base.join(path))),
             (None, None) => {
-                let state = folder("XDG_STATE_HOME", ".local/state")?;
+                let state = state_dir()?;
                 let log = AuditFile::new(state.join("audit.jsonl"));
                 // Nobody asked for this place, so it is no reason not to run.
                 let writable = log.files().iter().find_map(|file| builder.who_may_write(file));
@@ -275,6 +313,11 @@ impl AuditArgs {
 /// Where compiled plugins are kept: `inorder` in the user's cache folder, if there is one.
 fn cache_dir() -> Option<PathBuf> {
     folder("XDG_CACHE_HOME", ".cache")
+}
+
+/// Where records are kept that nobody named a place for, if there is one.
+pub fn state_dir() -> Option<PathBuf> {
+    folder("XDG_STATE_HOME", ".local/state")
 }
 
 /// Our folder in one of the user's: that of the variable, or its usual place at home.

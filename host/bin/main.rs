@@ -3,11 +3,13 @@
 //! 0: every call was ok. 1: a call failed. 2: the batch, the config or the command line is wrong.
 //! 3: the host failed. Results go to stdout, everything else to stderr.
 
+mod agent;
 mod bench;
 mod call;
 mod check;
 mod compile;
 mod definitions;
+mod dev;
 mod format;
 mod history;
 mod inspect;
@@ -21,6 +23,7 @@ mod run;
 mod serve;
 mod standard;
 mod tools;
+mod watch;
 mod waterfall;
 
 use std::process::ExitCode;
@@ -42,10 +45,12 @@ enum Command {
     Run(run::Args),
     Call(call::Args),
     Serve(serve::Args),
+    Agent(agent::Args),
     Tools(tools::Args),
     Inspect(inspect::Args),
     Check(check::Args),
     New(new::Args),
+    Dev(dev::Args),
     Pack(pack::Args),
     Log(history::LogArgs),
     Undo(history::UndoArgs),
@@ -88,12 +93,14 @@ fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Call(args) => call::main(args),
         Command::Serve(args) => serve::main(&args),
+        Command::Agent(args) => agent::main(&args),
         Command::Tools(args) => tools::main(&args),
         Command::Inspect(args) => inspect::main(&args),
         Command::Check(args) => check::main(&args),
         Command::Log(args) => history::log(&args),
         Command::Undo(args) => history::undo(&args),
         Command::New(args) => new::main(&args),
+        Command::Dev(args) => dev::main(&args),
         Command::Pack(args) => pack::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Compile(args) => return compile::main(&args),
