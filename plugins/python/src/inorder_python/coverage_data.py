@@ -19,7 +19,7 @@ from inorder_python.measured import Measured
 def connect(name, **options):
     """Opens a database to be read alone: without locks, which would be files beside it."""
     if not name.startswith("file:"):
-        name = f"file:{urllib.parse.quote(name)}?"
+        name = f"file:{urllib.parse.quote(name)}?mode=ro"
     elif "mode=memory" in name:
         return sqlite3.connect(name, **options)
     return sqlite3.connect(f"{name}&immutable=1", **(options | {"uri": True}))
