@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod agent;
 mod audit;
 mod batches;
 mod cases;

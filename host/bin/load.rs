@@ -295,7 +295,7 @@ impl AuditArgs {
             (None, Some(AuditConfig::Off)) => None,
             (None, Some(AuditConfig::File(path))) => Some(AuditFile::new(config.base.join(path))),
             (None, None) => {
-                let state = folder("XDG_STATE_HOME", ".local/state")?;
+                let state = state_dir()?;
                 let log = AuditFile::new(state.join("audit.jsonl"));
                 // Nobody asked for this place, so it is no reason not to run.
                 let writable = log.files().iter().find_map(|file| builder.who_may_write(file));
@@ -313,6 +313,11 @@ impl AuditArgs {
 /// Where compiled plugins are kept: `inorder` in the user's cache folder, if there is one.
 fn cache_dir() -> Option<PathBuf> {
     folder("XDG_CACHE_HOME", ".cache")
+}
+
+/// Where records are kept that nobody named a place for, if there is one.
+pub fn state_dir() -> Option<PathBuf> {
+    folder("XDG_STATE_HOME", ".local/state")
 }
 
 /// Our folder in one of the user's: that of the variable, or its usual place at home.

@@ -3,6 +3,7 @@
 //! 0: every call was ok. 1: a call failed. 2: the batch, the config or the command line is wrong.
 //! 3: the host failed. Results go to stdout, everything else to stderr.
 
+mod agent;
 mod bench;
 mod call;
 mod check;
@@ -44,6 +45,7 @@ enum Command {
     Run(run::Args),
     Call(call::Args),
     Serve(serve::Args),
+    Agent(agent::Args),
     Tools(tools::Args),
     Inspect(inspect::Args),
     Check(check::Args),
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::main(&args),
         Command::Call(args) => call::main(args),
         Command::Serve(args) => serve::main(&args),
+        Command::Agent(args) => agent::main(&args),
         Command::Tools(args) => tools::main(&args),
         Command::Inspect(args) => inspect::main(&args),
         Command::Check(args) => check::main(&args),

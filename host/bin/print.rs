@@ -2,6 +2,7 @@
 //!
 //! `anstream` drops colours where the output is no terminal or `NO_COLOR` is set.
 
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -83,6 +84,13 @@ pub fn out(text: &str) -> anyhow::Result<()> {
     }
     let end = if text.ends_with('\n') { "" } else { "\n" };
     written(write!(io::stdout().lock(), "{}{end}", plain(text)))
+}
+
+/// A piece of other people's text, as [`out`], that does not end its line.
+pub fn out_piece(text: &str) -> anyhow::Result<()> {
+    let terminal = io::stdout().is_terminal();
+    let text = if terminal { Cow::Owned(plain(text)) } else { Cow::Borrowed(text) };
+    written(io::stdout().lock().write_all(text.as_bytes()))
 }
 
 /// Our own text on standard output, with colours where they can be seen.

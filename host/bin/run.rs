@@ -145,24 +145,41 @@ impl Runner {
     }
 
     pub fn run(&self, host: &Host, plan: Plan<ToolRef>, effect: Effect, live: bool) -> Report {
-        self.runtime.block_on(async {
-            let live = live.then(|| Live::start(&plan));
-            let progress = live.as_ref().map(Live::sender);
-            let cancel = self.cancel.clone();
-            let options = RunOptions { cancel, progress, effect, ..RunOptions::default() };
-            // On one of the runtime's threads, rather than on this one, which would wake them for every call.
-            let (host, mut run) = (host.clone(), JoinSet::new());
-            run.spawn(async move { host.execute(plan, options).await });
-            let report = match run.join_next().await {
-                Some(Ok(report)) => report,
-                Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
-                None => Report::default(),
-            };
-            if let Some(live) = live {
-                live.clear().await;
-            }
-            report
-        })
+        self.block_on(self.executed(host, plan, effect, live))
+    }
+
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime.block_on(future)
+    }
+
+    /// [`Runner::run`], for what is on the runtime already.
+    pub async fn executed(
+        &self,
+        host: &Host,
+        plan: Plan<ToolRef>,
+        effect: Effect,
+        live: bool,
+    ) -> Report {
+        let live = live.then(|| Live::start(&plan));
+        let progress = live.as_ref().map(Live::sender);
+        let cancel = self.cancel.clone();
+        let options = RunOptions { cancel, progress, effect, ..RunOptions::default() };
+        // On one of the runtime's threads, rather than on this one, which would wake them for every call.
+        let (host, mut run) = (host.clone(), JoinSet::new());
+        run.spawn(async move { host.execute(plan, options).await });
+        let report = match run.join_next().await {
+            Some(Ok(report)) => report,
+            Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+            None => Report::default(),
+        };
+        if let Some(live) = live {
+            live.clear().await;
+        }
+        report
+    }
+
+    pub fn cancel(&self) -> &CancellationToken {
+        &self.cancel
     }
 
     /// Waits for something of the same runtime.
@@ -188,7 +205,7 @@ impl Runner {
 }
 
 /// Models know tools by names that their APIs take.
-fn with_names_of(host: &Host, batch: &mut Batch) {
+pub fn with_names_of(host: &Host, batch: &mut Batch) {
     let mut names = Names::default();
     for (name, ..) in host.tools() {
         names.add(name);

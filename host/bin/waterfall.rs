@@ -59,7 +59,8 @@ fn print_diff(diff: &str) -> anyhow::Result<()> {
     out_styled(&text)
 }
 
-fn waterfall(out: &mut impl Write, report: &Report) -> io::Result<()> {
+/// The calls in time, and how many there were.
+pub fn waterfall(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let shown = &report.results[..report.results.len().min(MOST_CALLS)];
     let widest = |text: fn(&Outcome) -> &str, most: usize| {
         shown.iter().map(|it| text(it).chars().count()).max().unwrap_or(0).min(most)

@@ -214,7 +214,7 @@ fn text_that_is_no_python_is_a_finding_with_its_place() {
     assert_eq!(of("latin.py"), ["3:12 F821 undefined name 'nïce'"]);
     for (name, says) in [
         ("zero.py", "null bytes"),
-        ("unmarked.py", "encod"),
+        ("unmarked.py", "decode"),
         ("unknown.py", "klingon"),
         ("deep.py", "nested"),
     ] {

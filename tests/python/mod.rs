@@ -12,8 +12,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use inorder::{Host, PluginSpec};
+use inorder::{Host, LoadLimits, PluginSpec};
 use serde_json::{Value, json};
 
 use crate::support::{call, grants, repository, scratch};
@@ -34,14 +35,16 @@ fn granted(
     if !component.is_file() {
         return skip("target/plugins/python.wasm, which plugins/python/build.sh builds");
     }
-    let (root, builder) = scratch(files);
+    // That takes a while where much else runs.
+    let loading = LoadLimits { timeout: Duration::from_secs(900), ..LoadLimits::default() };
+    let python = |read: &[&str], write: &[&str]| PluginSpec::file(&component, grants(read, write));
     COMPILED.get_or_init(|| {
         let (_root, builder) = scratch(&[]);
-        builder.plugin(PluginSpec::file(&component, grants(&[], &[]))).build().unwrap();
+        builder.load_limits(loading).plugin(python(&[], &[])).build().unwrap();
     });
-    let python = PluginSpec::file(component, grants(read, write));
+    let (root, builder) = scratch(files);
     let files = PluginSpec::builtin("filesystem", grants(&["**"], &["**"]));
-    Some((root, builder.plugin(python).plugin(files).build().unwrap()))
+    Some((root, builder.plugin(python(read, write)).plugin(files).build().unwrap()))
 }
 
 /// A Python that has the packages which the component is made of.

@@ -166,10 +166,15 @@ impl Reply {
 
     /// The message to send back when nothing was run: each call is told why.
     pub fn refused(&self, why: &str) -> Value {
+        self.failed(&CallError::new(ErrorKind::Arguments, format!("nothing was run: {why}")))
+    }
+
+    /// The message to send back when there is no report: each call ended as `error`.
+    pub fn failed(&self, error: &CallError) -> Value {
         let results = self.calls.iter().map(|call| Outcome {
             id: call.id.clone().unwrap_or_default(),
             tool: call.tool.clone(),
-            result: Err(CallError::new(ErrorKind::Arguments, format!("nothing was run: {why}"))),
+            result: Err(error.clone()),
             usage: Usage::default(),
             changes: vec![],
             bytes: None,

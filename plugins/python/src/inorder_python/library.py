@@ -20,7 +20,8 @@ COMMON = (
     "decimal difflib doctest enum fnmatch fractions functools getpass glob graphlib gzip hashlib heapq hmac html.parser inspect "
     "ipaddress itertools json locale logging math numbers operator os pathlib pickle platform pprint queue random re secrets "
     "shlex shutil sqlite3 statistics string struct tempfile textwrap threading time timeit tomllib traceback types typing "
-    "unicodedata unittest unittest.async_case unittest.mock urllib.parse uuid warnings weakref xml.etree.ElementTree zipfile zoneinfo"
+    "unicodedata unittest unittest.async_case unittest.mock urllib.parse urllib.request uuid warnings weakref xml.etree.ElementTree zipfile "
+    "zoneinfo"
 ).split()
 
 # Left out: graphical programs, what runs other programs or installs them, and what is about this build of Python.
@@ -72,6 +73,8 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         for name, module in list(sys.modules.items()):
             if hasattr(module, "__path__"):
                 module.__path__ = [f"{NOWHERE}/{name}"]
+            if (getattr(getattr(module, "__spec__", None), "origin", None) or "").startswith(FOLDER + "/"):
+                self.loaded[name] = module
 
     def withdraw(self):
         """Makes it as if nothing had been imported that an interpreter does not begin with.
@@ -79,11 +82,9 @@ class Library(importlib.abc.MetaPathFinder, importlib.abc.InspectLoader):
         So a module of the program's own comes before one of the same name here, as it would elsewhere.
         """
         for name, module in list(sys.modules.items()):
-            spec = getattr(module, "__spec__", None)
-            from_file = isinstance(getattr(spec, "loader", None), importlib.machinery.SourceFileLoader)
+            loader = getattr(getattr(module, "__spec__", None), "loader", None)
+            from_file = isinstance(loader, importlib.machinery.SourceFileLoader)
             if from_file and not _imp.is_frozen(name) and name.partition(".")[0] not in BEGINNING:
-                if (spec.origin or "").startswith(FOLDER + "/"):
-                    self.loaded[name] = module
                 del sys.modules[name]
 
     def find_spec(self, name, path=None, target=None):

@@ -33,7 +33,10 @@ def run(path, pattern):
         tests = load(path, pattern or "test*.py")
         if tests.countTestCases() == 0:
             raise ToolError(no_tests(path, pattern))
-        tests.run(result)
+        try:
+            tests.run(result)
+        except KeyboardInterrupt:
+            raise ToolError("a test raised KeyboardInterrupt, which ends a run of tests") from None
         atexit._run_exitfuncs()
     return report(result, streams.stdout())
 

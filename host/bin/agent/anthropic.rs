@@ -1,0 +1,250 @@
+//! Anthropic's Messages API: its requests, and its answers as a stream of events about blocks of content.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::api::{
+    Answer, Lasting, MOST_CALLS, Piece, Question, Stop, Tokens, arguments, error_text, said,
+};
+
+/// The API wants a limit. Models with a lower one say so.
+const MAX_TOKENS: u32 = 16_384;
+
+pub fn request(question: &Question) -> Value {
+    let mut messages = question.messages.to_vec();
+    // What is before a mark, tools and system prompt first, is read from a cache in the next turn.
+    let mark = json!({ "type": "ephemeral" });
+    let last = messages.last_mut().and_then(|message| message["content"].as_array_mut());
+    if let Some(block) = last.and_then(|blocks| blocks.last_mut()) {
+        block["cache_control"] = mark.clone();
+    }
+    let mut request = json!({
+        "model": question.model,
+        "max_tokens": question.max_tokens.unwrap_or(MAX_TOKENS),
+        "messages": messages,
+        "stream": true,
+    });
+    if !question.system.is_empty() {
+        request["system"] =
+            json!([{ "type": "text", "text": question.system, "cache_control": mark }]);
+    }
+    if question.tools.as_array().is_some_and(|tools| !tools.is_empty()) {
+        request["tools"] = question.tools.clone();
+    }
+    request
+}
+
+#[derive(Default)]
+pub struct Gathering {
+    unnamed: String,
+    /// By their index: events name it.
+    blocks: BTreeMap<u64, Block>,
+    stop: Option<String>,
+    usage: Usage,
+    done: bool,
+}
+
+struct Block {
+    value: Value,
+    /// Of a call: its input, as far as it has come.
+    input: String,
+}
+
+/// Later events repeat what they know better.
+#[derive(Default)]
+struct Usage {
+    input: u64,
+    read: u64,
+    created: u64,
+    output: u64,
+}
+
+impl Gathering {
+    pub fn new(unnamed: String) -> Gathering {
+        Gathering { unnamed, ..Gathering::default() }
+    }
+
+    pub fn add(&mut self, event: &Value) -> Result<Piece, String> {
+        let index = event["index"].as_u64().unwrap_or(0);
+        let mut text = String::new();
+        match event["type"].as_str() {
+            Some("message_start") => self.usage.add(&event["message"]["usage"]),
+            Some("content_block_start") => {
+                let value = event["content_block"].clone();
+                if value.is_object() {
+                    text.push_str(said(&value, "text").unwrap_or_default());
+                    self.blocks.insert(index, Block { value, input: String::new() });
+                }
+                if self.blocks.len() > MOST_CALLS {
+                    return Err(format!("it has more than {MOST_CALLS} blocks"));
+                }
+            }
+            Some("content_block_delta") => text = self.delta(index, &event["delta"]),
+            Some("message_delta") => {
+                self.stop = said(&event["delta"], "stop_reason").map(str::to_owned);
+                self.usage.add(&event["usage"]);
+            }
+            Some("message_stop") => self.done = true,
+            Some("error") => {
+                let error = &event["error"];
+                let passing =
+                    ["overloaded_error", "api_error", "rate_limit_error", "timeout_error"];
+                let lasting = match error["type"].as_str() {
+                    Some(kind) if !passing.contains(&kind) => Lasting::Lasting,
+                    _ => Lasting::Passing,
+                };
+                return Ok(Piece::Error { message: error_text(error), lasting });
+            }
+            // `ping`, and what may be added to the API.
+            _ => {}
+        }
+        Ok(Piece::Text(text))
+    }
+
+    fn delta(&mut self, index: u64, delta: &Value) -> String {
+        let kind = delta["type"].as_str().unwrap_or_default();
+        if kind == "text_delta" {
+            let text = || Block { value: json!({ "type": "text" }), input: String::new() };
+            self.blocks.entry(index).or_insert_with(text);
+        }
+        let Some(block) = self.blocks.get_mut(&index) else { return String::new() };
+        match kind {
+            "text_delta" => {
+                append(&mut block.value, "text", delta);
+                return said(delta, "text").unwrap_or_default().to_owned();
+            }
+            "input_json_delta" => {
+                block.input.push_str(said(delta, "partial_json").unwrap_or_default());
+            }
+            "thinking_delta" => append(&mut block.value, "thinking", delta),
+            "signature_delta" => append(&mut block.value, "signature", delta),
+            _ => {}
+        }
+        String::new()
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
+    pub fn finish(self) -> Option<Answer> {
+        if !self.done {
+            return None;
+        }
+        let (mut content, mut calls) = (Vec::new(), Vec::new());
+        for Block { mut value, input } in self.blocks.into_values() {
+            match value["type"].as_str() {
+                // The API does not take it back.
+                Some("text") if said(&value, "text").is_none_or(|it| it.trim().is_empty()) => {}
+                Some("tool_use") => {
+                    if said(&value, "id").is_none() {
+                        value["id"] = json!(format!("{}_{}", self.unnamed, calls.len() + 1));
+                    }
+                    if !value["name"].is_string() {
+                        value["name"] = json!("");
+                    }
+                    // Some servers send it whole, when the block starts.
+                    let given = value["input"].is_object() && input.trim().is_empty();
+                    let input = if given { value["input"].to_string() } else { input };
+                    let (back, run) = arguments(&input);
+                    let mut call = value.clone();
+                    (value["input"], call["input"]) = (back, run);
+                    calls.push(call);
+                    content.push(value);
+                }
+                _ => content.push(value),
+            }
+        }
+        let stop = match self.stop.as_deref() {
+            None | Some("end_turn" | "tool_use" | "stop_sequence") => Stop::Done,
+            Some("max_tokens" | "model_context_window_exceeded") => Stop::CutOff,
+            Some("refusal") => Stop::Refused,
+            Some(other) => Stop::Other(other.to_owned()),
+        };
+        let assistant = |content| json!({ "role": "assistant", "content": content });
+        Some(Answer {
+            message: (!content.is_empty()).then(|| assistant(content)),
+            calls: (!calls.is_empty()).then(|| assistant(calls)),
+            stop,
+            tokens: self.usage.tokens(),
+        })
+    }
+}
+
+fn append(block: &mut Value, field: &str, delta: &Value) {
+    let Some(more) = said(delta, field) else { return };
+    match &mut block[field] {
+        Value::String(text) => text.push_str(more),
+        other => *other = json!(more),
+    }
+}
+
+impl Usage {
+    fn add(&mut self, usage: &Value) {
+        let fields = [
+            ("input_tokens", &mut self.input),
+            ("cache_read_input_tokens", &mut self.read),
+            ("cache_creation_input_tokens", &mut self.created),
+            ("output_tokens", &mut self.output),
+        ];
+        for (name, field) in fields {
+            *field = usage[name].as_u64().unwrap_or(*field);
+        }
+    }
+
+    /// The API counts what it has to do with a cache beside the input.
+    fn tokens(&self) -> Tokens {
+        let input = self.input.saturating_add(self.read).saturating_add(self.created);
+        Tokens { input, cached: self.read, output: self.output }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gather(events: &[Value]) -> Option<Answer> {
+        let mut gathering = Gathering::new("call_1".to_owned());
+        for event in events {
+            gathering.add(event).unwrap();
+        }
+        gathering.finish()
+    }
+
+    #[test]
+    fn blocks_are_put_together_whatever_is_between_them_and_thoughts_are_kept() {
+        let delta = |index: u64, delta: Value| json!({"type": "content_block_delta", "index": index, "delta": delta});
+        let answer = gather(&[
+            json!({"type": "message_start", "message": {"usage": {"input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 1}}}),
+            json!({"type": "content_block_start", "index": 0, "content_block": {"type": "thinking", "thinking": "", "signature": ""}}),
+            delta(0, json!({"type": "thinking_delta", "thinking": "hm"})),
+            delta(0, json!({"type": "signature_delta", "signature": "s1"})),
+            json!({"type": "novelty", "index": 0}),
+            json!({"type": "content_block_start", "index": 2, "content_block": {"type": "tool_use", "id": "", "name": "f", "input": {}}}),
+            json!({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}}),
+            delta(2, json!({"type": "input_json_delta", "partial_json": "{\"a"})),
+            delta(2, json!({"type": "novel_delta", "partial_json": "x"})),
+            delta(2, json!({"type": "input_json_delta", "partial_json": "\": 1}"})),
+            json!({"type": "content_block_stop", "index": 2}),
+            json!({"type": "message_delta", "delta": {"stop_reason": "tool_use"}, "usage": {"output_tokens": 9}}),
+            json!({"type": "message_stop"}),
+        ]);
+        let call = json!({"type": "tool_use", "id": "call_1_1", "name": "f", "input": {"a": 1}});
+        let thought = json!({"type": "thinking", "thinking": "hm", "signature": "s1"});
+        let answer = answer.unwrap();
+        assert_eq!(
+            answer.message,
+            Some(json!({"role": "assistant", "content": [thought, call.clone()]}))
+        );
+        assert_eq!(answer.calls, Some(json!({"role": "assistant", "content": [call]})));
+        assert_eq!(answer.stop, Stop::Done);
+        assert_eq!(answer.tokens, Tokens { input: 12, cached: 7, output: 9 });
+    }
+
+    #[test]
+    fn an_answer_without_its_end_is_none_and_one_without_content_is_empty() {
+        assert_eq!(gather(&[json!({"type": "message_start", "message": {}})]), None);
+        assert_eq!(gather(&[json!({"type": "message_stop"})]).unwrap().message, None);
+    }
+}
