@@ -335,7 +335,7 @@ impl Job for LooseJob {
         let asking = || {
             let loose = self.get(call)?;
             let Step::Run { tool, args } = &loose.call.step else { return None };
-            let asks = self.shared.asks.get(tool.plugin)?;
+            let asks = loose.shared.asks.get(tool.plugin)?;
             let approver = loose.options.approver.as_ref();
             Some(asking(asks, &loose.runs, approver, 0, &loose.call, args))
         };
