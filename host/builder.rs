@@ -13,6 +13,7 @@ use crate::loader::Loader;
 use crate::net::{Client, NetOptions};
 use crate::plugin::{Cache, LoadLimits, Registry};
 use crate::policy::{Config, EnvGrant, Grants, Limits, SecretConfig, SecretSource};
+use crate::reload::{Fixed, Ground};
 use crate::sandbox::{Engine, Sandbox};
 use crate::schedule::Admission;
 use crate::secrets;
@@ -31,7 +32,7 @@ pub struct HostBuilder {
     pub(crate) plugins: Vec<PluginSpec>,
     limits: Limits,
     jobs: usize,
-    max_memory: u64,
+    max_memory: Option<u64>,
     max_waiting: usize,
     cache: Option<PathBuf>,
     loading: LoadLimits,
@@ -76,7 +77,7 @@ impl Default for HostBuilder {
             plugins: vec![],
             limits: Limits::default(),
             jobs: 4 * cores,
-            max_memory: default_memory(),
+            max_memory: None,
             max_waiting: 100_000,
             cache: None,
             loading: LoadLimits::default(),
@@ -141,7 +142,7 @@ impl HostBuilder {
     /// refused. Half of the machine's (or the container's) by default.
     #[must_use]
     pub fn max_memory(mut self, bytes: u64) -> HostBuilder {
-        self.max_memory = bytes;
+        self.max_memory = Some(bytes);
         self
     }
 
@@ -223,7 +224,7 @@ impl HostBuilder {
         self.config.clone_from(&config.path);
         self.limits = self.limits.with(&config.limits);
         self.jobs = config.jobs.unwrap_or(self.jobs);
-        self.max_memory = config.max_memory.unwrap_or(self.max_memory);
+        self.max_memory = config.max_memory.or(self.max_memory);
         self.max_waiting = config.max_waiting.unwrap_or(self.max_waiting);
         let loading = &mut self.loading;
         loading.size = config.component_size.unwrap_or(loading.size);
@@ -259,10 +260,28 @@ impl HostBuilder {
     /// The first root, plugin or grant that cannot be used; the message names it.
     pub fn build(self) -> Result<Host, Error> {
         let files = Files::open(&self.roots, self.durability)?;
+        let most = self.max_memory.unwrap_or_else(default_memory);
+        let engine = Arc::new(Engine::new(self.jobs, self.most_memory(), most)?);
+        let room = Admission::new(self.jobs, self.max_waiting);
+        self.load(Ground { engine, files, room })
+    }
+
+    /// What cannot change afterwards.
+    pub(crate) fn fixed(&self) -> Fixed {
+        let HostBuilder { jobs, max_memory, max_waiting, durability, .. } = *self;
+        Fixed { jobs, max_memory, max_waiting, durability }
+    }
+
+    /// The most memory that a call may have.
+    pub(crate) fn most_memory(&self) -> u64 {
+        let memory = self.plugins.iter().map(|spec| self.limits.with(&spec.limits).memory).max();
+        memory.unwrap_or(self.limits.memory)
+    }
+
+    /// Loads the plugins for an engine, and grants them what there is of the files.
+    pub(crate) fn load(self, ground: Ground) -> Result<Host, Error> {
+        let Ground { engine, files, room } = ground;
         let limits = |spec: &PluginSpec| self.limits.with(&spec.limits);
-        let memory = self.plugins.iter().map(|spec| limits(spec).memory).max();
-        let memory = memory.unwrap_or(self.limits.memory);
-        let engine = Engine::new(self.jobs, memory, self.max_memory)?;
         self.no_plugin_writes_the_config()?;
         self.no_plugin_writes_the_audit_log()?;
         let loader = Loader {
@@ -271,7 +290,7 @@ impl HostBuilder {
             limits: &self.loading,
             compiler: self.compiler.as_ref(),
             jobs: self.jobs,
-            memory,
+            memory: engine.memory(),
         };
         let secrets = secrets::open(&self)?;
         let client = Arc::new(Client::new(self.net.clone()));
@@ -289,9 +308,9 @@ impl HostBuilder {
             registry.add(plugin, &spec.prefix)?;
             sandboxes.push(sandbox);
         }
-        let room = Admission::new(self.jobs, self.max_waiting);
+        let fixed = self.fixed();
         let trail = self.audit.map(|sink| Trail::new(sink, self.audit_arguments));
-        Ok(Host::new(engine, registry, sandboxes, files, room, trail, self.jobs))
+        Ok(Host::new(engine, registry, sandboxes, files, room, trail, fixed))
     }
 }
 

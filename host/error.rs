@@ -37,6 +37,12 @@ pub enum Error {
         log.display()
     )]
     WritableAudit { log: PathBuf, plugin: String, grant: String },
+    #[error(
+        "the plugin file {} lies in what the plugin {plugin:?} may write ({grant:?}), so that a tool could put another in its \
+         place, with its grants; keep it elsewhere, or grant less",
+        file.display()
+    )]
+    WritablePlugin { file: PathBuf, plugin: String, grant: String },
     #[error("cannot use the secret {secret:?}: {error}")]
     Secret { secret: String, error: SecretError },
     #[error("cannot load {}: it is not a regular file", path.display())]
@@ -54,6 +60,8 @@ pub enum Error {
     /// Of [`crate::compile_as_helper`].
     #[error("cannot compile for another process: {0}")]
     Helper(String),
+    #[error("{what} cannot change while the host runs: start it again for that")]
+    Fixed { what: &'static str },
     #[error("the host lost track of a call")]
     Lost,
     #[error(transparent)]

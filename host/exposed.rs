@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::builder::{HostBuilder, PluginSpec};
 use crate::error::Error;
-use crate::policy::PathGrant;
+use crate::policy::{EnvGrant, PathGrant};
 
 impl HostBuilder {
     /// A tool that could write the config could widen its own grants.
@@ -31,6 +31,26 @@ impl HostBuilder {
         Ok(())
     }
 
+    /// Whether [`Host::reload`](crate::Host::reload) may load this: a tool that could write a plugin's file could have what it
+    /// wrote run with that plugin's grants.
+    ///
+    /// # Errors
+    /// A plugin may write the component of one, or the WIT beside it.
+    pub fn may_reload(&self) -> Result<(), Error> {
+        for file in self.files() {
+            let name = file.file_name().map(std::ffi::OsStr::to_owned).unwrap_or_default();
+            let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
+            // A symlink can be replaced as well as what it leads to.
+            let places = [file.canonicalize().ok(), folder.map(|folder| folder.join(name))];
+            for place in places.into_iter().flatten() {
+                if let Some((plugin, grant)) = self.who_may_write(&place) {
+                    return Err(Error::WritablePlugin { file, plugin, grant });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The plugin, and its grant, that may write or replace a file, if there is one. `file` is absolute, and without
     /// symlinks on the way.
     pub fn who_may_write(&self, file: &Path) -> Option<(String, String)> {
@@ -43,8 +63,15 @@ impl HostBuilder {
         })
     }
 
+    /// The plugin that is passed a variable of the host's, if there is one.
+    pub fn who_is_passed(&self, variable: &str) -> Option<String> {
+        let passed = |grant: &EnvGrant| matches!(grant, EnvGrant::Pass(name) if name == variable);
+        let spec = self.plugins.iter().find(|spec| spec.grants.env.iter().any(passed))?;
+        Some(spec.name.clone())
+    }
+
     /// The plugin that may read or write a file, if there is one. As [`HostBuilder::who_may_write`].
-    pub(crate) fn who_may_see(&self, file: &Path) -> Option<String> {
+    pub fn who_may_see(&self, file: &Path) -> Option<String> {
         let roots = self.real_roots();
         let roots: Vec<&Path> = roots.iter().map(|root| &**root).collect();
         let reads = |spec: &&PluginSpec| {

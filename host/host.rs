@@ -20,6 +20,7 @@ use crate::job::{BatchJob, Progress};
 use crate::memory::Burden;
 use crate::plugin::{Plugin, References, Registry, Tool, ToolRef, Touches, check};
 use crate::policy::Limits;
+use crate::reload::Fixed;
 use crate::sandbox::{Engine, Sandbox};
 use crate::schedule::{self, Admission, Busy, Tenant};
 
@@ -34,14 +35,14 @@ pub struct Host {
 
 /// Frozen once made. `sandboxes` are the plugins of `registry`, in its order.
 pub(crate) struct Shared {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) registry: Registry,
     pub(crate) sandboxes: Vec<Sandbox>,
     pub(crate) files: Arc<Files>,
     pub(crate) room: Arc<Admission>,
     pub(crate) trail: Option<Trail>,
     pub(crate) burden: Burden,
-    jobs: usize,
+    pub(crate) fixed: Fixed,
 }
 
 /// What a run may be given besides its batch.
@@ -80,22 +81,22 @@ impl Host {
     }
 
     pub(crate) fn new(
-        engine: Engine,
+        engine: Arc<Engine>,
         registry: Registry,
         sandboxes: Vec<Sandbox>,
         files: Arc<Files>,
         room: Arc<Admission>,
         trail: Option<Trail>,
-        jobs: usize,
+        fixed: Fixed,
     ) -> Host {
         let burden = Burden::default();
-        let shared = Shared { engine, registry, sandboxes, files, room, trail, burden, jobs };
+        let shared = Shared { engine, registry, sandboxes, files, room, trail, burden, fixed };
         Host { shared: Arc::new(shared) }
     }
 
     /// How many calls run at once at the most, over all batches.
     pub fn jobs(&self) -> usize {
-        self.shared.jobs
+        self.shared.fixed.jobs
     }
 
     /// Runs a batch: [`Host::plan`], then [`Host::execute`].

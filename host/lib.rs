@@ -40,6 +40,7 @@ mod net;
 mod plugin;
 mod policy;
 mod reach;
+mod reload;
 mod requests;
 mod sandbox;
 mod schedule;
@@ -66,8 +67,8 @@ pub use plugin::{
     RegistryError, Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
 };
 pub use policy::{
-    AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, Limits, NetGrant, PathGrant,
-    PathPattern, PluginConfig, SecretConfig, SecretError, SecretSource,
+    AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, GraphqlEndpoint, Limits,
+    NetGrant, PathGrant, PathPattern, PluginConfig, SecretConfig, SecretError, SecretSource,
 };
 pub use sandbox::{EngineError, LinkError, Said};
 pub use schedule::Tenant;

@@ -8,7 +8,7 @@ use crate::builder::{HostBuilder, PluginSpec};
 use crate::error::Error;
 use crate::net::{Client, PluginNet, Secret};
 use crate::plugin::Plugin;
-use crate::policy::{Door, EnvGrant, SecretConfig, SecretError, SecretSource, secret_name};
+use crate::policy::{Door, SecretConfig, SecretError, SecretSource, secret_name};
 
 /// Those that some plugin lists, by name.
 pub(crate) type Secrets = BTreeMap<String, Arc<Secret>>;
@@ -46,7 +46,7 @@ pub(crate) fn plugin_net(
 ) -> Option<Arc<PluginNet>> {
     let own = spec.grants.secrets.iter().filter_map(|name| secrets.get(name).cloned());
     let own: Vec<Arc<Secret>> = own.collect();
-    let net = || PluginNet::new(&spec.name, spec.grants.net.clone(), own, client.clone());
+    let net = || PluginNet::new(&spec.name, &spec.grants, own, client.clone());
     plugin.imports_http().then(|| Arc::new(net()))
 }
 
@@ -94,12 +94,8 @@ fn unseen(builder: &HostBuilder, config: &SecretConfig) -> Result<(), SecretErro
     match &config.source {
         SecretSource::Value(_) => Ok(()),
         SecretSource::Env(variable) => {
-            let passed = |spec: &&PluginSpec| {
-                spec.grants.env.iter().any(|it| *it == EnvGrant::Pass(variable.clone()))
-            };
-            if let Some(spec) = builder.plugins.iter().find(passed) {
-                let (plugin, variable) = (spec.name.clone(), variable.clone());
-                return Err(SecretError::Passed { plugin, variable });
+            if let Some(plugin) = builder.who_is_passed(variable) {
+                return Err(SecretError::Passed { plugin, variable: variable.clone() });
             }
             // All of the host's variables are in a file, for whoever was granted the whole machine.
             hidden(builder, Path::new("/proc/self/environ"))

@@ -63,7 +63,6 @@ struct Waiting {
 }
 
 pub(crate) struct LooseJob {
-    shared: Arc<Shared>,
     work: Work,
     audited: Option<Audited>,
     /// Those that have not ended.
@@ -73,6 +72,8 @@ pub(crate) struct LooseJob {
 }
 
 struct LooseCall {
+    /// Of the host that it was issued for.
+    shared: Arc<Shared>,
     call: Planned<ToolRef>,
     reach: CallReach,
     runs: Runs,
@@ -97,12 +98,27 @@ impl Host {
         let work = shared.files.work(Effect::Commit);
         let (calls, changed) = (Mutex::default(), Mutex::default());
         let audited = Audited::of(&shared, tenant, Effect::Commit);
-        let job = Arc::new(LooseJob { shared, work, audited, calls, changed });
+        let job = Arc::new(LooseJob { work, audited, calls, changed });
         Session { host: self.clone(), loose: Loose::new(job.clone(), room.clone()), room, job }
     }
 }
 
 impl Session {
+    /// The same session for a host that was reloaded from its own ([`Host::reload`]): calls that are issued there have the
+    /// new host's tools and grants, and their place after those that were issued here. Nothing, for a host that shares no
+    /// files with it, or if one of them keeps an audit log and the other does not.
+    pub fn with(&self, host: &Host) -> Option<Session> {
+        let shared = host.shared();
+        let same = Arc::ptr_eq(&shared.files, &self.host.shared().files)
+            && shared.trail.is_some() == self.job.audited.is_some();
+        same.then(|| Session { host: host.clone(), ..self.clone() })
+    }
+
+    /// Whether its calls are issued for this host.
+    pub fn is_of(&self, host: &Host) -> bool {
+        Arc::ptr_eq(self.host.shared(), host.shared())
+    }
+
     /// [`Session::issue`], and runs the call to its end. Its place in the order is that of the first poll.
     ///
     /// # Errors
@@ -121,7 +137,7 @@ impl Session {
         let Some(call) = plan.calls.pop() else { return Err(Error::Lost) };
         let at_once = |error| {
             let outcome = failed(&call.id, &call.tool, error, Usage::default());
-            self.job.audit(&call, &outcome, None);
+            self.job.audit(self.host.shared(), &call, &outcome, None);
             Ok(Issued(State::Ended(Box::new(outcome))))
         };
         // What cannot run waits for nothing.
@@ -134,7 +150,7 @@ impl Session {
         };
         let ticket = self.loose.issue();
         let id = ticket.id();
-        let call = Arc::new(LooseCall::new(&self.job, call, options));
+        let call = Arc::new(LooseCall::new(self.host.shared().clone(), &self.job, call, options));
         let hints = {
             let mut calls = self.job.calls();
             let hints = calls
@@ -165,7 +181,7 @@ impl Issued {
         let Waiting { session, ticket, hints, call, listed, counted } = waiting;
         session.loose.call(ticket, hints, call.options.cancel.clone()).await;
         let job = &session.job;
-        job.shared.burden.give_back();
+        call.shared.burden.give_back();
         let outcome = call.outcome.get().cloned().ok_or(Error::Lost)?;
         job.keep_for_the_log(&outcome);
         drop((listed, counted));
@@ -190,16 +206,21 @@ impl Drop for Listed {
 }
 
 impl LooseCall {
-    fn new(job: &LooseJob, call: Planned<ToolRef>, options: CallOptions) -> LooseCall {
+    fn new(
+        shared: Arc<Shared>,
+        job: &LooseJob,
+        call: Planned<ToolRef>,
+        options: CallOptions,
+    ) -> LooseCall {
         let reach = match &call.step {
             Step::Refused(_) => CallReach::nothing(),
             Step::Run { tool, args } => {
-                let scope = job.shared.sandboxes[tool.plugin].scope().clone();
-                CallReach::new(job.work.roots(), scope, job.shared.registry.tool(*tool), args)
+                let scope = shared.sandboxes[tool.plugin].scope().clone();
+                CallReach::new(job.work.roots(), scope, shared.registry.tool(*tool), args)
             }
         };
         let (runs, outcome) = (Runs::default(), OnceLock::new());
-        LooseCall { call, reach, runs, outcome, issued: Instant::now(), options }
+        LooseCall { shared, call, reach, runs, outcome, issued: Instant::now(), options }
     }
 
     fn without_value(&self, error: CallError) -> Outcome {
@@ -214,7 +235,7 @@ impl LooseCall {
     }
 
     fn end(&self, job: &LooseJob, outcome: Outcome) {
-        job.audit(&self.call, &outcome, Some(&self.runs));
+        job.audit(&self.shared, &self.call, &outcome, Some(&self.runs));
         self.runs.ended();
         let status = outcome.status();
         // It ends once; the scheduler sees to that.
@@ -225,9 +246,15 @@ impl LooseCall {
 }
 
 impl LooseJob {
-    fn audit(&self, call: &Planned<ToolRef>, outcome: &Outcome, runs: Option<&Runs>) {
+    fn audit(
+        &self,
+        shared: &Shared,
+        call: &Planned<ToolRef>,
+        outcome: &Outcome,
+        runs: Option<&Runs>,
+    ) {
         if let Some(audited) = &self.audited {
-            self.shared.record(&audited.record(&self.shared, call, outcome, runs));
+            shared.record(&audited.record(shared, call, outcome, runs));
         }
     }
 
@@ -273,10 +300,10 @@ impl Job for LooseJob {
                 CallError::new(ErrorKind::Host, "the call is gone"),
             );
         };
-        let LooseCall { call, runs, issued, options, .. } = &*loose;
+        let LooseCall { shared, call, runs, issued, options, .. } = &*loose;
         tracing::debug!(call = %call.id, tool = %call.tool, attempt = turn.attempt, last = turn.last, "loose call starts");
         loose.tell(Progress::Started(0));
-        let (shared, work, cancel) = (&self.shared, &self.work, &options.cancel);
+        let (work, cancel) = (&self.work, &options.cancel);
         let listener = options.progress.as_ref().map(|progress| listener(progress, 0));
         let attempt = Attempt { shared, work, began: *issued, call, runs, cancel, listener };
         attempt.run(turn, |_, args| Ok(Cow::Borrowed(args))).await

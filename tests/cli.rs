@@ -235,6 +235,25 @@ fn two_plugins_of_one_file_are_told_apart_by_name() {
 }
 
 #[test]
+fn a_standard_plugin_that_is_not_there_is_told_where_to_find() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("named.toml"), "[plugins.python]\nread = [\"**\"]").unwrap();
+    for (args, says) in [
+        (["--plugin", "linear"], "plugins/linear/build.sh makes target/plugins/linear.wasm"),
+        (["--plugin", "plugins/dist/linear.wasm"], "plugins/linear/build.sh makes"),
+        (["--plugin", "db=x/git.wasm"], "it is plugins/dist/git.wasm"),
+        (["--config", "named.toml"], "plugins/python/build.sh makes target/plugins/python.wasm"),
+    ] {
+        let output = inorder().current_dir(dir.path()).arg("tools").args(args).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains(says), "{args:?}: {}", stderr(&output));
+    }
+    let other =
+        inorder().current_dir(dir.path()).args(["tools", "--plugin", "other"]).output().unwrap();
+    assert!(!stderr(&other).contains("standard plugin"), "{}", stderr(&other));
+}
+
+#[test]
 fn a_cache_that_cannot_be_used_is_named_and_costs_only_time() {
     let dir = Dir::new(&[("a.txt", "hello"), ("caches", "a file")]);
     let caches = dir.0.path().join("caches");

@@ -60,7 +60,8 @@ pub fn main(args: Args) -> anyhow::Result<Ending> {
     Ok(if report.all_ok() { Ending::AllOk } else { Ending::CallFailed })
 }
 
-fn arguments(given: &[String], tool: Option<&Tool>) -> anyhow::Result<Map<String, Value>> {
+/// Arguments as they are written on a command line: one JSON object, or `name=value` for each.
+pub fn arguments(given: &[String], tool: Option<&Tool>) -> anyhow::Result<Map<String, Value>> {
     if let [json] = given
         && json.trim_start().starts_with('{')
     {

@@ -141,10 +141,20 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     Ok(if worst.is_some_and(|worst| worst <= fails) { Ending::CallFailed } else { Ending::AllOk })
 }
 
-fn builtin_tools(load: &LoadArgs) -> anyhow::Result<BTreeSet<String>> {
+/// Names that plugins of one's own had better not use.
+pub fn builtin_tools(load: &LoadArgs) -> anyhow::Result<BTreeSet<String>> {
     let builtin = builtins().iter().map(|it| PluginSpec::builtin(it.name, Grants::default()));
     let host = builtin.fold(load.builder(), HostBuilder::plugin).build()?;
     Ok(host.tools().map(|(name, ..)| name.to_owned()).collect())
+}
+
+/// What there is to say of a plugin without calling its tools.
+pub fn told_of(plugin: &Plugin, builtin: &BTreeSet<String>) -> Result<String, std::fmt::Error> {
+    let mut findings = pitfalls::of_plugin(plugin, builtin);
+    findings.sort_by(|one, two| (one.weight, &one.tool).cmp(&(two.weight, &two.tool)));
+    let mut text = String::new();
+    tell(&mut text, &findings)?;
+    Ok(text)
 }
 
 /// What the plugin may do, and whether the user said so.
@@ -227,15 +237,7 @@ fn summary(
     loaded: Duration,
 ) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
-    for finding in findings {
-        let weight = match finding.weight {
-            Weight::Error => bad("error").to_string(),
-            Weight::Warning => bold("warning").to_string(),
-            Weight::Note => dim("note").to_string(),
-        };
-        let about = finding.tool.as_ref().map(|tool| format!("{}: ", bold(plain(tool))));
-        writeln!(text, "{weight}: {}{}", about.unwrap_or_default(), plain(&finding.text))?;
-    }
+    tell(&mut text, findings)?;
     let of = |weight| findings.iter().filter(|it| it.weight == weight).count();
     let (errors, warnings) = (of(Weight::Error), of(Weight::Warning));
     let verdict = match (errors, warnings) {
@@ -253,6 +255,19 @@ fn summary(
         counts.own_errors,
     )?;
     Ok(text)
+}
+
+fn tell(text: &mut String, findings: &[Finding]) -> std::fmt::Result {
+    for finding in findings {
+        let weight = match finding.weight {
+            Weight::Error => bad("error").to_string(),
+            Weight::Warning => bold("warning").to_string(),
+            Weight::Note => dim("note").to_string(),
+        };
+        let about = finding.tool.as_ref().map(|tool| format!("{}: ", bold(plain(tool))));
+        writeln!(text, "{weight}: {}{}", about.unwrap_or_default(), plain(&finding.text))?;
+    }
+    Ok(())
 }
 
 fn count(number: usize, what: &str) -> String {

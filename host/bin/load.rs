@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::print::{dim, say};
+use crate::standard;
 use anyhow::{Context as _, bail};
 use inorder::{
     AuditConfig, AuditFile, AuditSink as _, Config, Host, HostBuilder, LimitError, LimitsConfig,
@@ -11,7 +12,7 @@ use inorder::{
     parse_memory,
 };
 
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(next_help_heading = "What calls may do")]
 pub struct HostArgs {
     /// A config file; see the README. With it, only the plugins that it names are loaded
@@ -58,7 +59,7 @@ pub struct HostArgs {
 }
 
 /// What a component may cost before it is trusted with anything.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(next_help_heading = "What loading a plugin may cost")]
 pub struct LoadArgs {
     /// Size of a component file [default: 64MiB]
@@ -91,7 +92,7 @@ impl LoadArgs {
 }
 
 /// Where a record of every call is kept.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 #[command(next_help_heading = "Audit log")]
 pub struct AuditArgs {
     /// A file for the records of calls, one JSON line each [default: inorder/audit.jsonl in the user's state folder]
@@ -130,17 +131,36 @@ impl PluginFlag {
 }
 
 impl HostArgs {
+    pub fn load(&self) -> &LoadArgs {
+        &self.load
+    }
+
+    /// Calls see this directory, unless a flag or a config says which.
+    pub fn root_unless_given(&mut self, root: &Path) {
+        if self.root.is_empty() && self.config.is_none() {
+            self.root.push(root.to_owned());
+        }
+    }
+
+    /// The same, and a plugin of this file.
+    pub fn with_plugin(&self, file: &Path) -> HostArgs {
+        let mut args = self.clone();
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        args.plugin.push(PluginFlag { name, prefix: String::new(), path: file.to_owned() });
+        args
+    }
+
     /// Reads the config, applies the flags on top, loads the plugins.
     pub fn host(&self) -> anyhow::Result<Host> {
-        Ok(self.load.builder().config(&self.policy()?).build()?)
+        self.load.builder().config(&self.policy()?).build().map_err(standard::explain)
     }
 
     /// [`HostArgs::host`], with a record kept of every call.
     pub fn audited_host(&self, audit: &AuditArgs) -> anyhow::Result<Host> {
-        Ok(self.audited_builder(audit)?.build()?)
+        self.audited_builder(audit)?.build().map_err(standard::explain)
     }
 
-    /// What [`HostArgs::audited_host`] builds, for who wants to ask it something before.
+    /// What [`HostArgs::audited_host`] builds.
     pub fn audited_builder(&self, audit: &AuditArgs) -> anyhow::Result<HostBuilder> {
         let config = self.policy()?;
         let mut builder = self.load.builder().config(&config);
@@ -169,8 +189,12 @@ impl HostArgs {
         for PluginFlag { name, prefix, path } in &self.plugin {
             let path = Some(here.join(path));
             let plugin = PluginConfig { path, prefix: prefix.clone(), ..Default::default() };
+            let file = |plugin: &PluginConfig| {
+                let path = config.base.join(plugin.path.as_ref()?);
+                Some(path.canonicalize().unwrap_or(path))
+            };
             let same = |other: &PluginConfig| {
-                (&other.path, &other.prefix) == (&plugin.path, &plugin.prefix)
+                (file(other), &other.prefix) == (file(&plugin), &plugin.prefix)
             };
             match config.plugins.get(name) {
                 Some(other) if same(other) => {}

@@ -9,6 +9,7 @@ mod call;
 mod check;
 mod compile;
 mod definitions;
+mod dev;
 mod format;
 mod history;
 mod inspect;
@@ -20,7 +21,9 @@ mod pack;
 mod print;
 mod run;
 mod serve;
+mod standard;
 mod tools;
+mod watch;
 mod waterfall;
 
 use std::process::ExitCode;
@@ -47,6 +50,7 @@ enum Command {
     Inspect(inspect::Args),
     Check(check::Args),
     New(new::Args),
+    Dev(dev::Args),
     Pack(pack::Args),
     Log(history::LogArgs),
     Undo(history::UndoArgs),
@@ -96,6 +100,7 @@ fn main() -> ExitCode {
         Command::Log(args) => history::log(&args),
         Command::Undo(args) => history::undo(&args),
         Command::New(args) => new::main(&args),
+        Command::Dev(args) => dev::main(&args),
         Command::Pack(args) => pack::main(&args),
         Command::Bench(args) => bench::main(&args),
         Command::Compile(args) => return compile::main(&args),

@@ -14,7 +14,7 @@ use crate::format::Format;
 use crate::interrupts::Interrupts;
 use crate::live::Live;
 use crate::load::{AuditArgs, HostArgs};
-use crate::serve::Names;
+use crate::serve::{Names, with_real_names};
 use crate::{Ending, HostFault};
 use crate::{print, waterfall};
 
@@ -182,6 +182,16 @@ impl Runner {
         &self.cancel
     }
 
+    /// Waits for something of the same runtime.
+    pub fn wait<T>(&self, something: impl Future<Output = T>) -> T {
+        self.runtime.block_on(something)
+    }
+
+    /// Cancelled by Ctrl-C.
+    pub fn cancelled(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
     pub fn is_cancelled(&self) -> bool {
         self.cancel.is_cancelled()
     }
@@ -200,11 +210,7 @@ pub fn with_names_of(host: &Host, batch: &mut Batch) {
     for (name, ..) in host.tools() {
         names.add(name);
     }
-    for call in &mut batch.calls {
-        if let Some(real) = names.real(&call.tool) {
-            call.tool = real.to_owned();
-        }
-    }
+    with_real_names(&names, batch);
 }
 
 fn print_message(message: &serde_json::Value) -> anyhow::Result<()> {

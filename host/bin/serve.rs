@@ -15,25 +15,31 @@ mod names;
 mod output;
 mod places;
 mod progress;
+mod reloading;
 mod scan;
 mod schema;
 mod server;
 mod sessions;
 mod stdio;
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use inorder::CancellationToken;
 use rmcp::service::{ServerInitializeError, serve_server_with_ct};
 
+use self::http::HttpArgs;
 use crate::interrupts::Interrupts;
 use crate::load::{AuditArgs, HostArgs};
+use crate::print;
+use crate::standard;
+use crate::watch::Watch;
 use crate::{Ending, HostFault};
+pub use batch::with_real_names;
 pub use catalogue::Catalogue;
 pub use names::Names;
 pub use schema::with_references;
-use server::Server;
+use server::{Life, Server};
 use stdio::Stdio;
 
 /// Serve the tools to an MCP client, over standard input and output or HTTP
@@ -43,17 +49,19 @@ Examples:
   inorder serve --root ~/notes --allow-write '**'
   inorder serve --config inorder.toml
   inorder serve --http 127.0.0.1:8080      streamable HTTP at /mcp, for clients of this machine
+  inorder serve --http 0.0.0.0:8080 --token-file token --allow-host tools.example.org      for others, behind TLS
   claude mcp add notes -- inorder serve --root ~/notes --allow-write '**'
 
 Each tool is a tool of the server; run_batch runs several of them in one go, where one may use the results
 of others. What tools may do is granted here: a client and its model cannot widen it.
-When the input ends, calls get a second to end, are then cancelled, and the exit code is 0. So do Ctrl-C
-and SIGTERM end it, at once.")]
+When the input ends, calls get a second to end, are then cancelled, and the exit code is 0. Ctrl-C and SIGTERM
+end it at once; over HTTP, calls get five seconds first.")]
 pub struct Args {
-    /// Serve streamable HTTP there instead, as in 127.0.0.1:8080. Whoever reaches it may use the tools, so it has to be
-    /// an address of this machine alone
-    #[arg(long, value_name = "ADDRESS")]
-    http: Option<SocketAddr>,
+    #[command(flatten)]
+    http: HttpArgs,
+    /// Go on with what was loaded at the start, when the config or a plugin's file changes
+    #[arg(long, help_heading = "Options")]
+    no_reload: bool,
     #[command(flatten)]
     host: HostArgs,
     #[command(flatten)]
@@ -68,21 +76,49 @@ const GRACE: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
-    let host = args.host.audited_host(&args.audit)?;
-    let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
-    let silent = if args.http.is_some() { &stop } else { &ended };
-    let server = Server::new(host, silent.clone())?;
+    let settings = args.http.settings()?;
+    let load = loading(args);
+    let builder = load()?;
+    // From before anything of them is read.
+    let watch = match builder.may_reload() {
+        _ if args.no_reload => None,
+        Ok(()) => Some(Watch::files(builder.files())),
+        Err(error) => {
+            print::say(print::dim(format!(
+                "note: nothing is loaded anew while this runs: {error}"
+            )));
+            None
+        }
+    };
+    let host = builder.build().map_err(standard::explain)?;
+    let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+    // Over standard input, to be stopped is to end.
+    let stopping = if settings.is_some() { stop.clone() } else { CancellationToken::new() };
+    let server = Server::new(host, Life { stopping, over: over.clone() })?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
     let interrupts = Interrupts::watch(stop.clone());
     let served = runtime.block_on(async {
-        let served = match args.http {
-            Some(address) => http::serve(server.clone(), address, &stop).await,
-            None => over_stdio(server.clone(), &stop, ended).await,
+        let reloading = async {
+            match watch {
+                Some(watch) => reloading::run(&server, watch, load).await,
+                None => std::future::pending().await,
+            }
+        };
+        let serving = async {
+            match settings {
+                Some(settings) => http::serve(server.clone(), settings, &stop, &over).await,
+                None => over_stdio(server.clone(), &stop, over.clone()).await,
+            }
+        };
+        let served = tokio::select! {
+            served = serving => served,
+            () = reloading => Ok(()),
         };
         stop.cancel();
+        over.cancel();
         // What was committed is whole whenever this ends; only the log of it is not yet written.
         let _ = tokio::time::timeout(PATIENCE, server.ended()).await;
         served
@@ -91,6 +127,18 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     // A lookup of a name that nobody waits for is not waited for here either.
     runtime.shutdown_background();
     served.map(|()| Ending::AllOk)
+}
+
+/// What is loaded, at the start and whenever it has changed.
+fn loading(args: &Args) -> reloading::Load {
+    let (host, audit, token) = (args.host.clone(), args.audit.clone(), args.http.token());
+    Arc::new(move || {
+        let builder = host.audited_builder(&audit)?;
+        if let Some(token) = &token {
+            token.unseen(&builder)?;
+        }
+        Ok(builder)
+    })
 }
 
 async fn over_stdio(

@@ -82,6 +82,12 @@ impl Roots {
         Ok(Roots(roots))
     }
 
+    /// Whether both are the same directories, under the same names.
+    pub fn are_those(&self, other: &Roots) -> bool {
+        let same = |(a, b): (&Root, &Root)| a.path == b.path && a.stat.id() == b.stat.id();
+        self.0.len() == other.0.len() && self.0.iter().zip(&other.0).all(same)
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }

@@ -88,6 +88,14 @@ impl Files {
         &self.roots
     }
 
+    /// Whether these paths lead to its roots, in their order.
+    ///
+    /// # Errors
+    /// One of them cannot be opened.
+    pub fn are_of(&self, paths: &[PathBuf]) -> Result<bool, FilesError> {
+        Ok(self.roots.are_those(&Roots::open(paths)?))
+    }
+
     /// Begins a batch.
     pub fn work(self: &Arc<Files>, effect: Effect) -> Work {
         let durability =

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::policy::{Config, Door, EnvGrant, Host, NetGrant, PathGrant, PathPattern};
+use crate::policy::{
+    Config, Door, EnvGrant, GraphqlEndpoint, Host, NetGrant, PathGrant, PathPattern,
+};
 
 /// The text is a config.
 pub fn config(text: &[u8]) {
@@ -20,6 +22,13 @@ pub fn config(text: &[u8]) {
             assert_eq!(
                 NetGrant::parse(&grant.pattern()).as_ref(),
                 Ok(grant),
+                "not as it is written"
+            );
+        }
+        for endpoint in &plugin.grants.graphql {
+            assert_eq!(
+                GraphqlEndpoint::parse(&endpoint.pattern()).as_ref(),
+                Ok(endpoint),
                 "not as it is written"
             );
         }

@@ -7,6 +7,7 @@
 //!   plugin      what a plugin may request, and its secrets
 //!   address     which addresses are nobody's to reach unless they are granted as such
 //!   body        bodies, in bounds of size and time
+//!   graphql     which requests to a GraphQL endpoint change nothing
 //!   secret, scrub   secrets put in, and taken out of what comes back
 //!   log         what was requested and refused, for messages and the audit log
 //! client        what all plugins of a host share
@@ -21,6 +22,7 @@ mod body;
 mod call;
 mod client;
 mod connect;
+mod graphql;
 mod log;
 mod plugin;
 mod pool;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasmtime_wasi_http::Error;
 
-use crate::policy::{Host, NetGrant};
+use crate::policy::{Grants, GraphqlEndpoint, Host, NetGrant};
 
 use super::address::special;
 use super::client::Client;
@@ -20,6 +20,7 @@ pub struct PluginNet {
     pub(super) client: Arc<Client>,
     pub(super) patterns: Arc<Patterns>,
     grants: Vec<NetGrant>,
+    graphql: Vec<GraphqlEndpoint>,
     secrets: Vec<Arc<Secret>>,
 }
 
@@ -32,12 +33,13 @@ pub(super) enum Stop {
 impl PluginNet {
     pub fn new(
         name: &str,
-        grants: Vec<NetGrant>,
+        grants: &Grants,
         secrets: Vec<Arc<Secret>>,
         client: Arc<Client>,
     ) -> PluginNet {
         let patterns = Arc::new(Patterns::new(secrets.iter().map(|secret| &**secret)));
-        PluginNet { name: name.into(), client, patterns, grants, secrets }
+        let (grants, graphql) = (grants.net.clone(), grants.graphql.clone());
+        PluginNet { name: name.into(), client, patterns, grants, graphql, secrets }
     }
 
     /// As the grants name them.
@@ -60,6 +62,11 @@ impl PluginNet {
             true => Ok(()),
             false => Err(Stop::Denied(NetDeniedBy::Policy { grant: target.authority() })),
         }
+    }
+
+    /// Whether the user says that GraphQL is spoken there.
+    pub(super) fn speaks_graphql(&self, target: &Target, path_and_query: &str) -> bool {
+        self.graphql.iter().any(|it| it.matches(&target.host, target.door(), path_and_query))
     }
 
     /// Where a granted target is. Every one of its addresses is checked: of several, which one is used is up to whoever

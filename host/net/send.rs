@@ -10,7 +10,7 @@ use http::header::{
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
-use http_body_util::{BodyExt as _, Empty};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody};
@@ -19,6 +19,7 @@ use super::body::{Answer, Sent, Wait};
 use super::call::{CallNet, Effects, Room};
 use super::client::Timeouts;
 use super::connect::{Connection, broken};
+use super::graphql::{self, Begun};
 use super::log::{NetDenial, NetDeniedBy, Requested};
 use super::plugin::Stop;
 use super::pool::Key;
@@ -55,6 +56,13 @@ pub async fn send(
     }
 }
 
+/// What a request does there.
+enum Kind {
+    /// Nothing. With its body, if that is known, it may be sent twice.
+    Read(Option<Bytes>),
+    Change,
+}
+
 struct Exchange {
     call: CallNet,
     target: Target,
@@ -68,15 +76,16 @@ impl Exchange {
         mut request: Request<WasiBody>,
         asked: RequestOptions,
     ) -> Result<Response<WasiBody>, Stop> {
-        let CallNet { plugin, effects, .. } = &self.call;
+        let CallNet { plugin, .. } = &self.call;
         let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
             return Err(Stop::Denied(NetDeniedBy::Method));
         }
         plugin.allows(&self.target)?;
         let secrets = plugin.secrets_for(&self.target)?;
-        if let (false, Effects::Refused(run)) = (reads, effects) {
-            return Err(Stop::Denied(NetDeniedBy::Effect { run }));
+        let asks = !reads && self.may_be_query(&request);
+        if !reads && !asks {
+            self.may_change()?;
         }
         self.address(&mut request)?;
         for secret in &secrets {
@@ -92,7 +101,13 @@ impl Exchange {
         let Ok(Ok(permit)) = timeout(limits.connect, room).await else {
             return Err(Stop::Failed(Error::ConnectionLimitReached));
         };
-        let (response, connection) = self.exchange(request, reads, limits).await?;
+        let (request, kind) = match asks {
+            true => self.look_into(request, limits).await?,
+            false if !reads => (request, Kind::Change),
+            false if request.body().is_end_stream() => (request, Kind::Read(Some(Bytes::new()))),
+            false => (request, Kind::Read(None)),
+        };
+        let (response, connection) = self.exchange(request, kind, limits).await?;
 
         let (mut head, incoming) = response.into_parts();
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
@@ -127,6 +142,42 @@ impl Exchange {
         Ok(Response::from_parts(head, answer.boxed_unsync()))
     }
 
+    /// As far as its head tells. The guest has set it, and the host nothing yet.
+    fn may_be_query(&self, request: &Request<WasiBody>) -> bool {
+        let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
+        self.call.plugin.speaks_graphql(&self.target, path)
+            && graphql::may_be_query(request.method(), request.headers())
+    }
+
+    /// Waits for the body of what may be a query, and looks whether it is one.
+    async fn look_into(
+        &self,
+        request: Request<WasiBody>,
+        limits: Timeouts,
+    ) -> Result<(Request<WasiBody>, Kind), Stop> {
+        let (head, body) = request.into_parts();
+        let begun = match timeout(limits.first_byte, Begun::read(body)).await {
+            Ok(begun) => begun.map_err(Stop::Failed)?,
+            Err(_) => return Err(Stop::Failed(Error::ConnectionWriteTimeout)),
+        };
+        let kind = match begun.query() {
+            Some(query) => Kind::Read(Some(query)),
+            None => {
+                self.may_change()?;
+                Kind::Change
+            }
+        };
+        Ok((Request::from_parts(head, begun.into_body()), kind))
+    }
+
+    /// Whether this is a run in which anything may be changed elsewhere.
+    fn may_change(&self) -> Result<(), Stop> {
+        match self.call.effects {
+            Effects::When(_) => Ok(()),
+            Effects::Refused(run) => Err(Stop::Denied(NetDeniedBy::Effect { run })),
+        }
+    }
+
     /// In the form that goes to a server, never to a proxy: the path alone, and the host in its header.
     fn address(&self, request: &mut Request<WasiBody>) -> Result<(), Stop> {
         let invalid = || Stop::Failed(Error::HttpRequestUriInvalid);
@@ -155,17 +206,21 @@ impl Exchange {
     async fn exchange(
         &self,
         request: Request<WasiBody>,
-        reads: bool,
+        kind: Kind,
         limits: Timeouts,
     ) -> Result<(Response<Incoming>, Connection), Stop> {
-        let copy = (reads && request.body().is_end_stream()).then(|| copy(&request));
+        let changes = matches!(kind, Kind::Change);
+        let copy = match kind {
+            Kind::Read(Some(body)) => Some(copy(&request, body)),
+            Kind::Read(None) | Kind::Change => None,
+        };
         let budget = self.call.budget.clone();
         let request = request.map(|body| Sent { body, budget }.boxed_unsync());
         let (mut connection, kept) = self.connection(limits).await?;
-        if let (false, Effects::When(gate)) = (reads, &self.call.effects) {
+        if let (true, Effects::When(gate)) = (changes, &self.call.effects) {
             gate().await;
         }
-        self.call.log.requested(self.sent.clone(), !reads);
+        self.call.log.requested(self.sent.clone(), changes);
         let deadline = Instant::now() + limits.first_byte;
         let sending = connection.sender.try_send_request(request);
         let mut failed = match timeout_at(deadline, sending).await {
@@ -206,10 +261,9 @@ impl Exchange {
     }
 }
 
-/// A request without a body, once more.
-fn copy(request: &Request<WasiBody>) -> Request<WasiBody> {
-    let body = Empty::<Bytes>::new().map_err(|never| match never {}).boxed_unsync();
-    let mut copy = Request::new(body);
+/// A request with a body that is known, once more.
+fn copy(request: &Request<WasiBody>, body: Bytes) -> Request<WasiBody> {
+    let mut copy = Request::new(graphql::whole(body));
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use crate::batch::{LimitsConfig, bytes, duration};
 
 use super::grants::{EnvGrant, GrantError, Grants, PathGrant};
+use super::graphql::GraphqlEndpoint;
 use super::hosts::NetGrant;
 use super::secrets::{SecretConfig, SecretError, SecretTable};
 
@@ -137,6 +138,8 @@ struct PluginTable {
     #[serde(default)]
     net: Vec<String>,
     #[serde(default)]
+    graphql: Vec<String>,
+    #[serde(default)]
     secrets: Vec<String>,
     #[serde(default)]
     limits: LimitsConfig,
@@ -217,6 +220,11 @@ impl PluginTable {
             write: paths(&self.write)?,
             env: self.env.iter().map(|it| EnvGrant::parse(it)).collect::<Result<_, _>>()?,
             net: self.net.iter().map(|it| NetGrant::parse(it)).collect::<Result<_, _>>()?,
+            graphql: self
+                .graphql
+                .iter()
+                .map(|it| GraphqlEndpoint::parse(it))
+                .collect::<Result<_, _>>()?,
             secrets: self.secrets.clone(),
         })
     }
@@ -254,6 +262,7 @@ mod tests {
             prefix = "my_"
             env = ["LANG", "MODE=fast"]
             net = ["api.linear.app", "*.example.org:8443"]
+            graphql = ["api.linear.app/graphql"]
             secrets = ["linear"]
             limits = { memory = "64MiB" }
             "#,
@@ -269,6 +278,8 @@ mod tests {
         assert_eq!(config.plugins["mine"].limits.memory, Some(64 << 20));
         assert_eq!(config.plugins["mine"].grants.env.len(), 2);
         assert_eq!(config.plugins["mine"].grants.net[1].pattern(), "*.example.org:8443");
+        let graphql = &config.plugins["mine"].grants.graphql;
+        assert_eq!(graphql[0].pattern(), "api.linear.app/graphql");
         assert_eq!(config.plugins["mine"].grants.secrets, ["linear"]);
         assert_eq!(config.secrets["linear"].header, "authorization");
     }
@@ -293,6 +304,7 @@ mod tests {
             ("[plugins.a]\nread = [\"src/**.rs\"]", "src/**.rs"),
             ("[plugins.a]\nwrite = [\"../x\"]", "../x"),
             ("[plugins.a]\nnet = [\"https://a.org\"]", "https://a.org"),
+            ("[plugins.a]\ngraphql = [\"a.org\"]", "a path is missing"),
             ("[secrets]\nx = { host = \"a.org\", header = \"A\" }", "`from-env` or `from-file`"),
             ("[secrets]\nx = { host = \"*.a.org\", header = \"A\", from-env = \"E\" }", "one host"),
             (

@@ -6,6 +6,7 @@
 use std::path::{Component, Path};
 
 use super::glob::Glob;
+use super::graphql::GraphqlEndpoint;
 use super::hosts::NetGrant;
 use super::pattern::{Part, PathPattern};
 
@@ -16,6 +17,8 @@ pub struct Grants {
     pub write: Vec<PathGrant>,
     pub env: Vec<EnvGrant>,
     pub net: Vec<NetGrant>,
+    /// Of the hosts in `net`, where GraphQL is spoken: queries sent there count as reads.
+    pub graphql: Vec<GraphqlEndpoint>,
     /// Names of secrets that are added to its requests.
     pub secrets: Vec<String>,
 }
@@ -69,6 +72,8 @@ pub enum GrantError {
     Glob { pattern: String, problem: &'static str },
     #[error("the grant {pattern:?} of a host cannot be enforced: {problem}")]
     Host { pattern: String, problem: &'static str },
+    #[error("the GraphQL endpoint {endpoint:?} is wrong: {problem}")]
+    Graphql { endpoint: String, problem: &'static str },
     #[error("{0:?} is not a variable: write NAME to pass it on, or NAME=value")]
     Variable(String),
 }

@@ -6,6 +6,7 @@
 mod config;
 mod glob;
 mod grants;
+mod graphql;
 mod host;
 mod hosts;
 mod limits;
@@ -14,6 +15,7 @@ mod secrets;
 
 pub use config::{AuditConfig, Config, ConfigError, PluginConfig};
 pub use grants::{EnvGrant, GrantError, Grants, PathGrant};
+pub use graphql::GraphqlEndpoint;
 pub use host::Host;
 pub use hosts::{Door, NetGrant};
 pub use limits::Limits;

@@ -211,6 +211,10 @@ fn tool_failed(value: Value) -> CallError {
     let message = match &value {
         Value::String(text) => short(text),
         Value::Null => "the tool failed, without saying why".to_owned(),
+        // A record that says what happened, beside what programs want to know.
+        Value::Object(fields) if fields.get("message").is_some_and(Value::is_string) => {
+            short(fields["message"].as_str().unwrap_or_default())
+        }
         Value::Object(fields) if fields.len() == 1 => match fields.iter().next() {
             Some((case, Value::String(text))) => format!("{case}: {}", short(text)),
             _ => format!("the tool failed with {}", describe(&value)),
@@ -237,5 +241,30 @@ fn within(result: Result<Value, CallError>, limit: u64) -> Result<Value, CallErr
     match value {
         Some(value) if longer_than(value, limit) => Err(result_too_large(limit)),
         _ => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_tool_s_own_error_is_told_in_its_words() {
+        for (value, message) in [
+            (json!("no such file"), "no such file"),
+            (json!(null), "the tool failed, without saying why"),
+            (json!({ "missing": "a.txt" }), "missing: a.txt"),
+            (
+                json!({ "kind": "limited", "message": "come back in 3 s", "after": 3 }),
+                "come back in 3 s",
+            ),
+            (json!({ "message": 3 }), "the tool failed with an object with message"),
+        ] {
+            let error = tool_failed(value.clone());
+            assert_eq!(error.message, message);
+            assert_eq!(error.value.as_deref(), Some(&value));
+        }
     }
 }

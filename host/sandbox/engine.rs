@@ -65,6 +65,21 @@ impl Engine {
         Ok(Engine { plain, concurrent, alarms, ceiling, jobs, memory })
     }
 
+    /// One for calls of up to `memory` bytes each, beside this one: what the calls of both hold counts together.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn beside(&self, memory: u64) -> Result<Engine, EngineError> {
+        let plain = Running::start(Flavor::Plain, self.jobs, memory)?;
+        let (concurrent, alarms, ceiling) = (OnceLock::new(), Arc::default(), self.ceiling());
+        Ok(Engine { plain, concurrent, alarms, ceiling, jobs: self.jobs, memory })
+    }
+
+    /// The most that it has room for in one call.
+    pub fn memory(&self) -> u64 {
+        self.memory
+    }
+
     /// The engine of a flavor, started if need be.
     ///
     /// # Errors

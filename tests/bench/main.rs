@@ -2,9 +2,10 @@
 //!
 //! Prints a table, and a second one of what one would do instead. A wanted bound stands beside its measured ratio and is never asserted: the exit code
 //! is not zero only if a case could not be run. Knows nothing of single cases; those are `scheduling.rs`, `cost.rs`, `values.rs`,
-//! `scale.rs`, `flight.rs`, `start.rs`, on files, `files.rs`, `writes.rs` and `conflicts.rs`, and, of memory, `hostile.rs`.
+//! `scale.rs`, `flight.rs`, `start.rs`, `serve.rs`, on files, `files.rs`, `writes.rs` and `conflicts.rs`, and, of memory, `hostile.rs`.
 
 mod bare;
+mod client;
 mod conflicts;
 mod cost;
 mod files;
@@ -14,6 +15,7 @@ mod hostile;
 mod measure;
 mod scale;
 mod scheduling;
+mod serve;
 mod setup;
 mod start;
 mod stock;
@@ -56,7 +58,7 @@ struct Args {
 type Case = (&'static str, fn(&Arc<Bench>) -> anyhow::Result<Vec<Row>>);
 
 /// In the order in which they always run.
-const CASES: [Case; 23] = [
+const CASES: [Case; 24] = [
     ("timer", scheduling::timer),
     ("five-sleeps", scheduling::five_sleeps),
     ("chain", scheduling::chain),
@@ -72,6 +74,7 @@ const CASES: [Case; 23] = [
     ("tools-loaded", scale::tools),
     ("in-flight", flight::sleeping),
     ("processes", start::processes),
+    ("serve", serve::serve),
     ("files-read", files::reading),
     ("files-look", files::looking),
     ("files-write", writes::writes),

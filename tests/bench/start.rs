@@ -105,6 +105,6 @@ fn timed(runs: usize, mut command: impl FnMut() -> Command) -> anyhow::Result<Sa
     Ok(times)
 }
 
-fn binary() -> anyhow::Result<PathBuf> {
+pub fn binary() -> anyhow::Result<PathBuf> {
     Ok(env!("CARGO_BIN_EXE_inorder").into())
 }

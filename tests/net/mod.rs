@@ -3,6 +3,7 @@
 mod attacks;
 mod effects;
 mod granted;
+mod graphql;
 mod secrets;
 pub mod server;
 

@@ -1,115 +1,13 @@
-//! The same over streamable HTTP: requests written by hand, so that each header is seen.
+//! The same over streamable HTTP, and who may use it.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::process::{Child, Stdio};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::client::{calc, call, folder, handshake, meta, request};
+use super::client::{calc, call, folder, handshake, request};
+use super::http_client::{Server, read};
 use crate::support::inorder;
-
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-/// The status line and headers of an answer, and the messages in it.
-struct Answer {
-    head: String,
-    messages: Vec<Value>,
-}
-
-impl Server {
-    fn start(root: &Path, args: &[&str]) -> Server {
-        let mut child = inorder()
-            .args(["serve", "--no-audit", "--http", "127.0.0.1:0"])
-            .args(["--root", root.to_str().unwrap()])
-            .args(args)
-            .stderr(Stdio::piped())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        let address =
-            line.trim().strip_prefix("serving http://").unwrap_or_else(|| panic!("{line}"));
-        let address = address.strip_suffix("/mcp").unwrap().parse().unwrap();
-        Server { child, address }
-    }
-
-    /// Sends a request and leaves its answer to whoever wants it.
-    fn open(&self, method: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let mut head = format!("{method} HTTP/1.1\r\nConnection: close\r\n");
-        if !headers.iter().any(|(name, _)| *name == "Host") {
-            head.push_str(&format!("Host: {}\r\n", self.address));
-        }
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        head.push_str(
-            "Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n",
-        );
-        head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
-        stream.write_all(head.as_bytes()).unwrap();
-        // One that is refused may not be read to its end.
-        let _ = stream.write_all(body.as_bytes());
-        stream
-    }
-
-    fn post(&self, headers: &[(&str, &str)], message: &Value) -> Answer {
-        read(self.open("POST /mcp", headers, &message.to_string()))
-    }
-
-    /// A request of 2026-07-28.
-    fn modern(&self, method: &str, mut params: Value) -> TcpStream {
-        let name = params["name"].clone();
-        params["_meta"] = meta();
-        let mut headers = vec![("Mcp-Protocol-Version", "2026-07-28"), ("Mcp-Method", method)];
-        if let Some(name) = name.as_str() {
-            headers.push(("Mcp-Name", name));
-        }
-        self.open("POST /mcp", &headers, &request(1, method, params).to_string())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn read(mut stream: TcpStream) -> Answer {
-    let mut text = String::new();
-    // One that is refused early is closed early.
-    let _ = stream.read_to_string(&mut text);
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let lines = body.lines().map(|line| line.strip_prefix("data:").unwrap_or(line).trim());
-    let messages = lines.filter_map(|line| serde_json::from_str(line).ok());
-    Answer { head: head.to_owned(), messages: messages.filter(Value::is_object).collect() }
-}
-
-impl Answer {
-    fn status(&self) -> &str {
-        self.head.split(' ').nth(1).unwrap_or_default()
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
-        lines.into_iter().find(|(it, _)| it.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    fn result(&self) -> &Value {
-        let answer = self.messages.iter().find(|it| it["result"].is_object());
-        &answer.unwrap_or_else(|| panic!("{}: {:?}", self.head, self.messages))["result"]
-    }
-}
 
 #[test]
 fn revision_2026_07_28_is_answered_request_by_request() {
@@ -207,7 +105,128 @@ fn a_signal_ends_it_whatever_is_open() {
     let _silent = TcpStream::connect(server.address).unwrap();
     std::thread::sleep(Duration::from_millis(200));
     let began = Instant::now();
-    kill_process(Pid::from_child(&server.child), Signal::TERM).unwrap();
+    server.signal();
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+}
+
+#[test]
+fn calls_that_are_under_way_get_their_time_and_no_others_are_taken() {
+    let root = folder(&[]);
+    let plugin = calc();
+    let args = ["--plugin", plugin.to_str().unwrap(), "--timeout", "3s"];
+    let mut server = Server::start(root.path(), &args);
+    assert_eq!(server.get("/ready", &[]).messages[0]["status"], "ready");
+    let begun = server.post(&[], &request(1, "initialize", handshake("2025-11-25")));
+    let session = begun.header("Mcp-Session-Id").unwrap().to_owned();
+    let headers = [("Mcp-Session-Id", session.as_str()), ("Mcp-Protocol-Version", "2025-11-25")];
+    let spinning = server.open("POST /mcp", &headers, &call(2, "spin", json!({})).to_string());
+    std::thread::sleep(Duration::from_millis(300));
+    server.signal();
+    while server.get("/ready", &[]).status() != "503" {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(server.get("/health", &[]).status(), "200");
+    let late = server.post(&headers, &call(3, "add", json!({"a": 1, "b": 2})));
+    let error = late.messages.iter().find(|it| it["id"] == 3).unwrap();
+    assert_eq!(error["error"]["code"], -32000, "{error}");
+    // It ends by its own limit, and its client hears of that.
+    let ended = read(spinning);
+    assert_eq!(ended.result()["_meta"]["inorder/error"]["kind"], "timeout");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn what_is_no_message_is_answered_by_an_error_of_the_protocol() {
+    let root = folder(&[]);
+    let server = Server::start(root.path(), &[]);
+    for (body, code, id) in [
+        ("nonsense", -32700, json!(null)),
+        ("{\"jsonrpc\": \"2.0\", \"id\": 7, \"meth", -32700, json!(7)),
+        ("[]", -32600, json!(null)),
+        ("{\"id\": 7, \"method\": \"ping\"}", -32600, json!(7)),
+        ("", -32600, json!(null)),
+    ] {
+        let answer = read(server.open("POST /mcp", &[], body));
+        let message = answer.messages.first().unwrap_or_else(|| panic!("{body}: {}", answer.head));
+        assert_eq!((answer.status(), &message["error"]["code"]), ("400", &json!(code)), "{body}");
+        assert_eq!(message["id"], id, "{body}");
+    }
+    let hello = request(1, "initialize", handshake("2025-11-25"));
+    for (headers, status) in
+        [([("Content-Type", "text/plain")], "415"), ([("Accept", "text/html")], "406")]
+    {
+        let answer = server.post(&headers, &hello);
+        assert_eq!(answer.status(), status);
+        assert_eq!(answer.messages[0]["error"]["code"], -32600, "{}", answer.messages[0]);
+    }
+    let unknown = server.post(&[("Mcp-Session-Id", "none")], &request(2, "tools/list", json!({})));
+    assert_eq!((unknown.status(), unknown.messages.len()), ("404", 1));
+}
+
+#[test]
+fn whoever_has_no_token_learns_nothing_but_that_the_server_is_there() {
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+    let (root, elsewhere) = (folder(&[]), folder(&[("token", &format!("{TOKEN}\n"))]));
+    let file = elsewhere.path().join("token");
+    // Every address of the machine.
+    let args = ["--token-file", file.to_str().unwrap(), "--allow-host", "tools.example.org"];
+    let server = Server::start_on("0.0.0.0:0", root.path(), &args);
+    let hello = request(1, "initialize", handshake("2025-11-25"));
+    let (right, wrong) = (format!("Bearer {TOKEN}"), format!("Bearer {TOKEN}0"));
+    let basic = format!("Basic {TOKEN}");
+    for (given, challenge) in [
+        (None, "Bearer realm=\"inorder\""),
+        (Some(wrong.as_str()), "Bearer realm=\"inorder\", error=\"invalid_token\""),
+        (Some("Bearer"), "Bearer realm=\"inorder\""),
+        (Some(basic.as_str()), "Bearer realm=\"inorder\""),
+    ] {
+        let headers: Vec<_> = given.map(|given| ("Authorization", given)).into_iter().collect();
+        let answer = server.post(&headers, &hello);
+        assert_eq!(answer.status(), "401", "{given:?}");
+        assert_eq!(answer.header("WWW-Authenticate"), Some(challenge), "{given:?}");
+        for path in ["/v1/batch", "/openapi.json", "/nothing"] {
+            assert_eq!(server.get(path, &headers).status(), "401", "{path}");
+        }
+        assert_eq!(server.get("/health", &headers).status(), "200");
+        assert_eq!(server.get("/ready", &headers).status(), "200");
+    }
+    for scheme in ["Bearer", "bearer"] {
+        let right = format!("{scheme} {TOKEN}");
+        assert_eq!(server.post(&[("Authorization", &right)], &hello).status(), "200");
+    }
+    for (host, status) in [("tools.example.org", "200"), ("evil.example.org", "403")] {
+        let headers = [("Authorization", right.as_str()), ("Host", host)];
+        assert_eq!(server.post(&headers, &hello).status(), status, "{host}");
+    }
+}
+
+#[test]
+fn a_token_that_is_none_is_refused_at_the_start() {
+    let root = folder(&[("inside", "0123456789abcdef0123456789abcdef")]);
+    let elsewhere =
+        folder(&[("short", "0123456789abcde\n"), ("empty", ""), ("good", "0123456789abcdef")]);
+    let path = |name: &str| elsewhere.path().join(name).to_str().unwrap().to_owned();
+    let inside = root.path().join("inside");
+    let refused = |args: &[&str]| {
+        let mut command = inorder();
+        command.args(["serve", "--no-audit", "--root", root.path().to_str().unwrap()]).args(args);
+        let output = command.env("SHORT", "short").env_remove("NONE").output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let http = ["--http", "127.0.0.1:0"];
+    for (args, says) in [
+        (["--token-file", &path("short")], "fewer than 16 bytes"),
+        (["--token-file", &path("empty")], "fewer than 16 bytes"),
+        (["--token-file", &path("none")], "cannot read"),
+        (["--token-env", "SHORT"], "fewer than 16 bytes"),
+        (["--token-env", "NONE"], "the variable NONE"),
+        // The built-in plugins may read the root.
+        (["--token-file", inside.to_str().unwrap()], "may read"),
+    ] {
+        let error = refused(&[&http[..], &args[..]].concat());
+        assert!(error.contains(says), "{args:?}: {error}");
+    }
+    assert!(refused(&["--token-file", &path("good")]).contains("--http"));
 }

@@ -6,5 +6,8 @@ mod calls;
 mod client;
 mod ending;
 mod http;
+mod http_client;
 mod listing;
 mod many;
+mod reload;
+mod rest;

@@ -54,10 +54,15 @@ fn parse(names: &Names, arguments: JsonObject) -> Result<Batch, inorder::Error> 
     // By its text, so that what is wrong with it is told as for any other batch.
     let text = Value::Object(arguments).to_string();
     let mut batch = Batch::from_json(text.as_bytes())?;
+    with_real_names(names, &mut batch);
+    Ok(batch)
+}
+
+/// Tools as the host names them, instead of as clients and models see them.
+pub fn with_real_names(names: &Names, batch: &mut Batch) {
     for call in &mut batch.calls {
         if let Some(real) = names.real(&call.tool) {
             call.tool = real.to_owned();
         }
     }
-    Ok(batch)
 }

@@ -20,7 +20,7 @@ use super::places::{Place, Places};
 const MOST_OPEN: usize = 256 << 20;
 
 /// As JSON-RPC leaves it to servers to name their own.
-const BUSY: ErrorCode = ErrorCode(-32000);
+pub const BUSY: ErrorCode = ErrorCode(-32000);
 
 pub struct Gate {
     phase: Phase,

@@ -101,6 +101,14 @@ fn too_long(id: Option<RequestId>) -> Line {
     Line::Refused(ErrorData::invalid_request(message, None), id)
 }
 
+/// What is wrong with a text that is no message, and whose answer that is, as far as can be told.
+pub fn wrong(text: &[u8]) -> (ErrorData, Option<RequestId>) {
+    match parse(text) {
+        Some(Line::Refused(error, id)) => (error, id),
+        _ => (ErrorData::invalid_request("no JSON-RPC message that is known here", None), None),
+    }
+}
+
 /// The message of a line, or what is wrong with it. Nothing for an empty line, and for a notification that nobody
 /// here understands: those are never answered.
 fn parse(line: &[u8]) -> Option<Line> {
@@ -115,7 +123,7 @@ fn parse(line: &[u8]) -> Option<Line> {
     let value: Value = match serde_json::from_slice(text) {
         Ok(value) => value,
         Err(error) => {
-            let message = format!("the line is not JSON: {error}");
+            let message = format!("the message is not JSON: {error}");
             return Some(Line::Refused(ErrorData::parse_error(message, None), IdScan::of(text)));
         }
     };

@@ -3,20 +3,24 @@
 //! Knows neither how messages come nor how they go: the same over standard input and over HTTP.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use inorder::{Call, CallOptions, CancellationToken, Host, RunOptions};
 use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult,
     ErrorCode, ErrorData, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig,
+    ServerCapabilities, ServerConfig, SubscriptionFilter,
 };
-use rmcp::service::{RequestContext, RoleServer};
+use rmcp::service::{NotificationContext, Peer, RequestContext, RoleServer, SubscriptionContext};
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::catalogue::{Catalogue, Named};
-use super::gate::Arrival;
+use super::gate::{Arrival, BUSY};
+use super::names::Names;
 use super::places::Place;
 use super::progress::Progress;
 use super::sessions::Sessions;
@@ -27,21 +31,121 @@ use super::{answer, batch};
 pub struct Server(Arc<Shared>);
 
 struct Shared {
-    host: Host,
-    catalogue: Catalogue,
+    loaded: RwLock<Arc<Loaded>>,
     sessions: Sessions,
     calls: TaskTracker,
-    /// That nobody will hear of progress any more.
-    ended: CancellationToken,
+    /// Changes with the list of tools.
+    lists: watch::Sender<()>,
+    /// Those who are told of that: clients that made a handshake.
+    peers: Mutex<Vec<Peer<RoleServer>>>,
+    life: Life,
+}
+
+/// What calls are answered by. It is replaced whole.
+struct Loaded {
+    host: Host,
+    catalogue: Catalogue,
+}
+
+/// A call or a batch that was let in: what answers it, for as long as it runs.
+pub struct Entered {
+    loaded: Arc<Loaded>,
+    _under_way: TaskTrackerToken,
+}
+
+/// How far a server has come to its end.
+#[derive(Clone, Debug, Default)]
+pub struct Life {
+    /// No more calls are taken.
+    pub stopping: CancellationToken,
+    /// Nobody will hear of progress any more.
+    pub over: CancellationToken,
+}
+
+/// For a client that is to be told something, and does not read.
+const TELLING: Duration = Duration::from_secs(5);
+
+impl Loaded {
+    fn new(host: Host) -> anyhow::Result<Arc<Loaded>> {
+        let catalogue = Catalogue::new(&host)?;
+        Ok(Arc::new(Loaded { host, catalogue }))
+    }
+}
+
+impl Entered {
+    pub fn host(&self) -> &Host {
+        &self.loaded.host
+    }
+
+    pub fn names(&self) -> &Names {
+        self.loaded.catalogue.names()
+    }
 }
 
 impl Server {
     /// # Errors
     /// The tools cannot be named as the protocol wants.
-    pub fn new(host: Host, ended: CancellationToken) -> anyhow::Result<Server> {
-        let (catalogue, sessions) = (Catalogue::new(&host)?, Sessions::new(host.clone()));
-        let calls = TaskTracker::new();
-        Ok(Server(Arc::new(Shared { host, catalogue, sessions, calls, ended })))
+    pub fn new(host: Host, life: Life) -> anyhow::Result<Server> {
+        let shared = Shared {
+            loaded: RwLock::new(Loaded::new(host)?),
+            sessions: Sessions::default(),
+            calls: TaskTracker::new(),
+            lists: watch::Sender::new(()),
+            peers: Mutex::default(),
+            life,
+        };
+        Ok(Server(Arc::new(shared)))
+    }
+
+    pub fn host(&self) -> Host {
+        self.loaded().host.clone()
+    }
+
+    /// Calls that come from now on are answered by this host; clients are told, if they see other tools.
+    ///
+    /// # Errors
+    /// The tools cannot be named as the protocol wants. Nothing is replaced.
+    pub fn replace(&self, host: Host) -> anyhow::Result<()> {
+        let new = Loaded::new(host)?;
+        let mut loaded = self.0.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *loaded, new.clone());
+        drop(loaded);
+        if old.catalogue.all() != new.catalogue.all() {
+            self.tell_of_another_list();
+        }
+        Ok(())
+    }
+
+    /// Lets a call or a batch in; nothing, if no more are taken.
+    pub fn enter(&self) -> Option<Entered> {
+        let under_way = self.0.calls.token();
+        let taken = !self.0.life.stopping.is_cancelled();
+        taken.then(|| Entered { loaded: self.loaded(), _under_way: under_way })
+    }
+
+    /// Runs something that is waited for at the end.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.0.calls.spawn(task);
+    }
+
+    fn loaded(&self) -> Arc<Loaded> {
+        self.0.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn tell_of_another_list(&self) {
+        self.0.lists.send_replace(());
+        let mut peers = self.0.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.retain(|peer| !peer.is_transport_closed());
+        for peer in peers.iter() {
+            let (peer, over) = (peer.clone(), self.0.life.over.clone());
+            self.spawn(async move {
+                tokio::select! {
+                    () = over.cancelled() => {}
+                    // Who does not listen will ask again some time.
+                    _ = tokio::time::timeout(TELLING, peer.notify_tool_list_changed()) => {}
+                }
+            });
+        }
     }
 
     /// Until no call is under way. To be asked when no more will come.
@@ -52,17 +156,18 @@ impl Server {
 
     async fn call(
         &self,
+        entered: &Entered,
         tool: &str,
         form: answer::Form,
         arguments: JsonObject,
         context: &RequestContext<RoleServer>,
         turn: Option<Place>,
     ) -> Result<CallToolResult, ErrorData> {
-        let mut progress = Progress::of(context, &self.0.ended);
+        let mut progress = Progress::of(context, &self.0.life.over);
         let (told, telling) = progress.of_call();
         let call = Call { id: Some(context.id.to_string()), ..Call::new(tool, arguments) };
         let options = CallOptions { cancel: context.ct.clone(), progress: told };
-        let session = self.0.sessions.current();
+        let session = self.0.sessions.current(entered.host());
         let issued = match session.issue(call, options) {
             Ok(issued) => issued,
             Err(error) => {
@@ -82,19 +187,19 @@ impl Server {
 
     async fn batch(
         &self,
+        entered: &Entered,
         arguments: JsonObject,
         context: &RequestContext<RoleServer>,
     ) -> CallToolResult {
-        let progress = Progress::of(context, &self.0.ended);
+        let progress = Progress::of(context, &self.0.life.over);
         let options = RunOptions { cancel: context.ct.clone(), ..RunOptions::default() };
-        let Shared { host, catalogue, .. } = &*self.0;
-        batch::run(host, catalogue.names(), arguments, options, progress).await
+        batch::run(entered.host(), entered.names(), arguments, options, progress).await
     }
 }
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let tools = ServerCapabilities::builder().enable_tools().build();
+        let tools = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
         let server = Implementation::new("inorder", env!("CARGO_PKG_VERSION"));
         ServerConfig::new(tools).with_server_info(server).with_instructions(INSTRUCTIONS)
     }
@@ -105,7 +210,7 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
-        let Some((tools, next)) = self.0.catalogue.page(cursor.as_deref()) else {
+        let Some((tools, next)) = self.loaded().catalogue.page(cursor.as_deref()) else {
             let message = "the cursor is not one that this server gave";
             return Err(ErrorData::invalid_params(message, None));
         };
@@ -119,27 +224,61 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let _under_way = self.0.calls.token();
         let arguments = request.arguments.unwrap_or_default();
         let turn = match context.extensions.get::<Arrival>() {
             Some(arrival) => arrival.turn().await,
             None => None,
         };
-        let result = match self.0.catalogue.find(&request.name) {
+        let Some(entered) = self.enter() else {
+            let message = "the server is shutting down, and takes no more calls";
+            return Err(ErrorData::new(BUSY, message, None));
+        };
+        let catalogue = &entered.loaded.catalogue;
+        let result = match catalogue.find(&request.name) {
             None => {
-                let message = self.0.catalogue.unknown(&request.name);
+                let message = catalogue.unknown(&request.name);
                 return Err(ErrorData::invalid_params(message, None));
             }
             Some(Named::Batch) => {
                 // It is ordered within itself alone, and nobody is to wait for its end.
                 drop(turn);
-                self.batch(arguments, &context).await
+                self.batch(&entered, arguments, &context).await
             }
             Some(Named::Tool(tool, form)) => {
-                self.call(tool, form, arguments, &context, turn).await?
+                self.call(&entered, tool, form, arguments, &context, turn).await?
             }
         };
         Ok(result.into())
+    }
+
+    async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        let mut peers = self.0.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.retain(|peer| !peer.is_transport_closed());
+        peers.push(context.peer);
+    }
+
+    /// The SDK leaves of it what is offered.
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(requested.clone())
+    }
+
+    async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut lists = self.0.lists.subscribe();
+        let wanted = context.accepted().tools_list_changed == Some(true);
+        loop {
+            tokio::select! {
+                () = context.cancelled() => return Ok(()),
+                () = self.0.life.over.cancelled() => return Ok(()),
+                Ok(()) = lists.changed(), if wanted => {
+                    if context.sink().notify_tool_list_changed().await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
     }
 
     /// What the SDK has no type for: a method that is unknown, or one that it knows with other parameters.

@@ -7,23 +7,21 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use inorder::{Host, Session};
 
-pub struct Sessions {
-    host: Host,
-    current: Mutex<Weak<Session>>,
-}
+#[derive(Default)]
+pub struct Sessions(Mutex<Weak<Session>>);
 
 impl Sessions {
-    pub fn new(host: Host) -> Sessions {
-        Sessions { host, current: Mutex::default() }
-    }
-
-    /// That of the calls under way, if there are any. To be held until the call has ended.
-    pub fn current(&self) -> Arc<Session> {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        current.upgrade().unwrap_or_else(|| {
-            let session = Arc::new(self.host.session());
-            *current = Arc::downgrade(&session);
-            session
-        })
+    /// That of the calls under way, if there are any, for this host. To be held until the call has ended.
+    pub fn current(&self, host: &Host) -> Arc<Session> {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let going_on = match current.upgrade() {
+            Some(session) if session.is_of(host) => return session,
+            // Loaded anew since: what comes now is ordered after what came before all the same.
+            Some(session) => session.with(host),
+            None => None,
+        };
+        let session = Arc::new(going_on.unwrap_or_else(|| host.session()));
+        *current = Arc::downgrade(&session);
+        session
     }
 }

@@ -1,0 +1,105 @@
+//! The protocol at `/mcp`: the SDK's service, and errors of JSON-RPC where it has a status and a line of text.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Collected, Full};
+use hyper::body::Incoming;
+use inorder::CancellationToken;
+use rmcp::model::ErrorData;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
+
+use super::super::lines::{self, MOST_BYTES};
+use super::super::server::Server;
+use super::answers::{self, Answer, Form};
+use super::bodies::Bodies;
+
+/// Of a session that nobody uses. Clients make another one.
+const KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// Clones share everything.
+#[derive(Clone)]
+pub struct Mcp {
+    service: StreamableHttpService<Server, LocalSessionManager>,
+    bodies: Bodies,
+}
+
+impl Mcp {
+    /// Sessions and streams end with `over`.
+    pub fn new(server: Server, bodies: Bodies, over: &CancellationToken) -> Mcp {
+        let config = StreamableHttpServerConfig::default()
+            .with_max_request_body_bytes(MOST_BYTES)
+            // Who may come was asked at the door, for every path.
+            .disable_allowed_hosts()
+            .disable_allowed_origins()
+            .with_cancellation_token(over.child_token());
+        let mut sessions = LocalSessionManager::default();
+        sessions.session_config.keep_alive = Some(KEPT);
+        let sessions = Arc::new(sessions);
+        let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
+        Mcp { service, bodies }
+    }
+
+    pub async fn answer(&self, request: Request<Incoming>) -> Answer {
+        if request.method() != Method::POST {
+            let ends_session = request.method() == Method::DELETE;
+            let mut answer = told(self.service.handle(request).await).await;
+            // It has ended: some clients take 202, which the SDK says, for a failure.
+            if ends_session && answer.status() == StatusCode::ACCEPTED {
+                *answer.status_mut() = StatusCode::NO_CONTENT;
+            }
+            return answer;
+        }
+        let (head, body) = request.into_parts();
+        let body = match self.bodies.read(body, MOST_BYTES).await {
+            Ok(body) => body,
+            Err(unread) => return unread.answer(Form::Rpc),
+        };
+        let is_json = is_json(&head.headers);
+        let request = Request::from_parts(head, Full::new(body.bytes.clone()));
+        let answer = self.service.handle(request).await;
+        if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && is_json {
+            let (error, id) = lines::wrong(&body.bytes);
+            return answers::rpc(StatusCode::BAD_REQUEST, error, id);
+        }
+        let answer = told(answer).await;
+        // What was read lives on as the call that it has become, whose answer this is.
+        let room = body.room;
+        answer.map(|body| {
+            let kept = body.map_frame(move |frame| {
+                let _room = &room;
+                frame
+            });
+            kept.boxed()
+        })
+    }
+}
+
+/// An error that the SDK tells by a line of text, as JSON-RPC has it.
+async fn told(answer: Answer) -> Answer {
+    let status = answer.status();
+    let wrong = status.is_client_error() || status.is_server_error();
+    if !wrong || is_json(answer.headers()) {
+        return answer;
+    }
+    let (mut head, body) = answer.into_parts();
+    let text = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let error = match status.is_server_error() {
+        true => ErrorData::internal_error(text, None),
+        false => ErrorData::invalid_request(text, None),
+    };
+    let body = answers::rpc(status, error, None).into_body();
+    head.headers.remove(CONTENT_LENGTH);
+    head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    http::Response::from_parts(head, body)
+}
+
+pub fn is_json(headers: &HeaderMap) -> bool {
+    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = given.map(|it| it.split_once(';').map_or(it, |(essence, _)| essence).trim());
+    essence.is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"))
+}
