@@ -48,7 +48,7 @@ pub struct Outcome {
     pub id: String,
     pub tool: String,
     pub result: Result<Value, CallError>,
-    /// The result of a call that asked for bytes ([`Binary`](super::request::Binary)), if it gives some; `result` is null then.
+    /// The result of a call that asked for bytes ([`Binary`](super::Binary)), if it gives some; `result` is null then.
     pub bytes: Option<Bytes>,
     pub usage: Usage,
     /// What the call changed in the files, by path.

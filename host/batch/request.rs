@@ -64,7 +64,7 @@ pub struct Binary {
     /// Parameters of the type `list<u8>`, by their names in JSON; they are not in `args` then. Their lengths count into the
     /// limit `args`.
     pub args: Vec<(String, Bytes)>,
-    /// Whether a result of the type `list<u8>` is to be in [`Outcome::bytes`](super::report::Outcome::bytes). Its length counts
+    /// Whether a result of the type `list<u8>` is to be in [`Outcome::bytes`](super::Outcome::bytes). Its length counts
     /// into the limit `result`. A call that refers to it finds null.
     pub result: bool,
 }

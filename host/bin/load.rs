@@ -56,6 +56,9 @@ pub struct HostArgs {
     memory: Option<u64>,
     #[command(flatten)]
     load: LoadArgs,
+    /// Notes have been given.
+    #[arg(skip)]
+    quiet: bool,
 }
 
 /// What a component may cost before it is trusted with anything.
@@ -142,6 +145,11 @@ impl HostArgs {
         }
     }
 
+    /// The same, for another time: what was noted is not said again.
+    pub fn again(&self) -> HostArgs {
+        HostArgs { quiet: true, ..self.clone() }
+    }
+
     /// The same, and a plugin of this file.
     pub fn with_plugin(&self, file: &Path) -> HostArgs {
         let mut args = self.clone();
@@ -177,7 +185,7 @@ impl HostArgs {
             Some(path) => Config::read(path).map_err(inorder::Error::from)?,
             None => {
                 // It may have come with a stranger's repository: using it is the user's to say.
-                if here.join("inorder.toml").exists() {
+                if !self.quiet && here.join("inorder.toml").exists() {
                     say(dim("note: inorder.toml is not used unless named: --config inorder.toml"));
                 }
                 self.default_policy(&here)?
@@ -209,7 +217,9 @@ impl HostArgs {
         if let Some(twice) = self.given_twice() {
             bail!("{twice} is given twice: by --{twice} and by --limit {twice}=..");
         }
-        self.hint_at_folders(&config);
+        if !self.quiet {
+            self.hint_at_folders(&config);
+        }
         let limits =
             LimitsConfig { timeout: self.timeout, memory: self.memory, ..LimitsConfig::default() };
         let limits = self.limit.iter().rev().fold(limits, |limits, later| limits.or(later));

@@ -23,6 +23,7 @@ mod sessions;
 mod stdio;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use inorder::CancellationToken;
@@ -131,8 +132,12 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
 
 /// What is loaded, at the start and whenever it has changed.
 fn loading(args: &Args) -> reloading::Load {
-    let (host, audit, token) = (args.host.clone(), args.audit.clone(), args.http.token());
+    let (audit, token) = (args.audit.clone(), args.http.token());
+    let hosts = [args.host.clone(), args.host.again()];
+    let begun = AtomicBool::new(false);
     Arc::new(move || {
+        let [first, again] = &hosts;
+        let host = if begun.swap(true, Ordering::Relaxed) { again } else { first };
         let builder = host.audited_builder(&audit)?;
         if let Some(token) = &token {
             token.unseen(&builder)?;
