@@ -9,27 +9,32 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::audit::Arguments;
-use crate::batch::{CallError, Change, ErrorKind, Outcome, Planned, Step, Usage, limit_of};
-use crate::files::{
-    Access, Bounds, Changed, Denial, DeniedBy, Failed, INORDER, Staged, Unfit, View, Work,
-};
+use crate::approval::Approver;
+use crate::asking::{Asked, Asking, Asks, Said};
+use crate::audit::{Arguments, AskedRule};
+use crate::batch::{CallError, Change, ErrorKind, Outcome, Planned, Step, Usage};
+use crate::files::{Bounds, Changed, Effect, Failed, Staged, Touched, View, Work};
 use crate::host::Shared;
 use crate::net::{CallNet, NetLog};
 use crate::plugin::ToolRef;
-use crate::policy::Limits;
 use crate::reach::declared;
+use crate::refusals::{cannot_commit, refused};
 use crate::requests;
 use crate::sandbox::{self, Ended, Listener, World};
-use crate::schedule::{By, Committed, Turn, Verdict, last_words};
+use crate::schedule::{Approval, By, Committed, Turn, Verdict, last_words};
 
 /// What a run has left.
 pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
     /// None for a call that has touched nothing.
     pub(crate) left: Option<(Arc<View>, Staged)>,
+    /// The rules that have somebody asked before it is committed.
+    pub(crate) rules: Vec<usize>,
+    /// Somebody has agreed to just what is left.
+    agreed: bool,
 }
 
 /// Arguments with every reference replaced by its value, or why they cannot be had.
@@ -47,6 +52,8 @@ pub(crate) struct Runs {
     arguments: OnceLock<Arguments>,
     /// Of a plugin that may send requests.
     net: OnceLock<Arc<NetLog>>,
+    /// Of a plugin of which something is asked about.
+    asked: OnceLock<Arc<Asked>>,
 }
 
 impl Runs {
@@ -64,6 +71,20 @@ impl Runs {
         self.net.get().map(|log| &**log)
     }
 
+    pub(crate) fn asked(&self) -> &Arc<Asked> {
+        self.asked.get_or_init(Arc::default)
+    }
+
+    /// What somebody was asked, in all of them.
+    pub(crate) fn said(&self) -> Vec<AskedRule> {
+        self.asked.get().map_or_else(Vec::new, |asked| asked.said())
+    }
+
+    /// How long somebody has been asked, which is no time of theirs.
+    fn paused(&self) -> Duration {
+        self.asked.get().map_or(Duration::ZERO, |asked| asked.pauses.total())
+    }
+
     /// There will be no further one.
     pub(crate) fn ended(&self) {
         self.set_view(None);
@@ -78,7 +99,7 @@ impl Runs {
         let Some(started) = self.started.get() else { return Usage::default() };
         Usage {
             queued: *started - began,
-            run: started.elapsed(),
+            run: started.elapsed().saturating_sub(self.paused()),
             attempts: self.count.load(Ordering::Relaxed),
             ..Usage::default()
         }
@@ -94,6 +115,9 @@ pub(crate) struct Attempt<'a> {
     pub(crate) call: &'a Planned<ToolRef>,
     pub(crate) runs: &'a Runs,
     pub(crate) cancel: &'a CancellationToken,
+    /// Its place in the batch, and who is asked about it.
+    pub(crate) index: usize,
+    pub(crate) approver: Option<&'a Arc<dyn Approver>>,
     /// Who is told how far the tool says it is.
     pub(crate) listener: Option<Listener>,
 }
@@ -105,7 +129,7 @@ impl<'a> Attempt<'a> {
         turn: &Turn,
         fill: impl FnOnce(ToolRef, &'a Map<String, Value>) -> Filled<'a>,
     ) -> Ran {
-        let Attempt { shared, work, began, call, runs, cancel, listener } = self;
+        let Attempt { shared, work, began, call, runs, cancel, index, approver, listener } = self;
         runs.started.get_or_init(Instant::now);
         runs.count.store(turn.attempt, Ordering::Relaxed);
         let ready = match &call.step {
@@ -116,7 +140,8 @@ impl<'a> Attempt<'a> {
             Ok(ready) => ready,
             Err(error) => return Ran::without_running(&call.id, &call.tool, error),
         };
-        let (queued, started) = (began.elapsed(), Instant::now());
+        let (queued, started, paused) = (began.elapsed(), Instant::now(), runs.paused());
+        let asks = shared.asks.get(tool.plugin).filter(|_| work.effect() != Effect::DryRun);
         let sandbox = &shared.sandboxes[tool.plugin];
         let limits = shared.limits(tool, call);
         if let Some(trail) = &shared.trail {
@@ -130,10 +155,13 @@ impl<'a> Attempt<'a> {
         runs.set_view(Some(view.clone()));
         let net = sandbox.net().map(|plugin| {
             let log = runs.net.get_or_init(Arc::default).clone();
-            let effects = requests::effects(work.effect(), turn);
+            let asks = asks.filter(|asks| asks.of_requests());
+            let asking = asks.map(|asks| asking(asks, runs, approver, index, call, &args));
+            let effects = requests::effects(work.effect(), turn, asking);
             CallNet::new(plugin.clone(), effects, limits.net, log)
         });
-        let world = World { view: view.clone(), net, listener };
+        let pauses = asks.filter(|asks| asks.of_requests()).map(|_| runs.asked().pauses.clone());
+        let world = World { view: view.clone(), net, listener, pauses };
         let Ended { mut result, bytes, peak_memory, stdout, stderr } = sandbox::run(
             &shared.engine,
             sandbox,
@@ -150,8 +178,17 @@ impl<'a> Attempt<'a> {
         }
         result = refused(result, &view, plugin, &limits);
         shared.burden.weigh(&view, result.as_ref().err());
+        let mut rules = vec![];
+        let about_files = asks.filter(|asks| asks.of_files());
+        let mut look = about_files.map(|asks| {
+            |touched: &[Touched]| {
+                rules = asks.about_files(touched);
+                !rules.is_empty()
+            }
+        });
+        let look = look.as_mut().map(|look| look as &mut dyn FnMut(&[Touched]) -> bool);
         let staged = match &result {
-            Ok(_) => view.stage().unwrap_or_else(|unfit| {
+            Ok(_) => view.stage_to_tell(look).unwrap_or_else(|unfit| {
                 result = Err(cannot_commit(&unfit));
                 Staged::Nothing
             }),
@@ -161,7 +198,7 @@ impl<'a> Attempt<'a> {
         let (bytes_read, bytes_written) = view.bytes();
         let usage = Usage {
             queued,
-            run: started.elapsed(),
+            run: started.elapsed().saturating_sub(runs.paused().saturating_sub(paused)),
             commit: Duration::ZERO,
             attempts: turn.attempt,
             peak_memory,
@@ -173,9 +210,9 @@ impl<'a> Attempt<'a> {
         if matches!(staged, Staged::Nothing) && view.is_unused() {
             // It goes here, on the thread that made it, rather than in the loop that commits.
             runs.set_view(None);
-            return Ran { outcome, left: None };
+            return Ran { outcome, left: None, rules: vec![], agreed: false };
         }
-        Ran { outcome, left: Some((view, staged)) }
+        Ran { outcome, left: Some((view, staged)), rules, agreed: false }
     }
 }
 
@@ -184,9 +221,77 @@ impl Ran {
         self.left.as_ref().is_some_and(|(_, staged)| !staged.writes().is_empty())
     }
 
+    /// Whether it may be committed, or somebody is to be asked, as `asking` has it. A no drops what was staged, and is the
+    /// end of the call as of the moment in which it was asked about.
+    pub(crate) fn approval(
+        self,
+        work: &Work,
+        asking: impl FnOnce() -> Option<Asking>,
+    ) -> Approval<Ran> {
+        // An atomic batch is asked about as a whole, before it is made real.
+        if self.rules.is_empty() || self.agreed || work.effect() != Effect::Commit {
+            return Approval::Given(self);
+        }
+        let Some((view, staged)) = &self.left else { return Approval::Given(self) };
+        if let Err(failed) = work.check(view, staged) {
+            return Approval::Stale(by(&failed));
+        }
+        let changes = staged.changes(work.roots());
+        match asking() {
+            Some(asking) => Approval::Asked(Box::pin(self.ask(asking, changes))),
+            None => Approval::Given(self.refused(CallError::new(
+                ErrorKind::Host,
+                "the host does not know who is to be asked",
+            ))),
+        }
+    }
+
+    async fn ask(mut self, asking: Asking, changes: Vec<Change>) -> Ran {
+        let _pause = asking.asked.pauses.begin();
+        let refuse = |ran: Ran, said: &Said| {
+            let error = asking.refusal(&ran.rules, &changes, said);
+            ran.refused(error)
+        };
+        if asking.approver.is_none() {
+            let said = asking.files(&self.rules, changes.clone(), String::new()).await;
+            return refuse(self, &said);
+        }
+        let Some((view, staged)) = self.left.take() else { return self };
+        // It reads and compares files, which the loop that commits does not wait for.
+        let mut telling = JoinSet::new();
+        telling.spawn_blocking(move || (view.tell(&staged), view, staged));
+        let (told, view, staged) = match telling.join_next().await {
+            Some(Ok(told)) => told,
+            Some(Err(error)) if error.is_panic() => {
+                std::panic::resume_unwind(error.into_panic());
+            }
+            _ => return self.refused(CallError::new(ErrorKind::Host, "the host is shutting down")),
+        };
+        self.left = Some((view, staged));
+        if asking.asked.is_agreed(told.digest) {
+            self.agreed = true;
+            return self;
+        }
+        match asking.files(&self.rules, changes.clone(), told.text).await {
+            Said::Yes => {
+                asking.asked.agree(told.digest);
+                // What cannot be compared is not looked at again; else it is, when what it read has been.
+                self.agreed = told.digest.is_none();
+                self
+            }
+            said => refuse(self, &said),
+        }
+    }
+
+    /// It has failed after all, and leaves no trace.
+    fn refused(self, error: CallError) -> Ran {
+        let outcome = Outcome { result: Err(error), bytes: None, ..self.outcome };
+        Ran { outcome, left: None, rules: vec![], agreed: false }
+    }
+
     /// Makes real what was staged. Without an outcome, the call has to run again.
     pub(crate) fn commit(self, work: &Work) -> (Committed, Option<Outcome>) {
-        let Ran { mut outcome, left } = self;
+        let Ran { mut outcome, left, .. } = self;
         if let Some((view, staged)) = left {
             let began = Instant::now();
             let committed = caught(|| work.commit(&view, staged)).unwrap_or_else(|message| {
@@ -195,13 +300,9 @@ impl Ran {
             });
             match committed {
                 Ok(changes) => outcome.changes = changes,
-                Err(Failed::Stale { what, by }) => {
-                    tracing::debug!(call = %outcome.id, what, "to run again: what it read has changed");
-                    let by = match by {
-                        Changed::ByUs => By::Host,
-                        Changed::ByOthers => By::Others,
-                    };
-                    return (Committed::Stale(by), None);
+                Err(failed @ Failed::Stale { .. }) => {
+                    tracing::debug!(call = %outcome.id, ?failed, "to run again: what it read has changed");
+                    return (Committed::Stale(by(&failed)), None);
                 }
                 Err(Failed::Broken(message)) => {
                     let message = format!("the files cannot be changed, and none was: {message}");
@@ -217,7 +318,41 @@ impl Ran {
 
     /// A call that ended before it could run.
     pub(crate) fn without_running(id: &str, tool: &str, error: CallError) -> Ran {
-        Ran { outcome: failed(id, tool, error, Usage::default()), left: None }
+        let outcome = failed(id, tool, error, Usage::default());
+        Ran { outcome, left: None, rules: vec![], agreed: false }
+    }
+}
+
+/// How somebody is asked about a call.
+pub(crate) fn asking(
+    asks: &Arc<Asks>,
+    runs: &Runs,
+    approver: Option<&Arc<dyn Approver>>,
+    index: usize,
+    call: &Planned<ToolRef>,
+    args: &Map<String, Value>,
+) -> Asking {
+    let mut args = Cow::Borrowed(args);
+    for (name, bytes) in &call.binary.args {
+        let length = format!("{} bytes", bytes.len());
+        args.to_mut().insert(name.clone(), Value::String(length));
+    }
+    Asking {
+        asks: asks.clone(),
+        asked: runs.asked().clone(),
+        approver: approver.cloned(),
+        index,
+        id: call.id.clone(),
+        tool: call.tool.clone(),
+        arguments: serde_json::to_string(&*args).unwrap_or_default(),
+    }
+}
+
+/// Who has changed what a run had read. That of which nothing is known was nobody of ours.
+fn by(failed: &Failed) -> By {
+    match failed {
+        Failed::Stale { by: Changed::ByUs, .. } => By::Host,
+        Failed::Stale { .. } | Failed::Broken(_) => By::Others,
     }
 }
 
@@ -240,156 +375,6 @@ pub(crate) fn failed(id: &str, tool: &str, error: CallError, usage: Usage) -> Ou
         stdout: String::new(),
         stderr: String::new(),
     }
-}
-
-/// What a refusal by policy makes of a result. A tool that was refused something may know what to do without, and
-/// then is as good as its word; one that does what it has declared not to do is not believed.
-fn refused(
-    result: Result<Value, CallError>,
-    view: &View,
-    plugin: &str,
-    limits: &Limits,
-) -> Result<Value, CallError> {
-    let denials = view.denials();
-    if let Some(lie) = denials.iter().find(|denial| denial.by == DeniedBy::Declaration) {
-        let doing = doing(lie.access);
-        let message = format!(
-            "the tool declares in its documentation (`@reads`, `@writes`, `@pure`) which paths it touches, and tried {doing} {:?}, \
-             which is none of them: its declaration is wrong",
-            lie.path
-        );
-        return Err(CallError::new(ErrorKind::Denied, message));
-    }
-    let Err(error) = result else { return result };
-    if !matches!(error.kind, ErrorKind::Tool | ErrorKind::Trap) {
-        return Err(error);
-    }
-    if view.full() {
-        let limit = limit_of("staged", bytesize::ByteSize(limits.staged));
-        let message = format!(
-            "{}; what it changes of files is more than may wait for its commit ({limit})",
-            error.message
-        );
-        return Err(CallError { kind: ErrorKind::Staged, message, ..error });
-    }
-    if view.crowded() {
-        let limit = limit_of("memory", bytesize::ByteSize(limits.memory));
-        let message = format!(
-            "{}; the host keeps so much at most of the names that a call looks at ({limit})",
-            error.message
-        );
-        return Err(CallError { kind: ErrorKind::Memory, message, ..error });
-    }
-    if let Some(path) = view.crossed() {
-        let message = format!(
-            "{}; {path:?} is on another file system than its root, which cannot be changed in one step with it: \
-             make its mount point a root of its own",
-            error.message
-        );
-        return Err(CallError { message, ..error });
-    }
-    let Some(denial) = denials.first() else {
-        if !view.bare() {
-            return Err(error);
-        }
-        // It may have failed for another reason, and so keeps its kind.
-        let message = format!("{}; {}", error.message, nothing_granted(plugin));
-        return Err(CallError { message, ..error });
-    };
-    let message = format!("{}; {}", error.message, explain(denial, plugin));
-    Err(CallError { kind: ErrorKind::Denied, message, ..error })
-}
-
-/// What was denied, and the line of policy that would allow it.
-fn explain(denial: &Denial, plugin: &str) -> String {
-    let Denial { path, access, by } = denial;
-    let doing = doing(*access);
-    if *by == DeniedBy::OtherNames {
-        return format!(
-            "{path:?} is one file with other names (hard links) that may not be written, so it may not be either"
-        );
-    }
-    let (field, flag) = match access {
-        Access::Look | Access::Pass | Access::Read => ("read", "--allow-read"),
-        Access::Write | Access::MakeDir | Access::WriteTree => ("write", "--allow-write"),
-    };
-    if path.split('/').any(|part| part == INORDER) {
-        return format!(
-            "{doing} {path:?} is nobody's: the host keeps its own files in `{INORDER}`"
-        );
-    }
-    let beneath = |path: &str| format!("{}/**", literal(path));
-    let patterns = match (access, path.as_str()) {
-        (_, ".") => vec!["**".to_owned()],
-        // Whoever writes in a repository makes files of random names there, and needs all of it.
-        (_, path) if field == "write" && git_folder(path).is_some() => {
-            git_folder(path).map(beneath).into_iter().collect()
-        }
-        // Whether what was looked for is a folder, whose content is wanted next, is not for the message to tell.
-        (Access::Look | Access::WriteTree, path) => vec![literal(path), beneath(path)],
-        // It is made, or passed, for what is in it.
-        (Access::MakeDir | Access::Pass, path) => vec![beneath(path)],
-        (_, path) => vec![literal(path)],
-    };
-    let flags: Vec<String> = patterns.iter().map(|pattern| format!("{flag} '{pattern}'")).collect();
-    let (patterns, flags) = (toml::Value::from(patterns), flags.join(" "));
-    format!(
-        "{doing} {path:?} is not granted: `{field} = {patterns}` under [plugins.{plugin}] in the config, or {flags}, \
-         would allow it"
-    )
-}
-
-/// The `.git` that a path leads through.
-fn git_folder(path: &str) -> Option<&str> {
-    let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-    let mut folders = ends.map(|end| &path[..end]);
-    folders.find(|folder| *folder == ".git" || folder.ends_with("/.git"))
-}
-
-/// Why there are no files for a plugin, and the line of policy that would give it some. Which it looked for is not known:
-/// without a directory to begin at, a path never reaches the host.
-fn nothing_granted(plugin: &str) -> String {
-    format!(
-        "no file is granted to the plugin, so there are none for it: `read = [\"**\"]` under [plugins.{plugin}] in the \
-         config, or --allow-read '**', would let it read all that is in the root, and a narrower pattern less; `write` \
-         likewise"
-    )
-}
-
-/// The pattern that matches a path alone.
-fn literal(path: &str) -> String {
-    let mut pattern = String::with_capacity(path.len());
-    for (at, one) in path.char_indices() {
-        if matches!(one, '*' | '?' | '[' | ']' | '{' | '}' | ',' | '\\') || (at == 0 && one == '!')
-        {
-            pattern.push('\\');
-        }
-        pattern.push(one);
-    }
-    pattern
-}
-
-fn doing(access: Access) -> &'static str {
-    match access {
-        Access::Look | Access::Pass | Access::Read => "reading",
-        Access::Write | Access::MakeDir => "writing",
-        Access::WriteTree => "moving",
-    }
-}
-
-fn cannot_commit(unfit: &Unfit) -> CallError {
-    let message = match unfit {
-        Unfit::TwoRoots => {
-            "the call changed files in two roots, which cannot be committed in one step; none \
-             was changed: let it write in one of them"
-                .to_owned()
-        }
-        Unfit::Refused(errno) => {
-            let error = std::io::Error::from(*errno);
-            format!("the changed files cannot be written, and none was: {error}")
-        }
-    };
-    CallError::new(ErrorKind::Host, message)
 }
 
 pub(crate) fn conflict(runs: &Runs) -> CallError {

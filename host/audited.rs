@@ -80,6 +80,7 @@ impl Audited {
             denied_requests: Listed::new(
                 net.map_or_else(Vec::new, NetLog::denials).iter().map(denied_request),
             ),
+            asked: Listed::in_order(runs.map_or_else(Vec::new, Runs::said)),
             attempts: outcome.usage.attempts,
             queued: outcome.usage.queued,
             run: outcome.usage.run,
@@ -114,6 +115,7 @@ fn denied_request(denial: &NetDenial) -> DeniedRequest {
             NetDeniedBy::Address { .. } => "address",
             NetDeniedBy::Plaintext { .. } => "plaintext",
             NetDeniedBy::Effect { .. } => "effect",
+            NetDeniedBy::Refused { .. } => "asked",
             NetDeniedBy::Method => "method",
         },
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::asking::Asks;
 use crate::audit::{AuditSink, Trail};
 use crate::batch::LimitsConfig;
 use crate::error::Error;
@@ -12,7 +13,7 @@ use crate::host::Host;
 use crate::loader::Loader;
 use crate::net::{Client, NetOptions};
 use crate::plugin::{Cache, LoadLimits, Registry};
-use crate::policy::{Config, EnvGrant, Grants, Limits, SecretConfig, SecretSource};
+use crate::policy::{AskRule, Config, EnvGrant, Grants, Limits, SecretConfig, SecretSource};
 use crate::reload::{Fixed, Ground};
 use crate::sandbox::{Engine, Sandbox};
 use crate::schedule::Admission;
@@ -30,6 +31,7 @@ use crate::secrets;
 pub struct HostBuilder {
     pub(crate) roots: Vec<PathBuf>,
     pub(crate) plugins: Vec<PluginSpec>,
+    ask: Vec<AskRule>,
     limits: Limits,
     jobs: usize,
     max_memory: Option<u64>,
@@ -53,6 +55,8 @@ pub struct PluginSpec {
     /// Put before each of its tool names, so that two plugins may have tools of one name.
     pub prefix: String,
     pub grants: Grants,
+    /// What is asked about before it becomes real, besides what is asked about of every plugin.
+    pub ask: Vec<AskRule>,
     /// Wins over the host's limits.
     pub limits: LimitsConfig,
 }
@@ -75,6 +79,7 @@ impl Default for HostBuilder {
         HostBuilder {
             roots: vec![],
             plugins: vec![],
+            ask: vec![],
             limits: Limits::default(),
             jobs: 4 * cores,
             max_memory: None,
@@ -105,8 +110,8 @@ impl PluginSpec {
     }
 
     pub fn new(name: impl Into<String>, source: Source, grants: Grants) -> PluginSpec {
-        let (prefix, limits) = (String::new(), LimitsConfig::default());
-        PluginSpec { name: name.into(), source, prefix, grants, limits }
+        let (prefix, ask, limits) = (String::new(), vec![], LimitsConfig::default());
+        PluginSpec { name: name.into(), source, prefix, grants, ask, limits }
     }
 }
 
@@ -121,6 +126,14 @@ impl HostBuilder {
     #[must_use]
     pub fn plugin(mut self, plugin: PluginSpec) -> HostBuilder {
         self.plugins.push(plugin);
+        self
+    }
+
+    /// Has somebody asked before what the rule names becomes real, whichever plugin does it: the
+    /// [`Approver`](crate::Approver) of a run. Nothing is asked about by default.
+    #[must_use]
+    pub fn ask(mut self, rule: AskRule) -> HostBuilder {
+        self.ask.push(rule);
         self
     }
 
@@ -222,6 +235,7 @@ impl HostBuilder {
         };
         self.roots.extend(roots.iter().map(|root| config.base.join(root)));
         self.config.clone_from(&config.path);
+        self.ask.extend(config.ask.iter().cloned());
         self.limits = self.limits.with(&config.limits);
         self.jobs = config.jobs.unwrap_or(self.jobs);
         self.max_memory = config.max_memory.or(self.max_memory);
@@ -247,6 +261,7 @@ impl HostBuilder {
             };
             let mut spec = PluginSpec::new(name, source, plugin.grants.clone());
             spec.prefix.clone_from(&plugin.prefix);
+            spec.ask.clone_from(&plugin.ask);
             spec.limits.clone_from(&plugin.limits);
             self.plugins.push(spec);
         }
@@ -300,13 +315,14 @@ impl HostBuilder {
             let (plugin, flavor) = loader.load(spec)?;
             let plugin = Arc::new(plugin);
             let scope = Scope::new(files.roots(), &spec.grants)?;
+            let rules = Asks::new(files.roots(), &spec.name, &self.ask, &spec.ask)?;
             let env = variables(&spec.grants.env);
             let net = secrets::plugin_net(spec, &plugin, &secrets, &client);
             let (scope, limits) = (Arc::new(scope), limits(spec));
             let sandbox = Sandbox::new(plugin.clone(), flavor, scope, env, limits, net)
                 .map_err(|error| Error::Link { plugin: spec.source.describe(&spec.name), error })?;
             registry.add(plugin, &spec.prefix)?;
-            sandboxes.push(sandbox);
+            sandboxes.push((sandbox, Arc::new(rules)));
         }
         let fixed = self.fixed();
         let trail = self.audit.map(|sink| Trail::new(sink, self.audit_arguments));

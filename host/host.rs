@@ -6,16 +6,18 @@ use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::approval::Approver;
+use crate::asking::Asks;
+use crate::atomic::{all_or_none, told};
 use crate::attempt::failed;
 use crate::audit::Trail;
 use crate::audited::Audited;
 use crate::batch::{
-    Batch, Binary, CallError, Committed, ErrorKind, LimitsConfig, Plan, Planned, Problem, Report,
-    Tools, Usage,
+    Batch, Binary, CallError, ErrorKind, LimitsConfig, Plan, Planned, Problem, Report, Tools, Usage,
 };
 use crate::builder::HostBuilder;
 use crate::error::Error;
-use crate::files::{Effect, Failed, Files, Work};
+use crate::files::{Effect, Failed, Files};
 use crate::job::{BatchJob, Progress};
 use crate::memory::Burden;
 use crate::plugin::{Plugin, References, Registry, Tool, ToolRef, Touches, check};
@@ -38,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Arc<Engine>,
     pub(crate) registry: Registry,
     pub(crate) sandboxes: Vec<Sandbox>,
+    /// Of each of them, what is asked about.
+    pub(crate) asks: Vec<Arc<Asks>>,
     pub(crate) files: Arc<Files>,
     pub(crate) room: Arc<Admission>,
     pub(crate) trail: Option<Trail>,
@@ -57,6 +61,9 @@ pub struct RunOptions {
     pub tenant: Tenant,
     /// What becomes of the changes; each call's are made real at its turn by default.
     pub effect: Effect,
+    /// Who is asked about what `ask` in the policy names. Without one, it is refused. An atomic batch is asked about once, at
+    /// its end; in a dry run nothing is.
+    pub approver: Option<Arc<dyn Approver>>,
 }
 
 /// What calls of a tool may change.
@@ -83,14 +90,16 @@ impl Host {
     pub(crate) fn new(
         engine: Arc<Engine>,
         registry: Registry,
-        sandboxes: Vec<Sandbox>,
+        sandboxes: Vec<(Sandbox, Arc<Asks>)>,
         files: Arc<Files>,
         room: Arc<Admission>,
         trail: Option<Trail>,
         fixed: Fixed,
     ) -> Host {
         let burden = Burden::default();
-        let shared = Shared { engine, registry, sandboxes, files, room, trail, burden, fixed };
+        let (sandboxes, asks) = sandboxes.into_iter().unzip();
+        let shared =
+            Shared { engine, registry, sandboxes, asks, files, room, trail, burden, fixed };
         Host { shared: Arc::new(shared) }
     }
 
@@ -126,7 +135,7 @@ impl Host {
     /// to the others, and no edit is lost. When too many calls of the host have not ended, all of the batch end as
     /// `busy`, and none is run.
     pub async fn execute(&self, plan: Plan<ToolRef>, options: RunOptions) -> Report {
-        let plan = Arc::new(plan);
+        let (plan, mut agreed) = (Arc::new(plan), None);
         for attempt in 1.. {
             let mut job = match self.run_calls(&plan, &options).await {
                 Ok(job) => job,
@@ -136,7 +145,7 @@ impl Host {
             match options.effect {
                 Effect::Commit => {}
                 Effect::DryRun => report.diff = Some(job.work().diff()),
-                Effect::Atomic => match all_or_none(&report, job.work()) {
+                Effect::Atomic => match all_or_none(&report, &job, &options, &mut agreed).await {
                     Err(Failed::Stale { what, .. }) if attempt < MOST_ATTEMPTS => {
                         tracing::debug!(what, "the batch runs again: what it read has changed");
                         continue;
@@ -213,17 +222,15 @@ impl Host {
         })
     }
 
+    /// Whether policy has anything asked about before it becomes real: then runs want an
+    /// [`Approver`].
+    pub fn asks(&self) -> bool {
+        self.shared.asks.iter().any(|asks| asks.of_files() || asks.of_requests())
+    }
+
     /// The loaded plugins, in order of loading.
     pub fn plugins(&self) -> impl Iterator<Item = &Plugin> {
         self.shared.registry.plugins()
-    }
-}
-
-/// Makes an atomic batch real, if all of it went well.
-fn all_or_none(report: &Report, work: &Work) -> Result<Option<String>, Failed> {
-    match report.results.iter().find(|outcome| outcome.result.is_err()) {
-        Some(failed) => Ok(Some(format!("the call {:?} failed", failed.id))),
-        None => work.flush().map(|_| None),
     }
 }
 
@@ -239,19 +246,6 @@ pub(crate) fn busy(calls: usize, most: usize) -> CallError {
         )
     };
     CallError::new(ErrorKind::Busy, message)
-}
-
-fn told(ended: Result<Option<String>, Failed>) -> Committed {
-    match ended {
-        Ok(None) => Committed::Yes,
-        Ok(Some(because)) => Committed::No { because },
-        Err(Failed::Stale { what, .. }) => Committed::No {
-            because: format!("{what} was changed from outside each time the batch ran"),
-        },
-        Err(Failed::Broken(message)) => {
-            Committed::No { because: format!("the files cannot be changed: {message}") }
-        }
-    }
 }
 
 impl Shared {

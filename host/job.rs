@@ -4,26 +4,28 @@
 //! answers.
 
 use std::borrow::Cow;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Attempt, Filled, Ran, Runs, conflict, failed};
-use crate::audit::AuditRecord;
+use crate::approval::{Approver, AskedCall};
+use crate::asking::Asking;
+use crate::attempt::{Attempt, Filled, Ran, Runs, asking, conflict, failed};
+use crate::audit::{AskedRule, AuditRecord, Listed};
 use crate::audited::Audited;
 use crate::batch::{
     CallError, ErrorKind, Link, Outcome, Plan, Planned, Report, Status, Step, Usage,
     argument_error, length, length_of_fields, too_large_arguments,
 };
-use crate::files::Work;
+use crate::files::{Effect, Work};
 use crate::host::{RunOptions, Shared};
 use crate::plugin::{References, ToolRef, check};
 use crate::reach::{CallReach, Certainty, Hints};
 use crate::sandbox::{Listener, Said, cancelled_call};
-use crate::schedule::{Calls, Committed, Job, Needs, NotRun, Turn};
+use crate::schedule::{Approval, Calls, Committed, Job, Needs, NotRun, Turn};
 
 /// What happens while a batch runs. Calls are named by their index in the batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,9 +56,21 @@ pub(crate) struct BatchJob {
     certainty: Certainty,
     cancel: CancellationToken,
     progress: Option<mpsc::UnboundedSender<Progress>>,
+    approver: Option<Arc<dyn Approver>>,
     audited: Option<Audited>,
-    /// Of an atomic batch: records that wait for what becomes of it.
-    records: Mutex<Vec<AuditRecord>>,
+    /// Of an atomic batch: records that wait for what becomes of it, by call.
+    records: Mutex<Vec<(usize, AuditRecord)>>,
+    to_ask: Mutex<ToAsk>,
+}
+
+/// What is asked about before an atomic batch is made real.
+#[derive(Default)]
+struct ToAsk {
+    calls: Vec<AskedCall>,
+    /// The first line of policy that asks.
+    line: Option<String>,
+    /// What came of it.
+    answer: Option<&'static str>,
 }
 
 #[derive(Default)]
@@ -90,7 +104,9 @@ impl BatchJob {
             certainty: Certainty::default(),
             cancel: options.cancel.clone(),
             progress: options.progress.clone(),
+            approver: options.approver.clone(),
             records: Mutex::default(),
+            to_ask: Mutex::default(),
             shared,
             plan,
             work,
@@ -161,10 +177,10 @@ impl BatchJob {
 
     fn audit(&self, call: usize, outcome: &Outcome) {
         let Some(audited) = &self.audited else { return };
-        let (state, call) = (&self.calls[call], &self.plan.calls[call]);
-        let record = audited.record(&self.shared, call, outcome, Some(&state.runs));
+        let (state, planned) = (&self.calls[call], &self.plan.calls[call]);
+        let record = audited.record(&self.shared, planned, outcome, Some(&state.runs));
         if audited.is_atomic() {
-            self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record);
+            self.records.lock().unwrap_or_else(PoisonError::into_inner).push((call, record));
         } else {
             self.shared.record(&record);
         }
@@ -173,10 +189,44 @@ impl BatchJob {
     /// Tells the audit log what has become of an atomic batch.
     pub(crate) fn audit_as(&self, committed: bool) {
         let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        for mut record in records.drain(..) {
+        for (call, mut record) in records.drain(..) {
             record.committed = Some(committed);
+            record.asked = Listed::in_order(self.answers_about(call));
             self.shared.record(&record);
         }
+    }
+
+    /// The calls that are asked about before an atomic batch is made real, and the first line of policy that asks.
+    pub(crate) fn to_ask(&self) -> Option<(Vec<AskedCall>, String)> {
+        let to_ask = self.lock_to_ask();
+        Some((to_ask.calls.clone(), to_ask.line.clone()?))
+    }
+
+    /// Takes note of what was answered about an atomic batch.
+    pub(crate) fn answered(&self, answer: &'static str) {
+        self.lock_to_ask().answer = Some(answer);
+    }
+
+    fn answers_about(&self, call: usize) -> Vec<AskedRule> {
+        let to_ask = self.lock_to_ask();
+        let Some(answer) = to_ask.answer else { return vec![] };
+        let asked = to_ask.calls.iter().find(|asked| asked.index == call);
+        let rules = asked.into_iter().flat_map(|asked| &asked.rules);
+        rules.map(|rule| AskedRule { rule: rule.clone(), answer }).collect()
+    }
+
+    fn lock_to_ask(&self) -> MutexGuard<'_, ToAsk> {
+        self.to_ask.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How somebody is asked about a call, if it is one that can run.
+    fn asking(&self, index: usize) -> Option<Asking> {
+        let call = &self.plan.calls[index];
+        let Step::Run { tool, args } = &call.step else { return None };
+        let args = self.filled(call, *tool, args).ok()?;
+        let asks = self.shared.asks.get(tool.plugin)?;
+        let runs = &self.calls[index].runs;
+        Some(asking(asks, runs, self.approver.as_ref(), index, call, &args))
     }
 
     fn tell(&self, progress: Progress) {
@@ -262,7 +312,9 @@ impl Job for BatchJob {
         let (shared, work, began) = (&self.shared, &self.work, self.began);
         let listener = self.progress.as_ref().map(|progress| listener(progress, index));
         let (runs, cancel) = (&state.runs, &self.cancel);
-        let attempt = Attempt { shared, work, began, call, runs, cancel, listener };
+        let approver = self.approver.as_ref();
+        let attempt =
+            Attempt { shared, work, began, call, runs, cancel, index, approver, listener };
         attempt.run(turn, |tool, args| self.filled(call, tool, args)).await
     }
 
@@ -284,8 +336,22 @@ impl Job for BatchJob {
         self.calls[call].runs.view().is_some_and(|view| view.overtaken())
     }
 
+    fn approval(&self, call: usize, run: Ran) -> Approval<Ran> {
+        run.approval(&self.work, || self.asking(call))
+    }
+
     fn commit(&self, call: usize, run: Ran) -> Committed {
+        let rules = run.rules.clone();
         let (committed, outcome) = run.commit(&self.work);
+        if self.work.effect() == Effect::Atomic
+            && !rules.is_empty()
+            && matches!(committed, Committed::Ended(_))
+            && let Some(asking) = self.asking(call)
+        {
+            let mut to_ask = self.lock_to_ask();
+            to_ask.line.get_or_insert_with(|| asking.asks.line(&rules).to_owned());
+            to_ask.calls.push(asking.call(&rules));
+        }
         if let Some(outcome) = outcome {
             self.end(call, outcome);
         }

@@ -11,6 +11,7 @@
 //! -> Store + World      sandbox/, files/, net/  grants -> view and requests -> limits
 //! -> instance, invoke   plugin/               JSON -> values
 //! -> Outcome + sets     attempt.rs            value | error | trap | timeout | ...; what was read and staged
+//! -> ask, if policy says asking.rs            what would become real, of whoever is there to decide
 //! -> validate, commit   schedule/ + files/    in order; else run again
 //! -> Report             batch/report.rs       one outcome per call, always, in request order
 //! ```
@@ -21,6 +22,9 @@
 //! [`Host`] is `Send + Sync` and cheap to clone. It brings no runtime (calls run on the tokio runtime that
 //! [`Host::run`] is awaited on), no global state and no logging subscriber (it emits `tracing` events).
 
+mod approval;
+mod asking;
+mod atomic;
 mod attempt;
 mod audit;
 mod audited;
@@ -40,6 +44,7 @@ mod net;
 mod plugin;
 mod policy;
 mod reach;
+mod refusals;
 mod reload;
 mod requests;
 mod sandbox;
@@ -48,8 +53,10 @@ mod secrets;
 mod session;
 mod worker;
 
+pub use approval::{About, Approver, AskedCall, Decision, Question};
 pub use audit::{
-    Arguments, AuditFile, AuditRecord, AuditSink, Denied, DeniedRequest, Listed, PluginId, Request,
+    Arguments, AskedRule, AuditFile, AuditRecord, AuditSink, Denied, DeniedRequest, Listed,
+    PluginId, Request,
 };
 pub use batch::{
     Batch, Binary, Call, CallError, CallRef, Change, Committed, Dialect, ErrorKind, LimitError,
@@ -67,8 +74,9 @@ pub use plugin::{
     RegistryError, Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
 };
 pub use policy::{
-    AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, GraphqlEndpoint, Limits,
-    NetGrant, PathGrant, PathPattern, PluginConfig, SecretConfig, SecretError, SecretSource,
+    AskRule, AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, GraphqlEndpoint,
+    Limits, NetGrant, PathGrant, PathPattern, PluginConfig, SecretConfig, SecretError,
+    SecretSource,
 };
 pub use sandbox::{EngineError, LinkError, Said};
 pub use schedule::Tenant;

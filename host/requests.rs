@@ -3,28 +3,42 @@
 //! Joins `net/`, which knows requests, with `schedule/`, which knows turns.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
+use crate::asking::Asking;
 use crate::batch::{CallError, ErrorKind, limit_of};
 use crate::files::Effect;
-use crate::net::{Effects, NetDenial, NetDeniedBy, NetLog, Requested};
+use crate::net::{Consent, Effects, NetDenial, NetDeniedBy, NetLog, Requested};
 use crate::policy::Limits;
 use crate::schedule::Turn;
 
-/// When requests that change something are sent.
-pub(crate) fn effects(effect: Effect, turn: &Turn) -> Effects {
+/// When requests that change something are sent. `asking` is how somebody is asked about them, if any rule has it so.
+pub(crate) fn effects(effect: Effect, turn: &Turn, asking: Option<Asking>) -> Effects {
     match effect {
         Effect::Commit => {
+            let consent = asking.map(|asking| consent(turn.clone(), Arc::new(asking)));
             let turn = turn.clone();
-            Effects::When(Arc::new(move || {
+            let gate = Arc::new(move || {
                 let turn = turn.clone();
-                Box::pin(async move { turn.irrevocable().await })
-            }))
+                Box::pin(async move { turn.irrevocable().await }) as _
+            });
+            Effects::When { consent, gate }
         }
         Effect::DryRun => Effects::Refused("a dry run"),
         Effect::Atomic => Effects::Refused("an atomic batch"),
     }
+}
+
+/// Asks when the effect might happen. The call may still be stopped then, and run again.
+fn consent(turn: Turn, asking: Arc<Asking>) -> Consent {
+    let count = AtomicUsize::new(0);
+    Arc::new(move |sending| {
+        let (turn, asking) = (turn.clone(), asking.clone());
+        let number = count.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async move { asking.request(number, sending, turn.come()).await })
+    })
 }
 
 /// What refused requests make of a result. As with files, a tool that knows what to do without is as good as its word.
@@ -76,6 +90,7 @@ fn explain(denial: &NetDenial, plugin: &str) -> String {
         NetDeniedBy::Effect { run } => format!(
             "{method} {origin} was not sent: what it does there cannot be taken back, so it is not done in {run}"
         ),
+        NetDeniedBy::Refused { why } => format!("{method} {origin} was not sent: {why}"),
         NetDeniedBy::Method => {
             format!("{method} {origin} was not sent: plugins may not use {method}")
         }

@@ -8,7 +8,8 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::attempt::{Attempt, Ran, Runs, conflict, failed};
+use crate::approval::Approver;
+use crate::attempt::{Attempt, Ran, Runs, asking, conflict, failed};
 use crate::audited::Audited;
 use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, Step, Usage};
 use crate::error::Error;
@@ -18,7 +19,9 @@ use crate::job::{Progress, listener};
 use crate::plugin::ToolRef;
 use crate::reach::{CallReach, same_paths};
 use crate::sandbox::cancelled_call;
-use crate::schedule::{Busy, Calls, Committed, Job, Loose, NotRun, Share, Tenant, Ticket, Turn};
+use crate::schedule::{
+    Approval, Busy, Calls, Committed, Job, Loose, NotRun, Share, Tenant, Ticket, Turn,
+};
 
 /// Calls that come one by one, from whoever shares it. Each is a transaction: it sees all that was committed before it
 /// looked, and commits when it finishes. A call that was sent after another one which declares a write to what it
@@ -40,6 +43,8 @@ pub struct CallOptions {
     pub cancel: CancellationToken,
     /// Told of each start of the call and of its end, as they happen; its index is always 0.
     pub progress: Option<mpsc::UnboundedSender<Progress>>,
+    /// Who is asked about what `ask` in the policy names: the call's index is always 0. Without one, it is refused.
+    pub approver: Option<Arc<dyn Approver>>,
 }
 
 /// A loose call that has its place in the order, and runs when [`Issued::ended`] is awaited. Dropping it stops the
@@ -124,7 +129,7 @@ impl Session {
     /// # Errors
     /// As those of [`Session::issue`].
     pub async fn call(&self, call: Call, cancel: CancellationToken) -> Result<Outcome, Error> {
-        self.issue(call, CallOptions { cancel, progress: None })?.ended().await
+        self.issue(call, CallOptions { cancel, ..CallOptions::default() })?.ended().await
     }
 
     /// Gives a call its place in the order, which is that of the calls of this function: from here on, later ones wait for
@@ -305,7 +310,9 @@ impl Job for LooseJob {
         loose.tell(Progress::Started(0));
         let (work, cancel) = (&self.work, &options.cancel);
         let listener = options.progress.as_ref().map(|progress| listener(progress, 0));
-        let attempt = Attempt { shared, work, began: *issued, call, runs, cancel, listener };
+        let (began, index, approver) = (*issued, 0, options.approver.as_ref());
+        let attempt =
+            Attempt { shared, work, began, call, runs, cancel, index, approver, listener };
         attempt.run(turn, |_, args| Ok(Cow::Borrowed(args))).await
     }
 
@@ -322,6 +329,17 @@ impl Job for LooseJob {
     fn overtaken(&self, call: usize) -> bool {
         let view = self.get(call).and_then(|call| call.runs.view());
         view.is_some_and(|view| view.overtaken())
+    }
+
+    fn approval(&self, call: usize, run: Ran) -> Approval<Ran> {
+        let asking = || {
+            let loose = self.get(call)?;
+            let Step::Run { tool, args } = &loose.call.step else { return None };
+            let asks = loose.shared.asks.get(tool.plugin)?;
+            let approver = loose.options.approver.as_ref();
+            Some(asking(asks, &loose.runs, approver, 0, &loose.call, args))
+        };
+        run.approval(&self.work, asking)
     }
 
     fn commit(&self, call: usize, run: Ran) -> Committed {

@@ -10,6 +10,7 @@
 )]
 
 mod agent;
+mod asking;
 mod audit;
 mod batches;
 mod cases;

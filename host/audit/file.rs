@@ -171,6 +171,7 @@ mod tests {
             denied: Listed::new(std::iter::empty()),
             requested: Listed::new(std::iter::empty()),
             denied_requests: Listed::new(std::iter::empty()),
+            asked: Listed::in_order(vec![]),
             attempts: 1,
             queued: Duration::ZERO,
             run: Duration::ZERO,

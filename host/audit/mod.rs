@@ -8,6 +8,6 @@ mod record;
 
 pub use file::AuditFile;
 pub use record::{
-    Arguments, AuditRecord, AuditSink, Denied, DeniedRequest, Listed, PluginId, Request, Trail,
-    bounded,
+    Arguments, AskedRule, AuditRecord, AuditSink, Denied, DeniedRequest, Listed, PluginId, Request,
+    Trail, bounded,
 };

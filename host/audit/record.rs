@@ -57,6 +57,9 @@ pub struct AuditRecord {
     /// Requests that it was refused, in its last run.
     #[serde(skip_serializing_if = "Listed::is_empty")]
     pub denied_requests: Listed<DeniedRequest>,
+    /// What somebody was asked, in order, and what was answered.
+    #[serde(skip_serializing_if = "Listed::is_empty")]
+    pub asked: Listed<AskedRule>,
     pub attempts: u32,
     #[serde(rename = "queued_ms", serialize_with = "as_millis")]
     pub queued: Duration,
@@ -104,8 +107,16 @@ pub struct DeniedRequest {
     pub request: Request,
     /// `policy` (the grants do not cover the host), `address` (it leads to an address that is not granted as such),
     /// `plaintext` (a secret goes there, and it is not `https`), `effect` (it cannot be taken back, in a dry run or an
-    /// atomic batch), `method`.
+    /// atomic batch), `asked` (somebody was to be asked, and did not agree), `method`.
     pub by: &'static str,
+}
+
+/// A rule of `ask` that matched, and the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AskedRule {
+    pub rule: String,
+    /// `yes`, `no`, `nobody` (there was nobody to ask), `cancelled` (nobody waited for the answer any more).
+    pub answer: &'static str,
 }
 
 /// The first of something, in order, and how many more there are.
@@ -132,6 +143,13 @@ impl<T: Ord> Listed<T> {
 }
 
 impl<T> Listed<T> {
+    /// Those of `all`, as they are.
+    pub fn in_order(mut all: Vec<T>) -> Listed<T> {
+        let more = all.len().saturating_sub(MOST_LISTED);
+        all.truncate(MOST_LISTED);
+        Listed { first: all, more }
+    }
+
     fn is_empty(&self) -> bool {
         self.first.is_empty()
     }

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use inorder::{Plan, Progress, Said, Status, ToolRef};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::print;
@@ -16,21 +16,73 @@ const MOST_LINES: usize = 24;
 
 pub struct Live {
     sender: mpsc::UnboundedSender<Progress>,
+    screen: Screen,
     drawing: JoinSet<()>,
+}
+
+/// The lines, for somebody who needs the screen for a while.
+#[derive(Clone, Debug)]
+pub struct Screen(mpsc::UnboundedSender<Want>);
+
+#[derive(Debug)]
+enum Want {
+    /// The screen, told when it is free.
+    Pause(oneshot::Sender<()>),
+    Resume,
+}
+
+/// The screen is somebody's, until this is dropped.
+#[must_use]
+pub struct Paused(Screen);
+
+impl Screen {
+    /// Waits until nothing is drawn.
+    pub async fn pause(&self) -> Paused {
+        let (free, freed) = oneshot::channel();
+        // Whoever draws no more has left the screen.
+        if self.0.send(Want::Pause(free)).is_ok() {
+            let _ = freed.await;
+        }
+        Paused(self.clone())
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        let _ = self.0.0.send(Want::Resume);
+    }
 }
 
 impl Live {
     pub fn start(plan: &Plan<ToolRef>) -> Live {
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let lines = Lines::new(plan);
+        let (wants, mut wanted) = mpsc::unbounded_channel();
         let mut drawing = JoinSet::new();
         drawing.spawn(async move {
-            while let Some(progress) = receiver.recv().await {
-                lines.show(progress);
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(want) = wanted.recv() => match want {
+                        Want::Pause(free) => {
+                            lines.hide();
+                            let _ = free.send(());
+                        }
+                        Want::Resume => lines.unhide(),
+                    },
+                    progress = receiver.recv() => match progress {
+                        Some(progress) => lines.show(progress),
+                        None => break,
+                    },
+                }
             }
             lines.clear();
         });
-        Live { sender, drawing }
+        Live { sender, screen: Screen(wants), drawing }
+    }
+
+    pub fn screen(&self) -> Screen {
+        self.screen.clone()
     }
 
     pub fn sender(&self) -> mpsc::UnboundedSender<Progress> {
@@ -39,7 +91,7 @@ impl Live {
 
     /// Takes the lines away, once everything that was sent is drawn.
     pub async fn clear(self) {
-        let Live { sender, mut drawing } = self;
+        let Live { sender, mut drawing, .. } = self;
         drop(sender);
         while drawing.join_next().await.is_some() {}
     }
@@ -105,6 +157,27 @@ impl Lines {
             }
             (Lines::One(bar), Progress::Ended(..)) => bar.inc(1),
             (Lines::One(_), Progress::Started(_) | Progress::Said(..)) => {}
+        }
+    }
+
+    /// Takes the lines away, and draws none until [`Lines::unhide`].
+    fn hide(&self) {
+        match self {
+            Lines::Each { screen, .. } => {
+                let _ = screen.clear();
+                screen.set_draw_target(ProgressDrawTarget::hidden());
+            }
+            Lines::One(bar) => bar.set_draw_target(ProgressDrawTarget::hidden()),
+        }
+    }
+
+    fn unhide(&self) {
+        match self {
+            Lines::Each { screen, calls } => {
+                screen.set_draw_target(ProgressDrawTarget::stderr());
+                calls.iter().for_each(ProgressBar::tick);
+            }
+            Lines::One(bar) => bar.set_draw_target(ProgressDrawTarget::stderr()),
         }
     }
 

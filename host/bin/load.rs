@@ -7,9 +7,9 @@ use crate::print::{dim, say};
 use crate::standard;
 use anyhow::{Context as _, bail};
 use inorder::{
-    AuditConfig, AuditFile, AuditSink as _, Config, Host, HostBuilder, LimitError, LimitsConfig,
-    LoadLimits, NetGrant, PathGrant, PluginConfig, builtins, parse_bytes, parse_duration,
-    parse_memory,
+    AskRule, AuditConfig, AuditFile, AuditSink as _, Config, Host, HostBuilder, LimitError,
+    LimitsConfig, LoadLimits, NetGrant, PathGrant, PluginConfig, builtins, parse_bytes,
+    parse_duration, parse_memory,
 };
 
 #[derive(Clone, clap::Args)]
@@ -35,6 +35,10 @@ pub struct HostArgs {
     /// Hosts that plugins may send requests to: `api.example.org`, `*.example.org:8443`, `10.0.0.0/8`, `localhost:3000`
     #[arg(long, value_name = "HOST", value_parser = NetGrant::parse)]
     allow_net: Vec<NetGrant>,
+    /// What is asked about before it becomes real: `write` (changes of files, shown as a diff), `write:dir/**`, `net`
+    /// (requests that may change something) or `net:HOST`. Where there is nobody to ask, it is refused
+    #[arg(long, value_name = "RULE", value_parser = AskRule::parse)]
+    ask: Vec<AskRule>,
     /// Calls at once [default: four for each core]
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
@@ -230,6 +234,7 @@ impl HostArgs {
             // What is said on the command line wins over every table of the config.
             plugin.limits = limits.or(&plugin.limits);
         }
+        config.ask.extend(self.ask.iter().cloned());
         config.jobs = self.jobs.map(usize::from).or(config.jobs);
         config.max_memory = self.max_memory.or(config.max_memory);
         config.max_waiting = self.max_waiting.map(|it| it as usize).or(config.max_waiting);

@@ -4,6 +4,7 @@
 //! 3: the host failed. Results go to stdout, everything else to stderr.
 
 mod agent;
+mod ask;
 mod bench;
 mod call;
 mod check;

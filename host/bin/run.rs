@@ -10,6 +10,7 @@ use inorder::{
 };
 use tokio::task::JoinSet;
 
+use crate::ask::{self, Person};
 use crate::format::Format;
 use crate::interrupts::Interrupts;
 use crate::live::Live;
@@ -26,6 +27,7 @@ Examples:
   inorder run - --json < batch.json           a batch from standard input, one JSON document out
   inorder run batch.json --allow-write '**'   calls may also write in the root
   inorder run batch.json --allow-write '**' --dry-run      what would change, and nothing does
+  inorder run batch.json --allow-write '**' --ask write    each change is shown first, and asked about
   inorder run batch.json --plugin my.wasm --allow-read 'data/**' --timeout 5s
   inorder run response.json > answer.json     the calls of a model's response, and what to send back
 
@@ -131,6 +133,7 @@ pub struct Runner {
     runtime: tokio::runtime::Runtime,
     cancel: CancellationToken,
     interrupts: Interrupts,
+    person: Option<Person>,
 }
 
 impl Runner {
@@ -141,7 +144,7 @@ impl Runner {
             .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
         let cancel = CancellationToken::new();
         let interrupts = Interrupts::watch(cancel.clone());
-        Ok(Runner { runtime, cancel, interrupts })
+        Ok(Runner { runtime, cancel, interrupts, person: Person::at_terminal() })
     }
 
     pub fn run(&self, host: &Host, plan: Plan<ToolRef>, effect: Effect, live: bool) -> Report {
@@ -156,10 +159,15 @@ impl Runner {
         effect: Effect,
         live: bool,
     ) -> Report {
+        if self.person.is_none() && effect != Effect::DryRun {
+            ask::say_that_nobody_is_there(host);
+        }
         let live = live.then(|| Live::start(&plan));
         let progress = live.as_ref().map(Live::sender);
         let cancel = self.cancel.clone();
-        let options = RunOptions { cancel, progress, effect, ..RunOptions::default() };
+        let screen = live.as_ref().map(Live::screen);
+        let approver = self.person.as_ref().map(|person| person.approver(screen));
+        let options = RunOptions { cancel, progress, effect, approver, ..RunOptions::default() };
         // On one of the runtime's threads, rather than on this one, which would wake them for every call.
         let (host, mut run) = (host.clone(), JoinSet::new());
         run.spawn(async move { host.execute(plan, options).await });

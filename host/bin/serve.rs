@@ -2,12 +2,13 @@
 //!
 //! What is where: `stdio` is the connection, made of `lines` (input), `gate` (what may come when, with `places`, their order) and `output`; `http` are
 //! connections of the other kind; `server` answers requests by means of the host; `catalogue` is what it lists, with `names` and `schema`; `batch` is
-//! the tool of its own; `answer` and `progress` are what it says of a call. Only here, and in no other folder, is the
+//! the tool of its own; `answer` and `progress` are what it says of a call, `elicit` what it asks about one. Only here, and in no other folder, is the
 //! SDK known.
 
 mod answer;
 mod batch;
 mod catalogue;
+mod elicit;
 mod gate;
 mod http;
 mod lines;
@@ -49,6 +50,7 @@ use stdio::Stdio;
 Examples:
   inorder serve --root ~/notes --allow-write '**'
   inorder serve --config inorder.toml
+  inorder serve --root ~/notes --allow-write '**' --ask write      the client asks its user before files change
   inorder serve --http 127.0.0.1:8080      streamable HTTP at /mcp, for clients of this machine
   inorder serve --http 0.0.0.0:8080 --token-file token --allow-host tools.example.org      for others, behind TLS
   claude mcp add notes -- inorder serve --root ~/notes --allow-write '**'

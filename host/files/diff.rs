@@ -1,8 +1,10 @@
-//! What a dry run would change, as a unified diff.
+//! What would change, as a unified diff: all of it for a dry run, in bounds for whoever is asked about it.
 
 use std::fmt::Write as _;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
 use similar::{Algorithm, TextDiff};
 
 use crate::batch::Change;
@@ -20,26 +22,132 @@ use super::work::Work;
 const MOST: u64 = 4 << 20;
 /// How long one file is compared before a coarser diff has to do.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Of the text of a question, in bytes.
+const MOST_TEXT: usize = 256 << 10;
+
+/// What would change, for somebody who decides about it.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// A unified diff of text, everything else by name; at most 256 KiB, and a line that says so where that is not all.
+    pub text: String,
+    /// Of the changes with all that they change, if all of it was looked at: equal for what is equal.
+    pub digest: Option<[u8; 32]>,
+}
+
+/// Looks at changes one after the other.
+struct Teller<'t> {
+    old: Tree,
+    new: &'t Mutex<Tree>,
+    text: String,
+    digest: Sha256,
+    /// Whether the digest is of everything so far.
+    whole: bool,
+}
 
 impl Work {
     /// What the layer of a dry run has gathered: text as a unified diff, everything else by name.
     pub fn diff(&self) -> String {
         let Some(layer) = self.layer() else { return String::new() };
-        let mut new = locked(layer);
-        let (roots, stages) = (new.roots.clone(), new.stages.clone());
-        let ledger = std::sync::Arc::new(Ledger::default());
-        let mut old = Tree::new(roots, stages, ledger, Lower::Disk, None, Bounds::NONE);
-        let mut text = String::new();
-        for plan in plans(&new).unwrap_or_default() {
-            for change in &plan.changes {
-                describe(&mut text, &mut old, &mut new, plan.root, change);
-            }
+        let plans = plans(&locked(layer)).unwrap_or_default();
+        let mut teller = Teller::new(layer);
+        for plan in &plans {
+            plan.changes.iter().for_each(|change| teller.describe(plan.root, change));
         }
-        text
+        teller.text
+    }
+
+    /// [`Work::diff`], in bounds, of a layer that is to be made real.
+    pub fn tell(&self) -> Told {
+        let Some(layer) = self.layer() else { return Told::default() };
+        let plans = plans(&locked(layer)).unwrap_or_default();
+        Told::of(layer, plans.iter().map(|plan| (plan.root, &*plan.changes)))
     }
 }
 
-fn describe(text: &mut String, old: &mut Tree, new: &mut Tree, root: usize, change: &Change) {
+impl Told {
+    /// Of changes by root, of which `new` holds what is to be.
+    pub(super) fn of<'c>(
+        new: &Mutex<Tree>,
+        changes: impl IntoIterator<Item = (usize, &'c [Change])>,
+    ) -> Told {
+        let mut teller = Teller::new(new);
+        let mut left = 0;
+        for (root, changes) in changes {
+            for change in changes {
+                if teller.text.len() > MOST_TEXT {
+                    left += 1;
+                } else {
+                    teller.describe(root, change);
+                }
+            }
+        }
+        let Teller { mut text, mut digest, whole, .. } = teller;
+        digest.update(&text);
+        let digest = (whole && left == 0).then(|| digest.finalize().into());
+        if text.len() > MOST_TEXT {
+            let end = (0..=MOST_TEXT).rev().find(|&end| text.is_char_boundary(end));
+            text.truncate(end.unwrap_or(0));
+            line(&mut text, "");
+            line(&mut text, "# the rest of this is not shown");
+        }
+        if left > 0 {
+            line(&mut text, &format!("# {left} more changes are not shown"));
+        }
+        Told { text, digest }
+    }
+}
+
+impl<'t> Teller<'t> {
+    fn new(new: &'t Mutex<Tree>) -> Teller<'t> {
+        let tree = locked(new);
+        let (roots, stages) = (tree.roots.clone(), tree.stages.clone());
+        drop(tree);
+        let ledger = std::sync::Arc::new(Ledger::default());
+        let old = Tree::new(roots, stages, ledger, Lower::Disk, None, Bounds::NONE);
+        Teller { old, new, text: String::new(), digest: Sha256::new(), whole: true }
+    }
+
+    /// The tree is locked while it is read, and not while what was read is compared: others want to know what it has read.
+    fn describe(&mut self, root: usize, change: &Change) {
+        let Teller { old, new, text, digest, whole } = self;
+        let compared = describe(text, old, &mut locked(new), root, change);
+        let Some(Compared { a, b, old, new }) = compared else { return };
+        match (old, new) {
+            (Ok(Some(old)), Ok(Some(new))) => {
+                for side in [&old, &new] {
+                    digest.update((side.len() as u64).to_le_bytes());
+                    digest.update(side);
+                }
+                compare(text, (&a, &old), (&b, &new));
+            }
+            (Ok(_), Ok(_)) => {
+                *whole = false;
+                line(text, &format!("Large files {a} and {b} differ"));
+            }
+            (Err(error), _) | (_, Err(error)) => {
+                *whole = false;
+                line(text, &format!("{a} and {b}: {error}"));
+            }
+        }
+    }
+}
+
+/// Both sides of a file, and what they are called. None of a side that is too large.
+struct Compared {
+    a: String,
+    b: String,
+    old: Result<Option<Vec<u8>>>,
+    new: Result<Option<Vec<u8>>>,
+}
+
+/// Tells what has no lines; gives what has some.
+fn describe(
+    text: &mut String,
+    old: &mut Tree,
+    new: &mut Tree,
+    root: usize,
+    change: &Change,
+) -> Option<Compared> {
     let (before, after) = match change {
         Change::Created(path) => (None, Some(path)),
         Change::Removed(path) => (Some(path), None),
@@ -51,8 +159,9 @@ fn describe(text: &mut String, old: &mut Tree, new: &mut Tree, root: usize, chan
         Some((id, tree.node(id).kind))
     };
     let (was, is) = (side(old, before), side(new, after));
-    let name =
-        |path: Option<&String>| path.map(|path| new.roots.display(root, path)).unwrap_or_default();
+    let name = |path: Option<&String>| {
+        path.map(|path| on_a_line(&new.roots.display(root, path))).unwrap_or_default()
+    };
     let (before, after) = (name(before), name(after));
     if matches!((was, is), (None | Some((_, Kind::File)), None | Some((_, Kind::File)))) {
         let (a, b) = if before.is_empty() { (&after, &after) } else { (&before, &after) };
@@ -76,11 +185,8 @@ fn describe(text: &mut String, old: &mut Tree, new: &mut Tree, root: usize, chan
                 if there { format!("{side}/{path}") } else { "/dev/null".to_owned() }
             };
             let (a, b) = (label("a", &before, was.is_some()), label("b", &after, is.is_some()));
-            match (content(old, was), content(new, is)) {
-                (Ok(Some(one)), Ok(Some(two))) => compare(text, (&a, &one), (&b, &two)),
-                (Ok(_), Ok(_)) => line(text, &format!("Large files {a} and {b} differ")),
-                (Err(error), _) | (_, Err(error)) => line(text, &format!("{a} and {b}: {error}")),
-            }
+            let (old, new) = (content(old, was), content(new, is));
+            Some(Compared { a, b, old, new })
         }
         (was, is) => {
             if let Some((id, kind)) = was.filter(|_| {
@@ -91,8 +197,21 @@ fn describe(text: &mut String, old: &mut Tree, new: &mut Tree, root: usize, chan
             if let Some((id, kind)) = is {
                 line(text, &format!("# + {after}{}", tail(new, id, kind)));
             }
+            None
         }
     }
+}
+
+/// A name as it stands in a line of its own: one with a line break in it could pass for lines of a diff.
+fn on_a_line(name: &str) -> String {
+    let mut line = String::with_capacity(name.len());
+    for character in name.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    line
 }
 
 /// What is said of a thing that has no lines.
@@ -100,7 +219,7 @@ fn tail(tree: &mut Tree, id: NodeId, kind: Kind) -> String {
     match kind {
         Kind::Dir => "/".to_owned(),
         Kind::Symlink => {
-            tree.readlink(id).map(|target| format!(" -> {target}")).unwrap_or_default()
+            tree.readlink(id).map(|it| format!(" -> {}", on_a_line(&it))).unwrap_or_default()
         }
         Kind::File | Kind::Other => String::new(),
     }

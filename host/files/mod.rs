@@ -15,7 +15,8 @@
 //!   stage, shelf, lock             where what is staged waits, and who may commit
 //!   layer                          the same for dry runs and atomic batches
 //! recover, history  what is left of earlier batches; the log and undo
-//! diff              what a dry run would change
+//! diff              what would change, as text
+//! touched           which paths a commit touches, for those who ask before it
 //! disk, roots       system calls; where authority over files comes from
 //! ```
 //!
@@ -61,6 +62,7 @@ mod shelf;
 mod stage;
 mod steps;
 mod streams;
+mod touched;
 mod translate;
 mod tree;
 mod view;
@@ -77,6 +79,7 @@ pub use roots::{FilesError, Roots};
 pub use scope::{Access, Declared, Denial, DeniedBy, Reach, Scope};
 pub use shelf::INORDER;
 pub use stage::Durability;
+pub use touched::Touched;
 pub use view::{Staged, Unfit, View};
 pub use wasi::{Face, add_to_linker};
 pub use work::{Effect, Files, Work, named};

@@ -67,7 +67,15 @@ pub enum How {
 /// Above this size, a small change is written in place instead of into a copy.
 const LARGE: u64 = 1 << 20;
 
-pub fn prepare(tree: &mut Tree, plan: Plan) -> Result<Prepared> {
+/// Whether the tree is still looked at afterwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    Nothing,
+    /// It keeps what is staged of contents, to be told as a diff.
+    Contents,
+}
+
+pub fn prepare(tree: &mut Tree, plan: Plan, leave: Leave) -> Result<Prepared> {
     let stages = tree.stages.clone();
     let stage = stages.stage(plan.root)?;
     let mut spills = Vec::new();
@@ -111,7 +119,7 @@ pub fn prepare(tree: &mut Tree, plan: Plan) -> Result<Prepared> {
     }
     let mut contents = Vec::new();
     for it in plan.contents {
-        let how = content(tree, it.node)?;
+        let how = content(tree, it.node, leave)?;
         contents.push(NewContent { path: it.path, before: it.before, how });
     }
     let (root, links, times, changes) = (plan.root, plan.links, plan.times, plan.changes);
@@ -152,18 +160,20 @@ fn whole(tree: &mut Tree, id: NodeId) -> Result<Spill> {
     }
 }
 
-fn content(tree: &mut Tree, id: NodeId) -> Result<How> {
+fn content(tree: &mut Tree, id: NodeId, leave: Leave) -> Result<How> {
     let (stat, _) = tree.lower_stat(id)?;
     let in_place = must_stay(tree, id, &stat)?;
     if let Body::File(content) = &mut tree.node_mut(id).body {
         match content {
-            Content::Tail(tail) => return Ok(How::Append { tail: std::mem::take(tail), in_place }),
+            Content::Tail(tail) => {
+                return Ok(How::Append { tail: taken(tail, leave), in_place });
+            }
             Content::Edited(edited)
                 if in_place
                     || (edited.kept > LARGE && edited.patches.bytes() < edited.kept / 4) =>
             {
                 let (patches, kept, len) =
-                    (std::mem::take(&mut edited.patches), edited.kept, edited.len);
+                    (taken(&mut edited.patches, leave), edited.kept, edited.len);
                 return Ok(How::Patch { patches, kept, len });
             }
             _ => {}
@@ -176,6 +186,13 @@ fn content(tree: &mut Tree, id: NodeId) -> Result<How> {
     let old = tree.lower_file(id)?;
     let new = ready_like(&spill, old.as_fd(), &stat, tree.stages.durable())?;
     Ok(How::Replace { spill, new, like: stat })
+}
+
+fn taken<T: Clone + Default>(from: &mut T, leave: Leave) -> T {
+    match leave {
+        Leave::Nothing => std::mem::take(from),
+        Leave::Contents => from.clone(),
+    }
 }
 
 /// Whether a file cannot be replaced by another one in its place: it has other names, its owner cannot be

@@ -34,6 +34,10 @@ pub enum FilesError {
         "the root {inner} lies in the root {outer}: a file would have two names; give one of them alone"
     )]
     Nested { outer: String, inner: String },
+    #[error(
+        "the rule {rule:?} of what to ask about names paths in none of the roots ({roots}), so that nobody would ever be asked"
+    )]
+    NeverAsked { rule: String, roots: String },
     #[error("the grant {pattern:?} is in none of the roots ({roots})")]
     Outside { pattern: String, roots: String },
     #[error("the root {root} cannot be recovered from a host that was killed there: {message}")]

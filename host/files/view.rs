@@ -5,12 +5,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use rustix::io::Errno;
 
+use crate::batch::Change;
+
+use super::diff::Told;
 use super::ledger::{Ledger, Writes};
 use super::place::{Facets, Key, Place};
 use super::plan::{Plan, plans};
-use super::prepare::{Prepared, prepare};
+use super::prepare::{Leave, Prepared, prepare};
 use super::reads::Reads;
+use super::roots::Roots;
 use super::scope::{Declared, Denial};
+use super::touched::{Touched, touched};
 use super::tree::{Lower, Tree, locked};
 
 /// One run's view. Shared with the streams that its guest opens.
@@ -107,20 +112,32 @@ impl View {
         tree.reads.is_empty() && tree.denials.is_empty()
     }
 
-    /// Gets what the run has staged ready for its commit.
+    /// [`View::stage_to_tell`], where nobody looks.
+    #[cfg(test)]
     pub fn stage(&self) -> Result<Staged, Unfit> {
+        self.stage_to_tell(None)
+    }
+
+    /// Gets what the run has staged ready for its commit; `look` is shown which paths are touched, if any are, and says whether somebody will want to know
+    /// what [`View::tell`] tells.
+    pub fn stage_to_tell(
+        &self,
+        look: Option<&mut dyn FnMut(&[Touched]) -> bool>,
+    ) -> Result<Staged, Unfit> {
         let mut tree = self.tree();
         let mut plans = plans(&tree).map_err(Unfit::Refused)?;
         match (plans.len(), plans.pop()) {
             (0 | 1, None) => Ok(Staged::Nothing),
-            (1, Some(plan)) => match tree.lower {
-                Lower::Layer(_) => Ok(Staged::Layer(Box::new(plan))),
-                Lower::Disk => {
-                    let writes = plan.writes.clone();
-                    let prepared = prepare(&mut tree, plan).map_err(Unfit::Refused)?;
-                    Ok(Staged::Disk(Box::new(prepared), writes))
+            (1, Some(plan)) => {
+                let wanted = look.is_some_and(|look| look(&touched(&mut tree, &plan)));
+                let leave = if wanted { Leave::Contents } else { Leave::Nothing };
+                if let Lower::Layer(_) = tree.lower {
+                    return Ok(Staged::Layer(Box::new(plan)));
                 }
-            },
+                let writes = plan.writes.clone();
+                let prepared = prepare(&mut tree, plan, leave).map_err(Unfit::Refused)?;
+                Ok(Staged::Disk(Box::new(prepared), writes))
+            }
             _ => Err(Unfit::TwoRoots),
         }
     }
@@ -133,6 +150,18 @@ impl View {
                 reads.at(key).is_some_and(|seen| Reads::facets(seen).intersects(*facets))
             })
         })
+    }
+
+    /// What a commit of what was staged by [`View::stage_to_tell`] would change, against the files as they are now. May take
+    /// seconds. What it has to read for that counts as read by the call: whoever agrees to it has seen it.
+    pub fn tell(&self, staged: &Staged) -> Told {
+        match staged {
+            Staged::Nothing => Told::default(),
+            Staged::Disk(prepared, _) => {
+                Told::of(&self.tree, [(prepared.root, &*prepared.changes)])
+            }
+            Staged::Layer(plan) => Told::of(&self.tree, [(plan.root, &*plan.changes)]),
+        }
     }
 
     pub fn denials(&self) -> Vec<Denial> {
@@ -195,6 +224,19 @@ impl Drop for View {
 }
 
 impl Staged {
+    /// The changes of a commit that waits for the disk, as policy and messages write paths.
+    pub fn changes(&self, roots: &Roots) -> Vec<Change> {
+        let Staged::Disk(prepared, _) = self else { return vec![] };
+        let shown = |path: &String| roots.display(prepared.root, path);
+        let change = |change: &Change| match change {
+            Change::Created(path) => Change::Created(shown(path)),
+            Change::Modified(path) => Change::Modified(shown(path)),
+            Change::Removed(path) => Change::Removed(shown(path)),
+            Change::Renamed { from, to } => Change::Renamed { from: shown(from), to: shown(to) },
+        };
+        prepared.changes.iter().map(change).collect()
+    }
+
     pub fn writes(&self) -> &[(super::place::Key, super::place::Facets)] {
         match self {
             Staged::Nothing => &[],

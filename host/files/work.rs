@@ -22,7 +22,7 @@ use super::ledger::{Ledger, Writes};
 use super::lock::RootLock;
 use super::place::{Facets, Key, Place};
 use super::plan::plans;
-use super::prepare::prepare;
+use super::prepare::{Leave, prepare};
 use super::reads::{Observed, Reads};
 use super::recover;
 use super::roots::{FilesError, Roots};
@@ -136,6 +136,25 @@ impl Work {
         View::new(tree, self.ledger.clone())
     }
 
+    /// Whether a commit would find what was read as it was.
+    ///
+    /// # Errors
+    /// It would not.
+    pub fn check(&self, view: &View, staged: &Staged) -> Result<(), Failed> {
+        let _turn = self.turn();
+        match staged {
+            Staged::Disk(prepared, _) => {
+                view.with_reads(|reads| self.holds(reads, prepared.root)).map(drop)
+            }
+            Staged::Nothing | Staged::Layer(_) => {
+                match view.with_reads(|reads| self.ledger.overwritten(reads)) {
+                    None => Ok(()),
+                    Some(key) => Err(overwritten(&key)),
+                }
+            }
+        }
+    }
+
     /// Commits what a run has staged, if what it read still holds. Gives what was changed.
     ///
     /// # Errors
@@ -204,7 +223,7 @@ impl Work {
             _ => return Err(Failed::Broken("two roots cannot be changed in one step".into())),
         };
         let writes = plan.writes.clone();
-        let prepared = prepare(&mut layer, plan).map_err(broken)?;
+        let prepared = prepare(&mut layer, plan, Leave::Nothing).map_err(broken)?;
         let stage = self.stages.stage(prepared.root).map_err(broken)?;
         let lock = self.lock(prepared.root, &stage).map_err(broken)?;
         let _turn = self.files.turn.lock().unwrap_or_else(PoisonError::into_inner);

@@ -13,8 +13,10 @@ use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
 };
 
+use crate::policy::{Door, Host};
+
 use super::body::Budget;
-use super::log::NetLog;
+use super::log::{NetLog, Requested};
 use super::plugin::PluginNet;
 use super::scrub::Patterns;
 use super::send::send;
@@ -22,11 +24,25 @@ use super::send::send;
 /// Resolves when an effect that cannot be taken back may happen; otherwise never, and the run is stopped.
 pub type Gate = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
+/// A request that may change something, as it is asked about before it is sent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sending {
+    pub request: Requested,
+    pub host: Host,
+    pub door: Door,
+    /// With its query.
+    pub path: String,
+}
+
+/// Resolves when somebody has agreed to a request, or not, and why.
+pub type Consent =
+    Arc<dyn Fn(Sending) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+
 /// What becomes of requests that change something.
 #[derive(Clone)]
 pub enum Effects {
-    /// They are sent when the gate opens.
-    When(Gate),
+    /// They are sent when somebody has agreed, if anybody has to, and the gate opens.
+    When { consent: Option<Consent>, gate: Gate },
     /// They are refused. This says in which kind of run.
     Refused(&'static str),
 }

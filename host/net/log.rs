@@ -41,6 +41,8 @@ pub enum NetDeniedBy {
     Plaintext { secret: String },
     /// Its effect cannot be taken back, and this is a run of which nothing is to stay, or not for certain.
     Effect { run: &'static str },
+    /// Somebody was to be asked about it, and has not agreed.
+    Refused { why: String },
     /// `CONNECT` and `TRACE` hand over more than an answer.
     Method,
 }

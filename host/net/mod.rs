@@ -33,7 +33,7 @@ mod send;
 mod target;
 mod tls;
 
-pub use call::{CallNet, Effects, Face, add_to_linker};
+pub use call::{CallNet, Consent, Effects, Face, Sending, add_to_linker};
 pub use client::{Client, NetOptions};
 pub use log::{NetDenial, NetDeniedBy, NetLog, Requested};
 pub use plugin::PluginNet;

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody};
 
 use super::body::{Answer, Sent, Wait};
-use super::call::{CallNet, Effects, Room};
+use super::call::{CallNet, Effects, Room, Sending};
 use super::client::Timeouts;
 use super::connect::{Connection, broken};
 use super::graphql::{self, Begun};
@@ -107,6 +107,9 @@ impl Exchange {
             false if request.body().is_end_stream() => (request, Kind::Read(Some(Bytes::new()))),
             false => (request, Kind::Read(None)),
         };
+        if matches!(kind, Kind::Change) {
+            self.agreed(request.uri()).await?;
+        }
         let (response, connection) = self.exchange(request, kind, limits).await?;
 
         let (mut head, incoming) = response.into_parts();
@@ -173,9 +176,20 @@ impl Exchange {
     /// Whether this is a run in which anything may be changed elsewhere.
     fn may_change(&self) -> Result<(), Stop> {
         match self.call.effects {
-            Effects::When(_) => Ok(()),
+            Effects::When { .. } => Ok(()),
             Effects::Refused(run) => Err(Stop::Denied(NetDeniedBy::Effect { run })),
         }
+    }
+
+    /// Waits until somebody has agreed to it, if anybody has to: before anything is connected, since people take longer
+    /// than a server waits.
+    async fn agreed(&self, path: &Uri) -> Result<(), Stop> {
+        let Effects::When { consent: Some(consent), .. } = &self.call.effects else {
+            return Ok(());
+        };
+        let (host, door) = (self.target.host.clone(), self.target.door());
+        let sending = Sending { request: self.sent.clone(), host, door, path: path.to_string() };
+        consent(sending).await.map_err(|why| Stop::Denied(NetDeniedBy::Refused { why }))
     }
 
     /// In the form that goes to a server, never to a proxy: the path alone, and the host in its header.
@@ -217,7 +231,7 @@ impl Exchange {
         let budget = self.call.budget.clone();
         let request = request.map(|body| Sent { body, budget }.boxed_unsync());
         let (mut connection, kept) = self.connection(limits).await?;
-        if let (true, Effects::When(gate)) = (changes, &self.call.effects) {
+        if let (true, Effects::When { gate, .. }) = (changes, &self.call.effects) {
             gate().await;
         }
         self.call.log.requested(self.sent.clone(), changes);

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::batch::{LimitsConfig, bytes, duration};
 
+use super::ask::AskRule;
 use super::grants::{EnvGrant, GrantError, Grants, PathGrant};
 use super::graphql::GraphqlEndpoint;
 use super::hosts::NetGrant;
@@ -41,6 +42,8 @@ pub struct Config {
     pub durable: bool,
     /// Where the audit log is kept, if it says so.
     pub audit: Option<AuditConfig>,
+    /// What is asked about before it becomes real, whichever plugin does it.
+    pub ask: Vec<AskRule>,
     pub limits: LimitsConfig,
     /// By name, for plugins that list them.
     pub secrets: BTreeMap<String, SecretConfig>,
@@ -81,6 +84,8 @@ pub struct PluginConfig {
     /// Put before each of the plugin's tool names.
     pub prefix: String,
     pub grants: Grants,
+    /// What is asked about of this plugin's doings, besides what is of every plugin's.
+    pub ask: Vec<AskRule>,
     pub limits: LimitsConfig,
 }
 
@@ -90,6 +95,8 @@ pub enum ConfigError {
     Read { path: PathBuf, error: std::io::Error },
     #[error("the config {} is wrong: {message}", path.display())]
     Wrong { path: PathBuf, message: String },
+    #[error("the config {}: `ask`: {error}", path.display())]
+    Ask { path: PathBuf, error: GrantError },
     #[error("the config {}: plugin {plugin:?}: {error}", path.display())]
     Grant { path: PathBuf, plugin: String, error: GrantError },
     #[error("the config {}: secret {secret:?}: {error}", path.display())]
@@ -115,6 +122,8 @@ struct File {
     #[serde(default)]
     durable: bool,
     audit: Option<AuditConfig>,
+    #[serde(default)]
+    ask: Vec<String>,
     #[serde(default)]
     limits: LimitsConfig,
     #[serde(default)]
@@ -142,6 +151,8 @@ struct PluginTable {
     #[serde(default)]
     secrets: Vec<String>,
     #[serde(default)]
+    ask: Vec<String>,
+    #[serde(default)]
     limits: LimitsConfig,
 }
 
@@ -164,6 +175,8 @@ impl Config {
             Some(parent) if parent != Path::new("") => parent.to_owned(),
             _ => PathBuf::from("."),
         };
+        let ask =
+            rules(&file.ask).map_err(|error| ConfigError::Ask { path: path.to_owned(), error })?;
         let mut secrets = BTreeMap::new();
         for (name, table) in file.secrets {
             let secret = table.check(&name).map_err(|error| ConfigError::Secret {
@@ -175,11 +188,10 @@ impl Config {
         }
         let mut plugins = BTreeMap::new();
         for (name, table) in file.plugins {
-            let grants = table.grants().map_err(|error| ConfigError::Grant {
-                path: path.to_owned(),
-                plugin: name.clone(),
-                error,
-            })?;
+            let wrong_grant =
+                |error| ConfigError::Grant { path: path.to_owned(), plugin: name.clone(), error };
+            let grants = table.grants().map_err(wrong_grant)?;
+            let ask = rules(&table.ask).map_err(wrong_grant)?;
             if !table.prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
                 let prefix = &table.prefix;
                 return Err(wrong(format!(
@@ -187,7 +199,7 @@ impl Config {
                 )));
             }
             let PluginTable { path, prefix, limits, .. } = table;
-            plugins.insert(name, PluginConfig { path, prefix, grants, limits });
+            plugins.insert(name, PluginConfig { path, prefix, grants, ask, limits });
         }
         let jobs = file.jobs.map(usize::from);
         let path = Some(path.to_owned());
@@ -203,11 +215,16 @@ impl Config {
             compile_memory: file.compile_memory,
             durable: file.durable,
             audit: file.audit,
+            ask,
             limits: file.limits,
             secrets,
             plugins,
         })
     }
+}
+
+fn rules(texts: &[String]) -> Result<Vec<AskRule>, GrantError> {
+    texts.iter().map(|text| AskRule::parse(text)).collect()
 }
 
 impl PluginTable {
@@ -250,6 +267,7 @@ mod tests {
             compile-timeout = "1m"
             compile-memory = "1GiB"
             audit = "log/audit.jsonl"
+            ask = ["write:docs/**"]
             [limits]
             timeout = "5s"
             [secrets]
@@ -264,6 +282,7 @@ mod tests {
             net = ["api.linear.app", "*.example.org:8443"]
             graphql = ["api.linear.app/graphql"]
             secrets = ["linear"]
+            ask = ["net", "write"]
             limits = { memory = "64MiB" }
             "#,
         )
@@ -278,6 +297,10 @@ mod tests {
         assert_eq!(config.plugins["mine"].limits.memory, Some(64 << 20));
         assert_eq!(config.plugins["mine"].grants.env.len(), 2);
         assert_eq!(config.plugins["mine"].grants.net[1].pattern(), "*.example.org:8443");
+        let texts =
+            |rules: &[AskRule]| rules.iter().map(|it| it.text().to_owned()).collect::<Vec<_>>();
+        assert_eq!(texts(&config.ask), ["write:docs/**"]);
+        assert_eq!(texts(&config.plugins["mine"].ask), ["net", "write"]);
         let graphql = &config.plugins["mine"].grants.graphql;
         assert_eq!(graphql[0].pattern(), "api.linear.app/graphql");
         assert_eq!(config.plugins["mine"].grants.secrets, ["linear"]);
@@ -304,6 +327,10 @@ mod tests {
             ("[plugins.a]\nread = [\"src/**.rs\"]", "src/**.rs"),
             ("[plugins.a]\nwrite = [\"../x\"]", "../x"),
             ("[plugins.a]\nnet = [\"https://a.org\"]", "https://a.org"),
+            ("ask = [\"read\"]", "reads are never asked about"),
+            ("ask = \"write\"", "ask"),
+            ("[plugins.a]\nask = [\"net:a/b\"]", "net:a/b"),
+            ("[plugins.a]\nask = [\"write:**.md\"]", "whole components"),
             ("[plugins.a]\ngraphql = [\"a.org\"]", "a path is missing"),
             ("[secrets]\nx = { host = \"a.org\", header = \"A\" }", "`from-env` or `from-file`"),
             ("[secrets]\nx = { host = \"*.a.org\", header = \"A\", from-env = \"E\" }", "one host"),

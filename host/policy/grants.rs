@@ -76,6 +76,14 @@ pub enum GrantError {
     Graphql { endpoint: String, problem: &'static str },
     #[error("{0:?} is not a variable: write NAME to pass it on, or NAME=value")]
     Variable(String),
+    #[error(
+        "{0:?} is not a rule of what to ask about: write `write` for every change of files, `write:docs/**` for those of \
+         paths that match, `net` for every request that may change something, or `net:api.example.org` for those to one \
+         host; reads are never asked about"
+    )]
+    Ask(String),
+    #[error("the rule {rule:?} of what to ask about is wrong: {error}")]
+    AskPattern { rule: String, error: Box<GrantError> },
 }
 
 impl PathGrant {

@@ -114,6 +114,14 @@ impl NetGrant {
         by_host && self.opens(door)
     }
 
+    /// Whether it names a host at all, for a question instead of a grant: this machine is a host too, and without a port
+    /// any will do.
+    pub fn names(&self, host: &Host, door: Door) -> bool {
+        let by_host = matches!(self.hosts, Hosts::Any)
+            || NetGrant { ports: Ports::Any, ..self.clone() }.matches(host, door);
+        by_host && (self.ports == Ports::Usual || self.opens(door))
+    }
+
     /// Whether an address is granted as such, that lies in a special range of addresses with `special` bits in common.
     pub fn lends(&self, address: IpAddr, special: u8, door: Door) -> bool {
         let by_address = match &self.hosts {

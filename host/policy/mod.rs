@@ -3,6 +3,7 @@
 //! Reads no environment and opens nothing but the one config file it is told to: what grants mean for
 //! real directories is `files/`, for real addresses `net/`, what limits mean for a store is `sandbox/`.
 
+mod ask;
 mod config;
 mod glob;
 mod grants;
@@ -13,6 +14,7 @@ mod limits;
 mod pattern;
 mod secrets;
 
+pub use ask::AskRule;
 pub use config::{AuditConfig, Config, ConfigError, PluginConfig};
 pub use grants::{EnvGrant, GrantError, Grants, PathGrant};
 pub use graphql::GraphqlEndpoint;

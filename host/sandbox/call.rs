@@ -3,7 +3,6 @@
 //! Knows one call at a time. When it starts, and what its outcome means to others, is `schedule/`.
 
 use std::borrow::Cow;
-use std::time::Instant;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -19,6 +18,7 @@ use crate::policy::Limits;
 use super::engine::Engine;
 use super::linked::Sandbox;
 use super::message::{cancelled_call, guest_failed, result_too_large, timed_out};
+use super::pauses::Time;
 use super::state::{State, World};
 
 /// How a call ended, and what it left outside its result.
@@ -55,19 +55,21 @@ pub async fn run(
     cancel: &CancellationToken,
 ) -> Ended {
     let _ticking = engine.ticking(sandbox.flavor);
+    let limit = limits.timeout;
+    let time = Time::new(limit, world.pauses.clone());
+    let (alarms, ceiling) = (engine.alarms(), engine.ceiling());
     let state =
-        State::new(limits, &sandbox.env, world, engine.alarms(), engine.ceiling(), cancel.clone());
+        State::new(limits, &sandbox.env, world, alarms, ceiling, cancel.clone(), time.clone());
     let mut store = Store::new(sandbox.pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(limits.copies).unwrap_or(usize::MAX));
     store.set_epoch_deadline(1);
-    let limit = limits.timeout;
-    let deadline = Instant::now().checked_add(limit);
+    let ticking_time = time.clone();
     let cancelled = cancel.clone();
     store.epoch_deadline_callback(move |_| {
         if cancelled.is_cancelled() {
             Err(Stopped::Cancelled.into())
-        } else if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        } else if ticking_time.left().is_zero() {
             Err(Stopped::TimedOut.into())
         } else {
             Ok(UpdateDeadline::Yield(1))
@@ -78,7 +80,7 @@ pub async fn run(
     let called = tokio::select! {
         biased;
         result = invoke(&mut store, sandbox, tool, (args, binary)) => result,
-        () = tokio::time::sleep(limit) => Err(Stopped::TimedOut.into()),
+        () = time.is_up() => Err(Stopped::TimedOut.into()),
         () = cancel.cancelled() => Err(Stopped::Cancelled.into()),
     };
     let state = store.data();

@@ -4,7 +4,6 @@
 //! directories, no requests. Clocks and random numbers are given.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::ResourceTable;
@@ -19,6 +18,7 @@ use crate::policy::Limits;
 use super::capture::Capture;
 use super::clock::{Alarms, Clock};
 use super::limiter::{Ceiling, Limiter};
+use super::pauses::{Pauses, Time};
 use super::tool::{Listener, Own};
 
 /// What a call may touch outside of its sandbox.
@@ -28,6 +28,8 @@ pub struct World {
     pub net: Option<CallNet>,
     /// Who is told how far it is.
     pub listener: Option<Listener>,
+    /// What of its time does not count, if there may be such.
+    pub pauses: Option<Arc<Pauses>>,
 }
 
 pub struct State {
@@ -50,8 +52,9 @@ impl State {
         alarms: Arc<Alarms>,
         ceiling: Arc<Ceiling>,
         cancel: CancellationToken,
+        time: Time,
     ) -> State {
-        let own = Own::new(Instant::now().checked_add(limits.timeout), cancel, world.listener);
+        let own = Own::new(time, cancel, world.listener);
         let (stdout, stderr) = (Capture::new(limits.output), Capture::new(limits.output));
         let mut wasi = WasiCtx::builder();
         wasi.stdout(stdout.clone())

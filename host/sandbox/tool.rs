@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{HasSelf, Linker};
 
+use super::pauses::Time;
 use super::state::State;
 
 mod bindings {
@@ -35,7 +36,7 @@ pub type Listener = Box<dyn Fn(Said) + Send + Sync>;
 
 /// A call, as it may ask for it.
 pub struct Own {
-    deadline: Option<Instant>,
+    time: Time,
     cancel: CancellationToken,
     listener: Option<Listener>,
     told: Option<Instant>,
@@ -46,12 +47,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LONGEST: usize = 200;
 
 impl Own {
-    pub fn new(
-        deadline: Option<Instant>,
-        cancel: CancellationToken,
-        listener: Option<Listener>,
-    ) -> Own {
-        Own { deadline, cancel, listener, told: None }
+    pub fn new(time: Time, cancel: CancellationToken, listener: Option<Listener>) -> Own {
+        Own { time, cancel, listener, told: None }
     }
 }
 
@@ -63,8 +60,7 @@ pub fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
 
 impl call::Host for State {
     fn deadline(&mut self) -> u64 {
-        let left = self.own.deadline.map(|it| it.saturating_duration_since(Instant::now()));
-        left.map_or(u64::MAX, |left| u64::try_from(left.as_nanos()).unwrap_or(u64::MAX))
+        u64::try_from(self.own.time.left().as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn cancelled(&mut self) -> bool {

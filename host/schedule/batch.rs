@@ -16,8 +16,9 @@ use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Permit, Share};
-use super::job::{Ask, Committed, Job, Needs, NotRun, Turn};
+use super::job::{Approval, Ask, By, Committed, Job, Needs, NotRun, Turn, Wants};
 use super::order::{Due, Order, Stopped};
+use super::questions::Questions;
 use super::tasks::{Here, Left, Lost, Tasks, TokioTasks};
 
 /// Runs all calls of `job`, each when its needs are met and it has got of `room`, which it holds while it
@@ -41,6 +42,7 @@ pub(super) async fn run_on<J: Job, T: Tasks<Ended<J::Run>>>(
         tasks: T::default(),
         here: Here::default(),
         runs: BTreeMap::new(),
+        questions: Questions::default(),
         stopped: None,
         asks,
     };
@@ -57,6 +59,9 @@ pub(super) async fn run_on<J: Job, T: Tasks<Ended<J::Run>>>(
             () = &mut cancelled, if batch.stopped.is_none() => batch.stop(NotRun::Cancelled),
             (call, end) = batch.tasks.join() => batch.joined(call, end),
             Some(ask) = asked.recv() => batch.asked(ask),
+            (call, run) = batch.questions.answered(), if !batch.questions.is_empty() => {
+                batch.answered(call, run);
+            }
             permit = poll_fn(|context| room.poll_acquire(context)), if ready => batch.start(permit),
             // Last: whatever else there is to do, it does not wait for a run.
             left = batch.here.join() => batch.left(left),
@@ -78,6 +83,8 @@ struct Batch<J: Job, T> {
     here: Here<Ended<J::Run>>,
     /// Of the calls that wait for their turn.
     runs: BTreeMap<usize, J::Run>,
+    /// About calls at their turn.
+    questions: Questions<J::Run>,
     /// Why the calls that have not ended will not.
     stopped: Option<NotRun>,
     asks: mpsc::UnboundedSender<Ask>,
@@ -151,7 +158,7 @@ impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
         if self.order.refuse(call, |earlier| job.may_conflict_running(call, earlier)) {
             self.abort(call);
         } else if self.order.is_granted(call) || self.job.valid(call) {
-            if ask.granted.send(()).is_ok() {
+            if ask.granted.send(()).is_ok() && ask.wants == Wants::Effect {
                 self.order.grant(call);
             }
         } else {
@@ -182,9 +189,28 @@ impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
         let job = &self.job;
         if self.order.blocked(call, |earlier| job.may_conflict(&run, earlier)) {
             self.runs.insert(call, run);
-        } else {
-            self.commit(call, run);
+            return;
         }
+        match job.approval(call, run) {
+            Approval::Given(run) => self.commit(call, run),
+            Approval::Stale(by) => self.stale(call, by),
+            Approval::Asked(answer) => {
+                self.order.asked(call);
+                self.questions.put(call, answer);
+            }
+        }
+    }
+
+    /// A question is answered.
+    fn answered(&mut self, call: usize, run: Result<J::Run, String>) {
+        match run {
+            Ok(run) => {
+                self.order.answered(call, J::wrote(&run));
+                self.turn(call, run);
+            }
+            Err(message) => self.not_run(call, NotRun::Panicked(message)),
+        }
+        self.settle();
     }
 
     fn commit(&mut self, call: usize, run: J::Run) {
@@ -197,12 +223,14 @@ impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
                     self.stop_overtaken(call);
                 }
             }
-            Committed::Stale(by) => {
-                if !self.order.stale(call, by) {
-                    self.not_run(call, NotRun::Conflict);
-                }
-            }
+            Committed::Stale(by) => self.stale(call, by),
             Committed::Broken => self.stop(NotRun::Broken(call)),
+        }
+    }
+
+    fn stale(&mut self, call: usize, by: By) {
+        if !self.order.stale(call, by) {
+            self.not_run(call, NotRun::Conflict);
         }
     }
 
@@ -221,6 +249,7 @@ impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
         self.tasks.abort_all();
         self.here.abort_all();
         self.runs.clear();
+        self.questions.clear();
         for call in self.order.stop() {
             // The job has decided the outcome of the one that broke.
             if why != NotRun::Broken(call) {

@@ -6,6 +6,8 @@ use std::future::{Future, pending};
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::questions::Answer;
+
 /// Calls by their index (in a batch) or id (loose): a lower one comes earlier.
 ///
 /// The methods besides `run` are asked from the loop that schedules, must not block for long, and must
@@ -35,6 +37,13 @@ pub trait Job: Send + Sync + 'static {
     /// do is be run again. A yes about an earlier run of the call costs time, not its result.
     fn overtaken(&self, call: usize) -> bool;
 
+    /// Whether somebody has to agree before the run is committed. Asked at the call's turn, before every commit, also
+    /// of a run that a question has given back. Short; what takes long is the question's.
+    fn approval(&self, call: usize, run: Self::Run) -> Approval<Self::Run> {
+        let _ = call;
+        Approval::Given(run)
+    }
+
     /// Makes the run's writes real if what it read still holds, whatever its outcome is: stale reads may
     /// have caused a failure. Short and blocking.
     fn commit(&self, call: usize, run: Self::Run) -> Committed;
@@ -50,6 +59,16 @@ pub trait Job: Send + Sync + 'static {
 
     /// Decides the outcome of a call that will not end by itself.
     fn not_run(&self, call: usize, why: NotRun);
+}
+
+/// Whether a run may be committed.
+pub enum Approval<R> {
+    Given(R),
+    /// What the run read was overwritten: there is nothing to ask about.
+    Stale(By),
+    /// Somebody is asked. The run that comes back may be one that leaves nothing to commit. Meanwhile the call keeps its
+    /// place in the order, and holds no room.
+    Asked(Answer<R>),
 }
 
 /// What became of a commit.
@@ -126,6 +145,16 @@ pub(super) struct Ask {
     pub attempt: u32,
     /// Answered with yes, or not at all.
     pub granted: oneshot::Sender<()>,
+    pub wants: Wants,
+}
+
+/// What a run wants to know of its turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// To go past the effect, and never be run again.
+    Effect,
+    /// Only that it might, if it wanted to now.
+    Turn,
 }
 
 impl Turn {
@@ -133,8 +162,18 @@ impl Turn {
     /// holds, and the call is not run again. Otherwise it never does: the run is stopped, gives its room
     /// back, and starts anew when no earlier call is in the way.
     pub async fn irrevocable(&self) {
+        self.ask(Wants::Effect).await;
+    }
+
+    /// As [`Turn::irrevocable`], and decides nothing: the run may still be stopped, and the call run again. For a question
+    /// about an effect, which is asked when the effect might happen.
+    pub async fn come(&self) {
+        self.ask(Wants::Turn).await;
+    }
+
+    async fn ask(&self, wants: Wants) {
         let (granted, answer) = oneshot::channel();
-        let ask = Ask { call: self.call, attempt: self.attempt, granted };
+        let ask = Ask { call: self.call, attempt: self.attempt, granted, wants };
         if self.asks.send(ask).is_err() || answer.await.is_err() {
             // Refused: whoever refused stops this run.
             pending::<()>().await;

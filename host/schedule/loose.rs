@@ -23,8 +23,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::admission::{Permit, Share};
-use super::job::{By, Committed, Job, NotRun, Turn};
+use super::job::{Approval, By, Committed, Job, NotRun, Turn, Wants};
 use super::order::{NEIGHBOURS, TRIES, weight};
+use super::questions::{Answer as Question, answered};
 use super::tasks::{Lost, Tasks, TokioTasks};
 
 /// Loose calls of one host. Clones share everything.
@@ -89,9 +90,17 @@ enum End<R> {
     Lost(NotRun),
 }
 
+/// What came of trying to commit a run.
+enum Tried<R> {
+    Committed(Committed),
+    Blocked(R, Ended),
+    Asked(Question<R>),
+}
+
 enum Answer {
     Granted,
-    GivenUp,
+    /// It was told that its turn has come, or waits no more.
+    Nothing,
     Invalid,
     Blocked(Ended),
 }
@@ -209,7 +218,7 @@ impl<J: Job> Shared<J> {
             let room = poll_fn(|context| place.poll_acquire(context)).await;
             written.borrow_and_update();
             let stale = match self.run(id, attempt, last, room, &mut written, tasks).await {
-                End::Ran(run) => match self.commit(id, run).await {
+                End::Ran(run) => match self.commit(id, run).await? {
                     Committed::Stale(by) => Some(by),
                     _ => None,
                 },
@@ -258,9 +267,9 @@ impl<J: Job> Shared<J> {
                     Err(Lost::Panicked(message)) => End::Lost(NotRun::Panicked(message)),
                     Err(Lost::Aborted) => End::Lost(NotRun::Cancelled),
                 },
-                Some(ask) = asked.recv() => match self.asked(call, ask.granted) {
+                Some(ask) = asked.recv() => match self.asked(call, ask.granted, ask.wants) {
                     Answer::Granted => granted = true,
-                    Answer::GivenUp => {}
+                    Answer::Nothing => {}
                     Answer::Invalid => break End::Overtaken,
                     Answer::Blocked(ended) => break End::Refused(ended),
                 },
@@ -275,20 +284,24 @@ impl<J: Job> Shared<J> {
         end
     }
 
-    /// Commits a run as soon as nobody is in its way.
-    async fn commit(&self, id: usize, mut run: J::Run) -> Committed {
+    /// Commits a run as soon as nobody is in its way, and whoever has to agree does. While somebody is asked, the call is in
+    /// the way of others as if it ran.
+    async fn commit(&self, id: usize, mut run: J::Run) -> Result<Committed, NotRun> {
         loop {
             match self.try_commit(id, run) {
-                Ok(committed) => return committed,
-                Err((back, ended)) => {
+                Tried::Committed(committed) => return Ok(committed),
+                Tried::Blocked(back, ended) => {
                     run = back;
                     wait(Some(ended)).await;
+                }
+                Tried::Asked(question) => {
+                    run = answered(question).await.map_err(NotRun::Panicked)?;
                 }
             }
         }
     }
 
-    fn try_commit(&self, id: usize, run: J::Run) -> Result<Committed, (J::Run, Ended)> {
+    fn try_commit(&self, id: usize, run: J::Run) -> Tried<J::Run> {
         let _deciding = lock(&self.deciding);
         let wrote = J::wrote(&run);
         let job = &self.job;
@@ -301,22 +314,27 @@ impl<J: Job> Shared<J> {
             }
         });
         if let Some(ended) = ended {
-            return Err((run, ended));
+            return Tried::Blocked(run, ended);
         }
+        let run = match job.approval(id, run) {
+            Approval::Given(run) => run,
+            Approval::Stale(by) => return Tried::Committed(Committed::Stale(by)),
+            Approval::Asked(question) => return Tried::Asked(question),
+        };
         let committed = job.commit(id, run);
         if wrote && matches!(committed, Committed::Ended(_)) {
             self.written.send_modify(|count| *count += 1);
         }
-        Ok(committed)
+        Tried::Committed(committed)
     }
 
     /// A run wants to go past an irrevocable effect.
-    fn asked(&self, id: usize, granted: oneshot::Sender<()>) -> Answer {
+    fn asked(&self, id: usize, granted: oneshot::Sender<()>, wants: Wants) -> Answer {
         let _deciding = lock(&self.deciding);
         let mut state = lock(&self.state);
         let job = &self.job;
         if state.is_granted(id) {
-            return if granted.send(()).is_ok() { Answer::Granted } else { Answer::GivenUp };
+            return if granted.send(()).is_ok() { Answer::Granted } else { Answer::Nothing };
         }
         let ended = state.blocker(id, |other, hold| {
             job.may_conflict_running(id, other)
@@ -326,7 +344,7 @@ impl<J: Job> Shared<J> {
             Some(ended) => Answer::Blocked(ended),
             None if !job.valid(id) => Answer::Invalid,
             // The run may have a deadline of its own.
-            None if granted.send(()).is_err() => Answer::GivenUp,
+            None if granted.send(()).is_err() || wants == Wants::Turn => Answer::Nothing,
             None => {
                 state.grants += 1;
                 let grant = Hold::All(state.grants);

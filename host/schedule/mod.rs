@@ -8,6 +8,7 @@
 //! - `order` is the state of every call of a batch and the only place that changes it, `queue` says which
 //!   call starts next, and learns from conflicts;
 //! - `batch` is the loop that starts, joins, commits, and tells `order`; `tasks` owns what runs;
+//! - `questions` are calls at their turn that somebody has to agree with;
 //! - `admission` is the room that all of them share, `shares` whose turn it is for it;
 //! - `loose` is for calls that are each a request of their own, ordered by when they finish.
 
@@ -16,6 +17,7 @@ mod batch;
 mod job;
 mod loose;
 mod order;
+mod questions;
 mod queue;
 mod shares;
 mod tasks;
@@ -24,7 +26,7 @@ mod tests;
 
 pub use admission::{Admission, Busy, Calls, Share};
 pub use batch::run;
-pub use job::{By, Committed, Job, Needs, NotRun, Turn, Verdict};
+pub use job::{Approval, By, Committed, Job, Needs, NotRun, Turn, Verdict};
 pub use loose::{Loose, Ticket};
 pub use shares::Tenant;
 pub use tasks::last_words;

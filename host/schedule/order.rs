@@ -6,6 +6,7 @@
 //!
 //! Running --overtaken, or refused an effect--> Stopping --its task is gone--> Ready, or Refused
 //! Refused --nobody before it is in its way---> Ready
+//! Ran     --somebody is asked----------------> Asking --answered--> Ran
 //! Ran     --stale----------------------------> Ready
 //! Waiting --an input failed------------------> Ended
 //! any     --fail, or the batch stops---------> Ended; if it has a task, by way of Stopping
@@ -61,6 +62,10 @@ enum State {
         run: Run,
         wrote: bool,
         from: usize,
+    },
+    /// Its turn has come, and somebody is asked whether it may be committed.
+    Asking {
+        run: Run,
     },
     /// Was stopped before an irrevocable effect; no unfinished call before `from` is in its way.
     Refused {
@@ -237,6 +242,22 @@ impl Order {
             _ => {}
         }
         blocker.is_some()
+    }
+
+    /// Somebody is asked about a call that is `Ran` and not blocked. It keeps its place.
+    pub fn asked(&mut self, call: usize) {
+        let State::Ran { run, .. } = self.calls[call].state else {
+            return debug_assert!(false, "call {call} is not at its turn");
+        };
+        self.calls[call].state = State::Asking { run };
+    }
+
+    /// The question is answered: the call is `Ran` again, with nobody in its way, as nobody was before.
+    pub fn answered(&mut self, call: usize, wrote: bool) {
+        let State::Asking { run } = self.calls[call].state else {
+            return debug_assert!(false, "nobody was asked about call {call}");
+        };
+        self.calls[call].state = State::Ran { run, wrote, from: call };
     }
 
     /// A call that is `Ran` was committed. Gives the calls that end with it without having run, each

@@ -230,3 +230,57 @@ fn a_token_that_is_none_is_refused_at_the_start() {
     }
     assert!(refused(&["--token-file", &path("good")]).contains("--http"));
 }
+
+/// The next message of an answer that is still under way.
+fn next(stream: &mut impl std::io::BufRead) -> Value {
+    loop {
+        let mut line = String::new();
+        assert!(stream.read_line(&mut line).unwrap() > 0, "no more comes");
+        let line = line.strip_prefix("data:").unwrap_or(&line).trim();
+        match serde_json::from_str::<Value>(line) {
+            Ok(message) if message.is_object() => return message,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn the_user_of_a_client_is_asked_over_http_too() {
+    let root = folder(&[]);
+    let server = Server::start(root.path(), &["--allow-write", "**", "--ask", "write"]);
+    let mut params = handshake("2025-11-25");
+    params["capabilities"] = json!({"elicitation": {}});
+    let begun = server.post(&[], &request(1, "initialize", params));
+    let session = begun.header("Mcp-Session-Id").unwrap().to_owned();
+    let headers = [("Mcp-Session-Id", &*session), ("MCP-Protocol-Version", "2025-11-25")];
+    let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    server.post(&headers, &ready);
+    let write = call(2, "write_file", json!({"path": "a.txt", "content": "A"}));
+    let mut answer = BufReader::new(server.open("POST /mcp", &headers, &write.to_string()));
+    let question = next(&mut answer);
+    assert_eq!(question["method"], "elicitation/create", "{question}");
+    let yes = json!({"action": "accept", "content": {"approve": true}});
+    let said = json!({"jsonrpc": "2.0", "id": question["id"], "result": yes});
+    server.post(&headers, &said);
+    let done = next(&mut answer);
+    assert_eq!(done["result"]["isError"], false, "{done}");
+    assert!(root.path().join("a.txt").exists());
+
+    let mut meta = meta();
+    meta["io.modelcontextprotocol/clientCapabilities"] = json!({"elicitation": {}});
+    let arguments = json!({"path": "b.txt", "content": "B"});
+    let mut params = json!({"name": "write_file", "arguments": arguments, "_meta": meta});
+    let headers = [
+        ("Mcp-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "write_file"),
+    ];
+    let asked = server.post(&headers, &request(1, "tools/call", params.clone()));
+    let asked = asked.result();
+    assert_eq!(asked["resultType"], "input_required", "{asked}");
+    params["requestState"] = asked["requestState"].clone();
+    params["inputResponses"] = json!({ "approve": yes });
+    let done = server.post(&headers, &request(2, "tools/call", params));
+    assert_eq!(done.result()["isError"], false, "{}", done.result());
+    assert!(root.path().join("b.txt").exists());
+}

@@ -1,5 +1,6 @@
 //! `inorder serve` as clients meet it: the real program, lines of JSON in and out.
 
+mod asking;
 mod bad_clients;
 mod batch;
 mod calls;

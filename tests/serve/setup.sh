@@ -46,6 +46,9 @@ with_guest() {
 
 # Serves, with these arguments, at $url, until the script ends.
 serve_http() {
+    # The server may be slow to empty the log of the run before, which names another address.
+    rm -f "$work/server.log"
+    touch "$work/server.log"
     "$inorder" serve --no-audit --http 127.0.0.1:0 --root "$root" "$@" 2>"$work/server.log" &
     server=$!
     trap 'kill "$server" 2>/dev/null || true' EXIT

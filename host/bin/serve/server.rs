@@ -6,19 +6,20 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use inorder::{Call, CallOptions, CancellationToken, Host, RunOptions};
+use inorder::{Approver, Call, CallOptions, CancellationToken, Host, RunOptions};
 use rmcp::ServerHandler;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, CustomRequest, CustomResult,
     ErrorCode, ErrorData, Implementation, JsonObject, ListToolsResult, PaginatedRequestParams,
-    ServerCapabilities, ServerConfig, SubscriptionFilter,
+    RequestMetaObject, ServerCapabilities, ServerConfig, SubscriptionFilter,
 };
 use rmcp::service::{NotificationContext, Peer, RequestContext, RoleServer, SubscriptionContext};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::catalogue::{Catalogue, Named};
+use super::elicit::{self, Round, Rounds, Way};
 use super::gate::{Arrival, BUSY};
 use super::names::Names;
 use super::places::Place;
@@ -34,6 +35,7 @@ struct Shared {
     loaded: RwLock<Arc<Loaded>>,
     sessions: Sessions,
     calls: TaskTracker,
+    rounds: Rounds,
     /// Changes with the list of tools.
     lists: watch::Sender<()>,
     /// Those who are told of that: clients that made a handshake.
@@ -90,6 +92,7 @@ impl Server {
             loaded: RwLock::new(Loaded::new(host)?),
             sessions: Sessions::default(),
             calls: TaskTracker::new(),
+            rounds: Rounds::default(),
             lists: watch::Sender::new(()),
             peers: Mutex::default(),
             life,
@@ -161,12 +164,12 @@ impl Server {
         form: answer::Form,
         arguments: JsonObject,
         context: &RequestContext<RoleServer>,
-        turn: Option<Place>,
+        (approver, turn): (Option<Arc<dyn Approver>>, Option<Place>),
     ) -> Result<CallToolResult, ErrorData> {
         let mut progress = Progress::of(context, &self.0.life.over);
         let (told, telling) = progress.of_call();
         let call = Call { id: Some(context.id.to_string()), ..Call::new(tool, arguments) };
-        let options = CallOptions { cancel: context.ct.clone(), progress: told };
+        let options = CallOptions { cancel: context.ct.clone(), progress: told, approver };
         let session = self.0.sessions.current(entered.host());
         let issued = match session.issue(call, options) {
             Ok(issued) => issued,
@@ -190,10 +193,70 @@ impl Server {
         entered: &Entered,
         arguments: JsonObject,
         context: &RequestContext<RoleServer>,
+        approver: Option<Arc<dyn Approver>>,
     ) -> CallToolResult {
         let progress = Progress::of(context, &self.0.life.over);
-        let options = RunOptions { cancel: context.ct.clone(), ..RunOptions::default() };
+        let cancel = context.ct.clone();
+        let options = RunOptions { cancel, approver, ..RunOptions::default() };
         batch::run(entered.host(), entered.names(), arguments, options, progress).await
+    }
+}
+
+impl Server {
+    /// Calls a tool, and has `approver` asked what policy asks about.
+    async fn called(
+        &self,
+        entered: &Entered,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+        approver: Option<Arc<dyn Approver>>,
+    ) -> Result<CallToolResult, ErrorData> {
+        let arguments = request.arguments.unwrap_or_default();
+        let turn = turn(context).await;
+        let catalogue = &entered.loaded.catalogue;
+        match catalogue.find(&request.name) {
+            None => {
+                let message = catalogue.unknown(&request.name);
+                Err(ErrorData::invalid_params(message, None))
+            }
+            Some(Named::Batch) => {
+                // It is ordered within itself alone, and nobody is to wait for its end.
+                drop(turn);
+                Ok(self.batch(entered, arguments, context, approver).await)
+            }
+            Some(Named::Tool(tool, form)) => {
+                self.call(entered, tool, form, arguments, context, (approver, turn)).await
+            }
+        }
+    }
+
+    /// Starts a call that outlives its request, as questions about it are asked by answering that.
+    fn begin_round(
+        &self,
+        entered: Entered,
+        request: CallToolRequestParams,
+        mut context: RequestContext<RoleServer>,
+    ) -> Round {
+        let (asker, questions) = elicit::asker(&self.0.life.over);
+        let cancel = CancellationToken::new();
+        context.ct = cancel.clone();
+        // Its token is good until the first answer alone, and which one is the last is not known.
+        context.meta = RequestMetaObject::default();
+        let (ended, called) = oneshot::channel();
+        let (server, tool) = (self.clone(), request.name.to_string());
+        self.spawn(async move {
+            // Nobody may ask for it any more.
+            let _ = ended.send(server.called(&entered, request, &context, Some(asker)).await);
+        });
+        Round::new(tool, called, questions, cancel)
+    }
+}
+
+/// Waits for the calls that came before on the same connection to have acted.
+async fn turn(context: &RequestContext<RoleServer>) -> Option<Place> {
+    match context.extensions.get::<Arrival>() {
+        Some(arrival) => arrival.turn().await,
+        None => None,
     }
 }
 
@@ -224,31 +287,34 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let arguments = request.arguments.unwrap_or_default();
-        let turn = match context.extensions.get::<Arrival>() {
-            Some(arrival) => arrival.turn().await,
-            None => None,
-        };
         let Some(entered) = self.enter() else {
+            // In its turn, so that those which came before are in time.
+            drop(turn(&context).await);
             let message = "the server is shutting down, and takes no more calls";
             return Err(ErrorData::new(BUSY, message, None));
         };
-        let catalogue = &entered.loaded.catalogue;
-        let result = match catalogue.find(&request.name) {
+        let rounds = &self.0.rounds;
+        if let Some(state) = &request.request_state {
+            drop(turn(&context).await);
+            let round = rounds.answered(&request.name, state, request.input_responses.as_ref())?;
+            return rounds.go_on(round, &context.ct).await;
+        }
+        match elicit::way(&context).filter(|_| entered.host().asks()) {
             None => {
-                let message = catalogue.unknown(&request.name);
-                return Err(ErrorData::invalid_params(message, None));
+                self.called(&entered, request, &context, None).await.map(CallToolResponse::from)
             }
-            Some(Named::Batch) => {
-                // It is ordered within itself alone, and nobody is to wait for its end.
-                drop(turn);
-                self.batch(&entered, arguments, &context).await
+            Some(Way::Request) => {
+                let (asker, questions) = elicit::asker(&self.0.life.over);
+                let call = self.called(&entered, request, &context, Some(asker));
+                let called = elicit::by_request(call, questions, &context.peer).await;
+                called.map(CallToolResponse::from)
             }
-            Some(Named::Tool(tool, form)) => {
-                self.call(&entered, tool, form, arguments, &context, turn).await?
+            Some(Way::Rounds) => {
+                let cancelled = context.ct.clone();
+                let round = self.begin_round(entered, request, context);
+                rounds.go_on(round, &cancelled).await
             }
-        };
-        Ok(result.into())
+        }
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {

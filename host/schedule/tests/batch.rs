@@ -8,10 +8,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::cells::{Break, Cells, Program, Step};
+use super::cells::{Break, Cells};
+use super::programs::{Program, Step};
 use super::script::Event::{self, Commit, Effect};
-use super::script::{Script, on_one_thread, others, room_for, writer};
-use crate::schedule::{Admission, By, Committed, Job, Needs, NotRun, Tenant, Turn, Verdict, run};
+use super::script::{Asked, Script, on_one_thread, others, room_for, writer};
+use crate::schedule::{
+    Admission, Approval, By, Committed, Job, Needs, NotRun, Tenant, Turn, Verdict, run,
+};
 
 fn batch<J: Job>(job: J, needs: &[Needs], room: usize) -> Arc<J> {
     let job = Arc::new(job);
@@ -97,6 +100,7 @@ fn calls_that_all_edit_one_thing_become_serial_after_the_first_conflicts() {
         reads: vec![0],
         writes: vec![0],
         may_fail: false,
+        asks: false,
         needs: writer(),
     };
     let cells = Cells::new(vec![edit; 64], 1, || {}, Break::Nothing);
@@ -286,4 +290,83 @@ fn a_run_past_an_irrevocable_effect_is_not_stopped_as_overtaken() {
     let events = job.events();
     let runs = events.iter().filter(|it| matches!(it, Event::Run { .. })).count();
     assert_eq!((runs, &events[2..]), (2, &[Commit(0), Commit(1)][..]));
+}
+
+#[test]
+fn while_somebody_is_asked_later_calls_run_and_are_committed_after_the_answer() {
+    let (asked, mut answers) = Asked::about(&[0]);
+    let ran = Arc::new(Mutex::new(Vec::new()));
+    let job = Script::new({
+        let ran = ran.clone();
+        move |call, _| {
+            ran.lock().unwrap().push(call);
+            async {}
+        }
+    });
+    let job = Script { approval: Box::new(move |call, run| asked.approval(call, run)), ..job };
+    let job = Arc::new(job);
+    on_one_thread(async {
+        let needs = vec![writer(); 3];
+        // With room for one alone: a question takes none.
+        let batch = run(job.clone(), &needs, room_for(1), CancellationToken::new());
+        tokio::join!(batch, async {
+            others().await;
+            assert_eq!((ran.lock().unwrap().len(), job.commits()), (3, vec![]));
+            answers.remove(&0).unwrap().send(true).unwrap();
+        });
+    });
+    assert_eq!(job.commits(), [0, 1, 2]);
+}
+
+#[test]
+fn a_question_ends_with_its_batch_and_one_that_panics_ends_its_call() {
+    let (asked, mut answers) = Asked::about(&[0]);
+    let job = Script::new(|_, _| async {});
+    let job = Script { approval: Box::new(move |call, run| asked.approval(call, run)), ..job };
+    let job = Arc::new(job);
+    let cancel = CancellationToken::new();
+    on_one_thread(async {
+        let batch = run(job.clone(), &[writer()], room_for(1), cancel.clone());
+        tokio::join!(batch, async {
+            others().await;
+            cancel.cancel();
+            answers.get_mut(&0).unwrap().closed().await;
+        });
+    });
+    assert_eq!(job.events().pop(), Some(Event::NotRun(0, NotRun::Cancelled)));
+
+    let job = Script::new(|_, _| async {});
+    let panics = |_: usize, _: bool| Approval::Asked(Box::pin(async { panic!("no answer") }));
+    let job = batch(Script { approval: Box::new(panics), ..job }, &[writer()], 1);
+    let panicked = Event::NotRun(0, NotRun::Panicked("no answer".to_owned()));
+    assert_eq!(job.events().pop(), Some(panicked));
+}
+
+#[test]
+fn a_run_may_learn_that_its_turn_has_come_and_still_be_run_again() {
+    let job = Script::new(|call, turn| async move {
+        if call == 1 {
+            turn.come().await;
+            if turn.attempt == 1 {
+                pending::<()>().await;
+            }
+            turn.irrevocable().await;
+        }
+    });
+    let overtaken = AtomicBool::new(true);
+    let job = Script {
+        // Found to be so when it asks for the first time.
+        overtaken: Box::new(move |call| call == 1 && overtaken.swap(false, SeqCst)),
+        ..job
+    };
+    let job = batch(job, &vec![writer(); 2], 2);
+    let attempts: Vec<u32> = job
+        .events()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::Run { call: 1, attempt, .. } => Some(attempt),
+            _ => None,
+        })
+        .collect();
+    assert!(attempts.len() > 1, "{attempts:?}");
 }

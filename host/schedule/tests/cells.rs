@@ -1,5 +1,4 @@
-//! For tests: programs over numbered cells, run serially by an oracle, or as a [`Job`] that stages its
-//! writes and validates its reads as the files do it.
+//! For tests: the programs of `programs` as a [`Job`] that stages its writes and validates its reads as the files do it.
 //!
 //! The protocol: a read loads the number of commits *before* the cell; a commit writes its cells, then the
 //! log, then the number; a read is stale if the log has a later write of its cell.
@@ -8,47 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Mutex, OnceLock};
 
-use proptest::prelude::*;
-
-use crate::schedule::{By, Committed, Job, Needs, NotRun, Turn, Verdict};
-
-pub const CELLS: usize = 4;
-
-/// What a call does depends on all it has read: which cells it goes on with, what it writes, whether it
-/// fails.
-#[derive(Clone, Debug)]
-pub struct Program {
-    pub steps: Vec<Step>,
-    /// The cells it may read, and those it may write.
-    pub reads: Vec<usize>,
-    pub writes: Vec<usize>,
-    pub may_fail: bool,
-    pub needs: Needs,
-}
-
-/// Numbers pick one of the cells that the program may use.
-#[derive(Clone, Copy, Debug)]
-pub enum Step {
-    Read(u64),
-    Write(u64),
-    Effect,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    Ok(u64),
-    Failed(u64),
-    NotRun(NotRun),
-}
-
-/// All that a batch leaves.
-#[derive(Debug, PartialEq)]
-pub struct End {
-    pub cells: Vec<u64>,
-    pub outcomes: Vec<Option<Outcome>>,
-    /// By call; each is to happen once.
-    pub effects: Vec<(usize, u64)>,
-}
+use super::programs::{CELLS, End, Machine, Op, Outcome, Program, serially};
+use crate::schedule::{Approval, By, Committed, Job, Needs, NotRun, Turn, Verdict};
 
 /// A rule that is broken on purpose, to see that the tests would notice.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -58,82 +18,7 @@ pub enum Break {
     FailuresNotValidated,
     NobodyConflicts,
     EffectsAtOnce,
-}
-
-enum Op {
-    Read(usize),
-    Write(usize),
-    Effect,
-    Nothing,
-}
-
-/// A program in progress.
-struct Machine<'a> {
-    program: &'a Program,
-    at: usize,
-    /// A digest of all it has read.
-    seen: u64,
-}
-
-impl Machine<'_> {
-    fn next(&mut self) -> Option<Op> {
-        let step = *self.program.steps.get(self.at)?;
-        self.at += 1;
-        let cell = |of: &[usize], pick: u64| {
-            let count = of.len() as u64;
-            (count > 0).then(|| of[((self.seen ^ pick) % count) as usize])
-        };
-        Some(match step {
-            Step::Read(pick) => cell(&self.program.reads, pick).map_or(Op::Nothing, Op::Read),
-            Step::Write(pick) => cell(&self.program.writes, pick).map_or(Op::Nothing, Op::Write),
-            Step::Effect => Op::Effect,
-        })
-    }
-
-    fn read(&mut self, value: u64) {
-        self.seen = (self.seen ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(23) + 1;
-    }
-
-    fn outcome(&self) -> Outcome {
-        let fails = self.program.may_fail && self.seen.is_multiple_of(3);
-        if fails { Outcome::Failed(self.seen) } else { Outcome::Ok(self.seen) }
-    }
-}
-
-/// What running the programs one at a time in this order leaves.
-pub fn serially(programs: &[Program], order: impl Iterator<Item = usize>) -> End {
-    let mut end =
-        End { cells: vec![0; CELLS], outcomes: vec![None; programs.len()], effects: vec![] };
-    for call in order {
-        let mut machine = Machine { program: &programs[call], at: 0, seen: call as u64 };
-        let mut failed = vec![];
-        for &input in &programs[call].needs.inputs {
-            match &end.outcomes[input] {
-                Some(Outcome::Ok(value)) => machine.read(*value),
-                _ => failed.push(input),
-            }
-        }
-        if let Some(&input) = failed.iter().min() {
-            end.outcomes[call] = Some(Outcome::NotRun(NotRun::Input(input)));
-            continue;
-        }
-        let mut staged = end.cells.clone();
-        while let Some(op) = machine.next() {
-            match op {
-                Op::Read(cell) => machine.read(staged[cell]),
-                Op::Write(cell) => staged[cell] = machine.seen,
-                Op::Effect => end.effects.push((call, machine.seen)),
-                Op::Nothing => {}
-            }
-        }
-        let outcome = machine.outcome();
-        if matches!(outcome, Outcome::Ok(_)) {
-            end.cells = staged;
-        }
-        end.outcomes[call] = Some(outcome);
-    }
-    end.effects.sort_unstable();
-    end
+    AnswersNotValidated,
 }
 
 /// The programs as a job. `pause` is called wherever another thread may come between.
@@ -165,6 +50,14 @@ pub struct Touched {
 pub struct Run {
     touched: Touched,
     outcome: Outcome,
+    approval: Answered,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Answered {
+    NotAsked { refused: bool },
+    Yes,
+    No,
 }
 
 impl Cells {
@@ -240,6 +133,12 @@ impl Cells {
 
     /// Yields now and then.
     pub async fn dawdle(&self) {
+        for _ in 0..self.whiles() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn whiles(&self) -> u64 {
         let times = {
             let mut dice = self.dice.lock().unwrap();
             *dice = dice
@@ -247,9 +146,7 @@ impl Cells {
                 .wrapping_add(1_442_695_040_888_963_407);
             (*dice >> 33) % 6
         };
-        for _ in 0..times.saturating_sub(2) {
-            tokio::task::yield_now().await;
-        }
+        times.saturating_sub(2)
     }
 
     fn set(&self, call: usize, outcome: Outcome) {
@@ -263,7 +160,8 @@ impl Job for Cells {
     async fn run(&self, call: usize, turn: &Turn) -> Run {
         self.runs.fetch_add(1, SeqCst);
         *self.touched[call].lock().unwrap() = Touched::default();
-        let mut machine = Machine { program: &self.programs[call], at: 0, seen: call as u64 };
+        let mut machine =
+            Machine { program: &self.programs[call], at: 0, seen: call as u64, wrote: false };
         for &input in &machine.program.needs.inputs {
             let Some(Outcome::Ok(value)) = self.outcomes[input].get() else {
                 panic!("{call} runs without its input {input}")
@@ -300,7 +198,11 @@ impl Job for Cells {
         if !matches!(outcome, Outcome::Ok(_)) {
             touched.staged.clear();
         }
-        Run { touched, outcome }
+        let approval = match self.programs[call].asks && !touched.staged.is_empty() {
+            true => Answered::NotAsked { refused: machine.is_refused() },
+            false => Answered::Yes,
+        };
+        Run { touched, outcome, approval }
     }
 
     fn wrote(run: &Run) -> bool {
@@ -325,9 +227,37 @@ impl Job for Cells {
         !self.valid(call)
     }
 
+    fn approval(&self, call: usize, mut run: Run) -> Approval<Run> {
+        let Answered::NotAsked { refused } = run.approval else { return Approval::Given(run) };
+        if !self.holds(&run.touched.reads) {
+            return Approval::Stale(By::Host);
+        }
+        if refused {
+            // Its place is that of the question, whatever others do until the answer.
+            self.committed.lock().unwrap().push(call);
+        }
+        let whiles = self.whiles();
+        Approval::Asked(Box::pin(async move {
+            for _ in 0..whiles {
+                tokio::task::yield_now().await;
+            }
+            run.approval = Answered::Yes;
+            if refused {
+                run.approval = Answered::No;
+                run.touched = Touched::default();
+                if let Outcome::Ok(seen) = run.outcome {
+                    run.outcome = Outcome::Failed(seen);
+                }
+            }
+            run
+        }))
+    }
+
     fn commit(&self, call: usize, run: Run) -> Committed {
         let failed = !matches!(run.outcome, Outcome::Ok(_));
-        let validated = !(failed && self.breaks == Break::FailuresNotValidated);
+        let asked = self.programs[call].asks && run.approval == Answered::Yes;
+        let validated = !(failed && self.breaks == Break::FailuresNotValidated)
+            && !(asked && self.breaks == Break::AnswersNotValidated);
         if validated && !self.holds(&run.touched.reads) {
             return Committed::Stale(By::Host);
         }
@@ -340,7 +270,9 @@ impl Job for Cells {
         self.log.lock().unwrap().extend(run.touched.staged.keys().map(|&cell| (number, cell)));
         (self.pause)();
         self.number.store(number, SeqCst);
-        self.committed.lock().unwrap().push(call);
+        if run.approval != Answered::No {
+            self.committed.lock().unwrap().push(call);
+        }
         self.set(call, run.outcome);
         Committed::Ended(if failed { Verdict::Failed } else { Verdict::Ok })
     }
@@ -358,38 +290,4 @@ impl Job for Cells {
     fn not_run(&self, call: usize, why: NotRun) {
         self.set(call, Outcome::NotRun(why));
     }
-}
-
-/// Batches of a few programs over a few cells, which get in each other's way often.
-pub fn programs(most: usize) -> impl Strategy<Value = Vec<Program>> {
-    use prop::collection::vec;
-    use prop::sample::Index;
-    let step = prop_oneof![
-        4 => any::<u64>().prop_map(Step::Read),
-        3 => any::<u64>().prop_map(Step::Write),
-        1 => Just(Step::Effect),
-    ];
-    let cells = || vec(0..CELLS, 0..=CELLS);
-    let earlier = || vec(any::<Index>(), 0..2);
-    let program =
-        (vec(step, 0..6), cells(), cells(), any::<bool>(), earlier(), earlier(), earlier());
-    vec(program, 1..=most).prop_map(|programs| {
-        let programs = programs.into_iter().enumerate();
-        let program =
-            programs.map(|(call, (steps, reads, writes, may_fail, inputs, after, hints))| {
-                let pick = |picks: Vec<Index>, one_in: usize| -> Vec<usize> {
-                    let picks = picks.into_iter().filter(|it| call > 0 && it.index(one_in) == 0);
-                    picks.map(|it| it.index(call)).collect()
-                };
-                let needs = Needs {
-                    inputs: pick(inputs, 3),
-                    after: pick(after, 4),
-                    hints: pick(hints, 4),
-                    writes: !writes.is_empty(),
-                    class: call % 2,
-                };
-                Program { steps, reads, writes, may_fail, needs }
-            });
-        program.collect()
-    })
 }

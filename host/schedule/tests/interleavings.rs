@@ -12,7 +12,8 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use tokio_util::sync::CancellationToken;
 
-use super::cells::{Break, Cells, Outcome, Program, programs};
+use super::cells::{Break, Cells};
+use super::programs::{Outcome, Program, programs};
 use super::script::{on_one_thread, room_for};
 use crate::schedule::batch::{Ended, run_on};
 use crate::schedule::tasks::{Lost, Tasks, TokioTasks};
@@ -261,7 +262,7 @@ fn a_broken_rule_of_a_batch_is_noticed() {
 
 #[test]
 fn a_broken_rule_of_loose_calls_is_noticed() {
-    for breaks in [Break::FailuresNotValidated, Break::EffectsAtOnce] {
+    for breaks in [Break::FailuresNotValidated, Break::EffectsAtOnce, Break::AnswersNotValidated] {
         let samples = noticed(breaks, explore_loose);
         println!("{breaks:?}: noticed by sample {samples:?}");
         assert!(samples.is_some(), "{breaks:?} is not noticed");

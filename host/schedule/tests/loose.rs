@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::script::{Event, Script, on_one_thread, others, room_for};
+use super::script::{Asked, Event, Script, on_one_thread, others, room_for};
 use crate::schedule::{By, Committed, Loose, NotRun, Verdict};
 
 /// The gates of last tries are these and the call.
@@ -243,4 +243,28 @@ fn a_request_past_an_irrevocable_effect_is_never_run_again() {
     });
     let ends = [Event::Commit(0), Event::NotRun(0, NotRun::Conflict)];
     assert_eq!(requests.job.events()[1..], ends);
+}
+
+#[test]
+fn while_somebody_is_asked_about_a_request_only_those_wait_that_read_what_it_has_staged() {
+    for related in [false, true] {
+        let (asked, mut answers) = Asked::about(&[0]);
+        let requests = Requests::new(|it| Script {
+            conflicts: Box::new(move |_, other| related && other == 0),
+            approval: Box::new(move |call, run| asked.approval(call, run)),
+            ..it
+        });
+        on_one_thread(async {
+            let both = async { tokio::join!(requests.send(), requests.send()) };
+            tokio::join!(both, async {
+                requests.finish(0).await;
+                requests.finish(1).await;
+                let committed: &[usize] = if related { &[] } else { &[1] };
+                assert_eq!(requests.job.commits(), committed);
+                answers.remove(&0).unwrap().send(true).unwrap();
+            });
+            let committed: &[usize] = if related { &[0, 1] } else { &[0] };
+            assert_eq!(requests.job.commits(), committed);
+        });
+    }
 }

@@ -6,5 +6,6 @@ mod cells;
 mod interleavings;
 mod loose;
 mod order;
+mod programs;
 mod script;
 mod shares;

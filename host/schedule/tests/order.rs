@@ -170,3 +170,36 @@ fn stopping_ends_all_calls_but_those_that_run() {
     assert_eq!(order.fail(0), []);
     assert_eq!(order.left(), 0);
 }
+
+#[test]
+fn a_call_that_is_asked_about_keeps_its_place_and_is_at_its_turn_again_when_it_is_answered() {
+    let mut order = Order::new(&[writer(), writer()]);
+    assert_eq!([start(&mut order), start(&mut order)], [Some(0), Some(1)]);
+    order.ran(0, true);
+    assert!(!order.blocked(0, |_| true));
+    order.asked(0);
+    order.ran(1, true);
+    assert!(order.blocked(1, |_| true));
+    assert!(!order.is_stoppable(0) && order.due().is_none());
+    order.answered(0, false);
+    assert!(!order.blocked(0, |earlier| panic!("{earlier} is asked about once more")));
+    assert_eq!(order.commit(0, Verdict::Failed), []);
+    assert_eq!(order.due(), Some(Due::Ran(1)));
+}
+
+#[test]
+fn a_call_that_was_asked_about_may_be_stale_and_ends_with_its_batch() {
+    let mut order = Order::new(&[writer(), writer()]);
+    assert_eq!(start(&mut order), Some(0));
+    order.ran(0, true);
+    assert!(!order.blocked(0, |_| true));
+    order.asked(0);
+    order.answered(0, true);
+    assert!(order.stale(0, By::Others));
+    assert_eq!(start(&mut order), Some(0));
+    order.ran(0, true);
+    assert!(!order.blocked(0, |_| true));
+    order.asked(0);
+    assert_eq!(order.stop(), [0, 1]);
+    assert_eq!(order.left(), 0);
+}

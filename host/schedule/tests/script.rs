@@ -1,12 +1,17 @@
 //! A job whose runs are written out by the test, and which logs what is asked of it.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
-use crate::schedule::{Admission, Committed, Job, Needs, NotRun, Share, Tenant, Turn, Verdict};
+use tokio::sync::oneshot;
+
+use crate::schedule::{
+    Admission, Approval, Committed, Job, Needs, NotRun, Share, Tenant, Turn, Verdict,
+};
 
 #[derive(Debug, PartialEq)]
 pub enum Event {
@@ -25,6 +30,7 @@ pub struct Script {
     pub conflicts: AskTwo,
     pub commits: Ask<Committed>,
     pub overtaken: Ask<bool>,
+    pub approval: Box<dyn Fn(usize, bool) -> Approval<bool> + Send + Sync>,
     pub events: Mutex<Vec<Event>>,
     pub asked: AtomicUsize,
 }
@@ -40,6 +46,7 @@ impl Script {
             conflicts: Box::new(|_, _| true),
             commits: Box::new(|_| Committed::Ended(Verdict::Ok)),
             overtaken: Box::new(|_| false),
+            approval: Box::new(|_, run| Approval::Given(run)),
             events: Mutex::default(),
             asked: AtomicUsize::new(0),
         }
@@ -84,6 +91,10 @@ impl Job for Script {
         (self.overtaken)(call)
     }
 
+    fn approval(&self, call: usize, run: bool) -> Approval<bool> {
+        (self.approval)(call, run)
+    }
+
     fn commit(&self, call: usize, _: bool) -> Committed {
         self.log(Event::Commit(call));
         (self.commits)(call)
@@ -99,6 +110,28 @@ impl Job for Script {
 
     fn not_run(&self, call: usize, why: NotRun) {
         self.log(Event::NotRun(call, why));
+    }
+}
+
+/// Asks once about each of these calls, and gives its run back, as one that writes or as none, when it is answered so.
+pub struct Asked(Mutex<BTreeMap<usize, Option<oneshot::Receiver<bool>>>>);
+
+impl Asked {
+    pub fn about(calls: &[usize]) -> (Asked, BTreeMap<usize, oneshot::Sender<bool>>) {
+        let (mut open, mut answers) = (BTreeMap::new(), BTreeMap::new());
+        for &call in calls {
+            let (answer, answered) = oneshot::channel();
+            open.insert(call, Some(answered));
+            answers.insert(call, answer);
+        }
+        (Asked(Mutex::new(open)), answers)
+    }
+
+    pub fn approval(&self, call: usize, run: bool) -> Approval<bool> {
+        match self.0.lock().unwrap().get_mut(&call).and_then(Option::take) {
+            Some(answered) => Approval::Asked(Box::pin(async move { answered.await.unwrap() })),
+            None => Approval::Given(run),
+        }
     }
 }
 

@@ -1,0 +1,124 @@
+//! Requests that change something: asked about at the call's turn, before anything goes out.
+
+use std::time::Duration;
+
+use inorder::{About, AskRule, Effect, Host, NetGrant, PluginSpec};
+use serde_json::{Value, json};
+
+use super::{Open, asking, execute, message};
+use crate::net::server::{Server, ok};
+use crate::support::{block_on, call, guest, scratch};
+
+/// The guest that sends requests, to a server that answers.
+fn host(rule: &str) -> Option<(tempfile::TempDir, Server, Host)> {
+    let server = Server::plain(|asked, out| ok(out, &asked.body));
+    let mut spec: PluginSpec = guest("http")?;
+    spec.grants.net = vec![NetGrant::parse(&format!("localhost:{}", server.port)).unwrap()];
+    spec.ask = vec![AskRule::parse(rule).unwrap()];
+    let (root, builder) = scratch(&[]);
+    Some((root, server, builder.plugin(spec).build().unwrap()))
+}
+
+fn request(server: &Server, method: &str, body: &str) -> Value {
+    let url = format!("http://localhost:{}/issues?n=1", server.port);
+    let options = match method {
+        "GET" => json!({}),
+        _ => json!({"method": method, "body": body}),
+    };
+    json!({"tool": "request", "args": {"url": url, "options": options}})
+}
+
+fn about(open: &Open) -> (String, String) {
+    match &open.question.about {
+        About::Request { method, path, .. } => (method.clone(), path.clone()),
+        About::Files { .. } => panic!("{:?}", open.question),
+    }
+}
+
+#[test]
+fn a_request_is_sent_when_it_is_agreed_to_and_in_the_batchs_order() {
+    let Some((_root, server, host)) = host("net:*") else { return };
+    let (options, mut questions) = asking(Effect::Commit);
+    let report = block_on(async {
+        let calls = json!({"calls": [
+            request(&server, "GET", ""), request(&server, "POST", "one"), request(&server, "PUT", "two"),
+        ]});
+        let (report, ()) = tokio::join!(execute(&host, &calls, options), async {
+            let open = questions.next().await;
+            assert_eq!(about(&open), ("POST".to_owned(), "/issues?n=1".to_owned()));
+            assert_eq!(
+                (open.question.calls[0].index, &*open.question.calls[0].rules[0]),
+                (1, "net:*")
+            );
+            // A read is not asked about, and what comes later is not sent before.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            assert!(server.asked().iter().all(|asked| asked.method == "GET"));
+            open.yes();
+            let open = questions.next().await;
+            assert_eq!(about(&open).0, "PUT");
+            open.no("not this one");
+        });
+        report
+    });
+    assert_eq!(report.results[1].result.as_ref().unwrap()["body"], "one");
+    let said = message(&report, 2);
+    assert!(
+        said.starts_with("denied") && said.contains("was not sent: it is asked about first"),
+        "{said}"
+    );
+    assert!(
+        said.contains("under [plugins.http] in the config") && said.contains("not this one"),
+        "{said}"
+    );
+    let methods: Vec<String> = server.asked().into_iter().map(|asked| asked.method).collect();
+    assert_eq!(methods, ["GET", "POST"]);
+}
+
+#[test]
+fn the_time_of_a_question_does_not_count_for_a_call_that_waits_in_it() {
+    let Some((_root, server, host)) = host("net:localhost") else { return };
+    let (options, mut questions) = asking(Effect::Commit);
+    let waited = Duration::from_millis(1500);
+    let report = block_on(async {
+        let mut call = request(&server, "POST", "x");
+        call["limits"] = json!({"timeout": "1s"});
+        let calls = json!({"calls": [call]});
+        let (report, ()) = tokio::join!(execute(&host, &calls, options), async {
+            let open = questions.next().await;
+            tokio::time::sleep(waited).await;
+            open.yes();
+        });
+        report
+    });
+    assert!(report.all_ok(), "{report:?}");
+    assert!(report.results[0].usage.run < waited, "{:?}", report.results[0].usage);
+}
+
+#[test]
+fn cancelling_ends_the_question_of_a_call_that_waits_in_it() {
+    let Some((_root, server, host)) = host("net") else { return };
+    let (options, mut questions) = asking(Effect::Commit);
+    let cancel = options.cancel.clone();
+    block_on(async {
+        let calls = json!({"calls": [request(&server, "POST", "x")]});
+        let (report, ()) = tokio::join!(execute(&host, &calls, options), async {
+            let mut open = questions.next().await;
+            cancel.cancel();
+            open.answer.closed().await;
+        });
+        assert!(message(&report, 0).starts_with("cancelled"), "{report:?}");
+    });
+    assert_eq!(server.asked().len(), 0);
+}
+
+#[test]
+fn where_there_is_nobody_to_ask_nothing_is_sent_and_other_hosts_are_not_asked_about() {
+    let Some((_root, server, host)) = host("net:localhost") else { return };
+    let refused = call(&host, "request", request(&server, "POST", "x")["args"].clone());
+    assert_eq!(refused["error"]["kind"], "denied", "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("nobody to ask"), "{refused}");
+    assert_eq!(server.asked().len(), 0);
+    let Some((_root, server, host)) = self::host("net:example.org") else { return };
+    let sent = call(&host, "request", request(&server, "POST", "x")["args"].clone());
+    assert_eq!(sent["value"]["body"], "x", "{sent}");
+}
