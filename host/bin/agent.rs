@@ -176,7 +176,7 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     if let Some(task) = task {
         agent.keep(&Record::User(api.user(&task)))?;
     }
-    let ended = runner.block_on(agent.work());
+    let ended = runner.wait(agent.work());
     let ending = finish(agent, ended, args.json);
     runner.end();
     ending

@@ -148,11 +148,7 @@ impl Runner {
     }
 
     pub fn run(&self, host: &Host, plan: Plan<ToolRef>, effect: Effect, live: bool) -> Report {
-        self.block_on(self.executed(host, plan, effect, live))
-    }
-
-    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.runtime.block_on(future)
+        self.wait(self.executed(host, plan, effect, live))
     }
 
     /// [`Runner::run`], for what is on the runtime already.
@@ -184,10 +180,6 @@ impl Runner {
             live.clear().await;
         }
         report
-    }
-
-    pub fn cancel(&self) -> &CancellationToken {
-        &self.cancel
     }
 
     /// Waits for something of the same runtime.

@@ -52,7 +52,7 @@ fn a_transcript_cut_anywhere_can_be_continued_and_no_call_is_run_again() {
             }
             // Of calls whose results were lost the model knows no more than we do.
             let text = asked[0].to_string();
-            let answered = lines(&file)[..].iter().filter(|it| it.contains("interrupted")).count();
+            let answered = lines(&file).iter().filter(|it| it.contains("interrupted")).count();
             assert_eq!(text.contains("interrupted"), answered > 0);
         }
     }

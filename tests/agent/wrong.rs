@@ -55,10 +55,11 @@ fn each_is_said_with_what_would_help() {
 #[test]
 fn a_server_that_is_not_there_is_named_at_once() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
+    let base = format!("http://{address}");
     drop(listener);
     let stage = Stage::new(Api::Openai, &[], vec![]);
-    let parts = ["cannot reach 127.0.0.1:", "refused", "is the server running?"];
+    let parts = [&*format!("cannot reach {address}: "), "refused", "is the server running?"];
     fails(&stage, &["hello", "--model", "m", "--base-url", &base], 3, &parts);
 }
 

@@ -220,8 +220,11 @@ impl Client {
         Failure::Refused(format!("{why}{help}"))
     }
 
-    fn host(&self) -> &str {
-        self.endpoint.url.host_str().unwrap_or_default()
+    /// As in `localhost:11434`.
+    fn host(&self) -> String {
+        let url = &self.endpoint.url;
+        let host = url.host_str().unwrap_or_default();
+        url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
     fn shown(&self, text: &str) -> String {

@@ -17,7 +17,7 @@ use crate::waterfall;
 /// Failed calls of one batch that are told each.
 const MOST_FAILED: usize = 12;
 /// Characters of what is told of one.
-const MOST_COLUMNS: usize = 200;
+const MOST_COLUMNS: usize = 400;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum For {

@@ -133,7 +133,7 @@ impl Agent<'_> {
             own_host: self.client.endpoint().own_host,
         };
         let unnamed = format!("call_{}", self.conversation.messages().len());
-        let cancel = self.runner.cancel();
+        let cancel = self.runner.cancelled();
         let answer = ask(self.client, &question, &unnamed, &mut self.shown, cancel).await;
         let answer = match answer {
             Ok(answer) => answer,
