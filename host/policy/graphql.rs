@@ -91,7 +91,10 @@ mod tests {
                 // An address with a path that is a number.
                 Ok(endpoint) => assert_eq!((says, endpoint.pattern().as_str()), ("", text)),
                 Err(error) => {
-                    assert!(error.to_string().contains(says) && !says.is_empty(), "{text}: {error}")
+                    assert!(
+                        error.to_string().contains(says) && !says.is_empty(),
+                        "{text}: {error}"
+                    );
                 }
             }
         }
