@@ -1,11 +1,12 @@
 //! The same over streamable HTTP, and who may use it.
 
+use std::io::BufReader;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::client::{calc, call, folder, handshake, request};
+use super::client::{calc, call, folder, handshake, meta, request};
 use super::http_client::{Server, read};
 use crate::support::inorder;
 

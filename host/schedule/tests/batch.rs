@@ -326,7 +326,8 @@ fn a_question_ends_with_its_batch_and_one_that_panics_ends_its_call() {
     let job = Arc::new(job);
     let cancel = CancellationToken::new();
     on_one_thread(async {
-        let batch = run(job.clone(), &[writer()], room_for(1), cancel.clone());
+        let calls = [writer()];
+        let batch = run(job.clone(), &calls, room_for(1), cancel.clone());
         tokio::join!(batch, async {
             others().await;
             cancel.cancel();

@@ -4,12 +4,28 @@ import contextlib
 import io
 import json
 import os
+import sqlite3
+import types
+import urllib.parse
 import warnings
 
 import coverage
+import coverage.sqlitedb
 
 from inorder_python.errors import ToolError, cannot
 from inorder_python.measured import Measured
+
+
+def connect(name, **options):
+    """Opens a database to be read alone: without locks, which would be files beside it."""
+    if not name.startswith("file:"):
+        name = f"file:{urllib.parse.quote(name)}?mode=ro"
+    elif "mode=memory" in name:
+        return sqlite3.connect(name, **options)
+    return sqlite3.connect(f"{name}&immutable=1", **(options | {"uri": True}))
+
+
+coverage.sqlitedb.sqlite3 = types.SimpleNamespace(**(vars(sqlite3) | {"connect": connect}))
 
 
 def read(path):
