@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
+use std::sync::Once;
 
 use anyhow::Context as _;
 use inorder::{
@@ -134,6 +135,8 @@ pub struct Runner {
     cancel: CancellationToken,
     interrupts: Interrupts,
     person: Option<Person>,
+    /// That there is none is said once, however many batches are run.
+    nobody: Once,
 }
 
 impl Runner {
@@ -144,7 +147,8 @@ impl Runner {
             .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
         let cancel = CancellationToken::new();
         let interrupts = Interrupts::watch(cancel.clone());
-        Ok(Runner { runtime, cancel, interrupts, person: Person::at_terminal() })
+        let (person, nobody) = (Person::at_terminal(), Once::new());
+        Ok(Runner { runtime, cancel, interrupts, person, nobody })
     }
 
     pub fn run(&self, host: &Host, plan: Plan<ToolRef>, effect: Effect, live: bool) -> Report {
@@ -160,7 +164,7 @@ impl Runner {
         live: bool,
     ) -> Report {
         if self.person.is_none() && effect != Effect::DryRun {
-            ask::say_that_nobody_is_there(host);
+            self.nobody.call_once(|| ask::say_that_nobody_is_there(host));
         }
         let live = live.then(|| Live::start(&plan));
         let progress = live.as_ref().map(Live::sender);

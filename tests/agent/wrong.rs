@@ -59,7 +59,8 @@ fn a_server_that_is_not_there_is_named_at_once() {
     let base = format!("http://{address}");
     drop(listener);
     let stage = Stage::new(Api::Openai, &[], vec![]);
-    let parts = [&*format!("cannot reach {address}: "), "refused", "is the server running?"];
+    let reach = format!("cannot reach {address}: ");
+    let parts = [&*reach, "refused", "is the server running?"];
     fails(&stage, &["hello", "--model", "m", "--base-url", &base], 3, &parts);
 }
 
