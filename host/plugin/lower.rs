@@ -250,7 +250,7 @@ fn pointed<T>(
     match value {
         Wire::Bytes(bytes) if matches!(list, InterfaceType::U8) => {
             let mut words = MaybeUninit::uninit();
-            (&**bytes).linear_lower_to_flat(cx, ty, &mut words)?;
+            (**bytes).linear_lower_to_flat(cx, ty, &mut words)?;
             Ok(pair(&words))
         }
         Wire::List(items) => {

@@ -321,7 +321,8 @@ fn a_rule_of_paths_asks_about_what_touches_them_under_whatever_name() {
     let cases: [(&str, Value, &[&[&str]]); 9] = [
         ("write:docs/**", write("docs/b.txt", "b"), &[&["docs/b.txt"]]),
         ("write:docs/**", write("src/x.txt", "y"), &[]),
-        ("write:docs/**", moved("docs/a.txt", "src/a.txt"), &[&["docs/a.txt", "src/a.txt"]]),
+        // It has another name, and so is made here and removed there.
+        ("write:docs/**", moved("docs/a.txt", "src/a.txt"), &[&["src/a.txt", "docs/a.txt"]]),
         // With all that is in it.
         ("write:docs/**", moved("docs", "papers"), &[&["docs", "papers"]]),
         ("write:new/**", moved("src", "new"), &[&["src", "new"]]),
@@ -346,11 +347,13 @@ fn a_name_cannot_pass_for_lines_of_the_diff() {
         let (report, ()) = tokio::join!(execute(&host, &calls, options), async {
             let open = questions.next().await;
             let lines: Vec<&str> = open.diff().lines().collect();
+            // The directory that it lies in is made, too.
+            assert_eq!(lines[0], "# + a\\n+++ b/");
             assert_eq!(
-                lines[0],
+                lines[1],
                 "diff --git a/a\\n+++ b/harmless\\u{1b}[2J b/a\\n+++ b/harmless\\u{1b}[2J"
             );
-            assert_eq!(lines.len(), 6, "{lines:?}");
+            assert_eq!(lines.len(), 7, "{lines:?}");
             open.yes();
         });
         assert!(report.all_ok(), "{report:?}");

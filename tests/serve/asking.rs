@@ -34,7 +34,7 @@ fn write(path: &str, text: &str) -> Value {
 #[test]
 fn the_user_is_shown_what_would_be_changed_and_decides() {
     for capabilities in [json!({"elicitation": {}}), json!({"elicitation": {"form": {}}})] {
-        let root = folder(&[("a.txt", "old\n")]);
+        let root = folder(&[("a.txt", "old\n"), ("b.txt", "b\n")]);
         let mut client = connect(root.path(), &capabilities);
         for (index, (result, says)) in [
             (json!({"action": "accept", "content": {"approve": false}}), "the answer was no"),
@@ -66,9 +66,9 @@ fn the_user_is_shown_what_would_be_changed_and_decides() {
         let schema = &question["params"]["requestedSchema"];
         assert_eq!(schema["properties"]["approve"]["type"], "boolean", "{question}");
         assert_eq!(schema["required"], json!(["approve"]));
-        // Others go on while it is asked.
-        let read = client.call("read_text_file", json!({"path": "a.txt"}));
-        assert_eq!(text(&read), "old\n");
+        // Others go on while it is asked, unless they read what it writes.
+        let read = client.call("read_text_file", json!({"path": "b.txt"}));
+        assert_eq!(text(&read), "b\n");
         answer(&mut client, &question, &json!({"action": "accept", "content": {"approve": true}}));
         let done = client.answer("yes");
         assert_eq!(done["result"]["isError"], false, "{done}");
