@@ -6,6 +6,7 @@
 mod changes;
 mod failures;
 mod reads;
+mod step;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};

@@ -5,7 +5,8 @@
 // Each path `/NAME/graphql` is a workspace of its own. Says `{"port": n}` on standard output, then answers each line of standard input,
 // which is JSON, by one line:
 //   {"at": NAME, "next": [..]}    what becomes of the next requests: "ok", "drop" (the connection is closed instead of an answer), "lose" (it
-//                                 is closed before anything is done), or {"status", "headers"?, "body"?}
+//                                 is closed before anything is done), {"status", "headers"?, "body"?}, or
+//                                 {"wait": n} (as usual, and n milliseconds later)
 //   {"at": NAME}                  what came since, each as {"operation", "name", "authorized"}
 // It ends with its standard input.
 
@@ -52,6 +53,7 @@ async function answer(request, body, response) {
   }
   const operation = getOperationAST(document, asked.operationName);
   log.push({ operation: operation?.operation, name: operation?.name?.value, authorized });
+  if (behaviour.wait) await new Promise((go) => setTimeout(go, behaviour.wait));
   if (behaviour === "lose") return request.socket.destroy();
   if (behaviour.status) return send(behaviour.status, behaviour.body ?? "", behaviour.headers);
   if (!authorized) {
