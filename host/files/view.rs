@@ -18,6 +18,9 @@ use super::scope::{Declared, Denial};
 use super::touched::{Touched, touched};
 use super::tree::{Lower, Tree, locked};
 
+/// Is shown which paths a run touches, and says whether somebody will want to know how they change.
+pub type Look<'a> = &'a mut dyn FnMut(&[Touched]) -> bool;
+
 /// One run's view. Shared with the streams that its guest opens.
 pub struct View {
     tree: Mutex<Tree>,
@@ -120,10 +123,7 @@ impl View {
 
     /// Gets what the run has staged ready for its commit; `look` is shown which paths are touched, if any are, and says whether somebody will want to know
     /// what [`View::tell`] tells.
-    pub fn stage_to_tell(
-        &self,
-        look: Option<&mut dyn FnMut(&[Touched]) -> bool>,
-    ) -> Result<Staged, Unfit> {
+    pub fn stage_to_tell(&self, look: Option<Look<'_>>) -> Result<Staged, Unfit> {
         let mut tree = self.tree();
         let mut plans = plans(&tree).map_err(Unfit::Refused)?;
         match (plans.len(), plans.pop()) {

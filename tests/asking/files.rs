@@ -333,7 +333,11 @@ fn a_rule_of_paths_asks_about_what_touches_them_under_whatever_name() {
         ("write", json!({"tool": "create_directory", "args": {"path": "d"}}), &[&["d"]]),
     ];
     for (rule, call, asked) in cases {
-        assert_eq!(asked_about(&files, &[rule], &[call.clone()]), asked, "{rule}: {call}");
+        assert_eq!(
+            asked_about(&files, &[rule], std::slice::from_ref(&call)),
+            asked,
+            "{rule}: {call}"
+        );
     }
 }
 

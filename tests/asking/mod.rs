@@ -9,8 +9,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use inorder::{
-    About, Approver, AskRule, Batch, CallOptions, Decision, Effect, Host, HostBuilder, PluginSpec,
-    Question, Report, RunOptions,
+    About, Approver, AskRule, Batch, CallOptions, Change, Decision, Effect, Host, HostBuilder,
+    PluginSpec, Question, Report, RunOptions,
 };
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
@@ -67,7 +67,7 @@ impl Open {
 
     fn changes(&self) -> Vec<&str> {
         match &self.question.about {
-            About::Files { changes, .. } => changes.iter().flat_map(|it| it.paths()).collect(),
+            About::Files { changes, .. } => changes.iter().flat_map(Change::paths).collect(),
             About::Request { .. } => panic!("{:?}", self.question),
         }
     }

@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{KEY, Linear};
+use super::{KEY, Linear, SERVER};
 use crate::support::{inorder, repository};
 
 /// The example in a folder of its own, with the repository that its script makes.
@@ -63,7 +63,7 @@ impl Step {
 impl Linear {
     /// A config for Linear itself, with the server of these tests in its place, and plugins where they are.
     fn instead(&self, config: &str) -> String {
-        let (_, port) = self.server(&json!({}));
+        let port = SERVER.as_ref().unwrap().lock().unwrap().port;
         let at = format!("127.0.0.1:{port}");
         config
             .replace("\"../../", &format!("\"{}/", repository().display()))

@@ -164,7 +164,7 @@ impl Client {
             return Failure::Fault(format!("the answer of {host} is no stream of events: {error}"));
         };
         let inner = body.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        if inner.is_some_and(|inner| inner.is::<LengthLimitError>()) {
+        if inner.and_then(|inner| inner.downcast_ref::<LengthLimitError>()).is_some() {
             let most = bytesize::ByteSize(MOST_BYTES as u64);
             return Failure::Fault(format!("the answer of {host} has more than {most}"));
         }

@@ -256,8 +256,11 @@ impl Job for Cells {
     fn commit(&self, call: usize, run: Run) -> Committed {
         let failed = !matches!(run.outcome, Outcome::Ok(_));
         let asked = self.programs[call].asks && run.approval == Answered::Yes;
-        let validated = !(failed && self.breaks == Break::FailuresNotValidated)
-            && !(asked && self.breaks == Break::AnswersNotValidated);
+        let validated = match self.breaks {
+            Break::FailuresNotValidated => !failed,
+            Break::AnswersNotValidated => !asked,
+            _ => true,
+        };
         if validated && !self.holds(&run.touched.reads) {
             return Committed::Stale(By::Host);
         }
