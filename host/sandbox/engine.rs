@@ -138,6 +138,9 @@ fn config(flavor: Flavor) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
+        // Twice of what is usual: a parser of Python, compiled to wasm, needs more than half a MiB for 150 brackets. The host's
+        // own functions have the other half of an async stack.
+        .max_wasm_stack(1 << 20)
         .concurrency_support(concurrent)
         .wasm_component_model_async(concurrent)
         .gc_support(false)

@@ -321,15 +321,15 @@ fn a_rule_of_paths_asks_about_what_touches_them_under_whatever_name() {
     let cases: [(&str, Value, &[&[&str]]); 9] = [
         ("write:docs/**", write("docs/b.txt", "b"), &[&["docs/b.txt"]]),
         ("write:docs/**", write("src/x.txt", "y"), &[]),
-        // It has another name, and so is made here and removed there.
+        // The new name, then the old one.
         ("write:docs/**", moved("docs/a.txt", "src/a.txt"), &[&["src/a.txt", "docs/a.txt"]]),
         // With all that is in it.
-        ("write:docs/**", moved("docs", "papers"), &[&["docs", "papers"]]),
-        ("write:new/**", moved("src", "new"), &[&["src", "new"]]),
+        ("write:docs/**", moved("docs", "papers"), &[&["papers", "docs"]]),
+        ("write:new/**", moved("src", "new"), &[&["new", "src"]]),
         ("write:*.md", moved("docs", "papers"), &[]),
-        ("write:**/*.txt", moved("docs", "papers"), &[&["docs", "papers"]]),
-        // It is the same file as docs/a.txt.
-        ("write:docs/**", edit("other.txt", "a", "b"), &[&["other.txt"]]),
+        ("write:**/*.txt", moved("docs", "papers"), &[&["papers", "docs"]]),
+        // It is the same file as docs/a.txt, and told by that name.
+        ("write:docs/**", edit("other.txt", "a", "b"), &[&["docs/a.txt"]]),
         ("write", json!({"tool": "create_directory", "args": {"path": "d"}}), &[&["d"]]),
     ];
     for (rule, call, asked) in cases {

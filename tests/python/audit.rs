@@ -224,8 +224,9 @@ fn text_that_is_no_python_is_a_finding_with_its_place() {
             "{found:?}"
         );
     }
-    // One kind of trouble or the other, and no trap.
-    assert_eq!(of("long.py").len(), 1);
+    // More than the stack holds ends that call.
+    let (kind, says) = error(&host, "audit_module", json!({"path": "long.py"}));
+    assert_eq!((&*kind, says.contains("its stack overflowed")), ("trap", true), "{says}");
 }
 
 #[test]
