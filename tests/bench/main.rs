@@ -18,6 +18,7 @@ mod scheduling;
 mod serve;
 mod setup;
 mod start;
+mod step;
 mod stock;
 mod table;
 mod values;
@@ -58,7 +59,7 @@ struct Args {
 type Case = (&'static str, fn(&Arc<Bench>) -> anyhow::Result<Vec<Row>>);
 
 /// In the order in which they always run.
-const CASES: [Case; 24] = [
+const CASES: [Case; 25] = [
     ("timer", scheduling::timer),
     ("five-sleeps", scheduling::five_sleeps),
     ("chain", scheduling::chain),
@@ -74,6 +75,7 @@ const CASES: [Case; 24] = [
     ("tools-loaded", scale::tools),
     ("in-flight", flight::sleeping),
     ("processes", start::processes),
+    ("step", step::step),
     ("serve", serve::serve),
     ("files-read", files::reading),
     ("files-look", files::looking),

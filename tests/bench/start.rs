@@ -89,7 +89,7 @@ fn instead(bench: &Bench, file: &Path) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn timed(runs: usize, mut command: impl FnMut() -> Command) -> anyhow::Result<Samples> {
+pub fn timed(runs: usize, mut command: impl FnMut() -> Command) -> anyhow::Result<Samples> {
     let mut times = Samples::default();
     for run in 0..=runs {
         let mut command = command();
