@@ -75,8 +75,9 @@ fn loading(bench: &Bench, name: &str, file: &Path) -> anyhow::Result<Vec<Row>> {
 fn looking(bench: &Bench, repository: &Path, packages: &Path) -> anyhow::Result<Vec<Row>> {
     let folder = Folder::new(bench)?;
     let example = repository.join("examples/step");
-    let copied = Command::new("cp").arg("-R").arg(example.join("project")).arg(folder.path());
-    ensure!({ copied }.status()?.success(), "the example cannot be copied");
+    let project = example.join("project");
+    let copied = Command::new("cp").arg("-R").arg(project).arg(folder.path()).status()?;
+    ensure!(copied.success(), "the example cannot be copied");
     std::fs::copy(example.join("setup.sh"), folder.path().join("setup.sh"))?;
     let made = Command::new("sh").arg(folder.path().join("setup.sh")).status()?;
     ensure!(made.success(), "the example's repository cannot be made");

@@ -1,4 +1,5 @@
-//! Standard output: messages in the order in which they are handed over, written by a thread of its own.
+//! Standard output: messages in the order in which they are handed over, written by a thread of its own, or, where a short one
+//! would neither wait nor overtake another, by whoever hands it over.
 //!
 //! Knows nothing of what they say. Several that wait are written at once: a thousand answers are not a thousand system
 //! calls.
@@ -6,11 +7,13 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, fstat};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -20,11 +23,17 @@ const MOST_WAITING: usize = 64 << 20;
 /// Written at once, at most about this much.
 const PIECE: usize = 256 << 10;
 
+/// As much as a pipe that can be written at all takes without waiting, and as one piece (`PIPE_BUF`).
+const SHORT: usize = 4096;
+
 /// Clones write to the same place.
 #[derive(Clone)]
 pub struct Output {
     pieces: mpsc::UnboundedSender<Piece>,
     backlog: Arc<Backlog>,
+    file: Arc<Mutex<File>>,
+    /// Of others it cannot be told that a write will not wait.
+    is_pipe: bool,
 }
 
 #[derive(Default)]
@@ -44,21 +53,43 @@ impl Output {
     pub fn start(ended: CancellationToken) -> anyhow::Result<Output> {
         let output = std::io::stdout().as_fd().try_clone_to_owned();
         let output = File::from(output.context("standard output cannot be written")?);
+        Output::to(output, ended)
+    }
+
+    fn to(file: File, ended: CancellationToken) -> anyhow::Result<Output> {
+        let is_pipe =
+            fstat(&file).is_ok_and(|it| FileType::from_raw_mode(it.st_mode) == FileType::Fifo);
         let (pieces, receiver) = mpsc::unbounded_channel();
-        let backlog = Arc::new(Backlog::default());
-        let written = backlog.clone();
+        let (backlog, file) = (Arc::new(Backlog::default()), Arc::new(Mutex::new(file)));
+        let (written, output) = (backlog.clone(), file.clone());
         std::thread::Builder::new()
             .name("stdout".to_owned())
-            .spawn(move || write(output, receiver, &written, &ended))?;
-        Ok(Output { pieces, backlog })
+            .spawn(move || write(&output, receiver, &written, &ended))?;
+        Ok(Output { pieces, backlog, file, is_pipe })
     }
 
     /// # Errors
     /// Nobody reads any more.
     pub fn line(&self, mut text: Vec<u8>) -> io::Result<()> {
         text.push(b'\n');
+        if self.is_pipe && text.len() <= SHORT && self.written_here(&text) {
+            return Ok(());
+        }
         self.backlog.bytes.fetch_add(text.len(), Ordering::SeqCst);
         self.pieces.send(Piece::Line(text)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Writes it, if nothing waits to be written and it need not wait either: to wake the thread would take longer.
+    fn written_here(&self, text: &[u8]) -> bool {
+        let Ok(mut file) = self.file.try_lock() else { return false };
+        if self.backlog.bytes.load(Ordering::SeqCst) > 0 {
+            return false;
+        }
+        let mut ready = [PollFd::new(&*file, PollFlags::OUT)];
+        let at_once = poll(&mut ready, Some(&Timespec::default())).is_ok();
+        let ready = at_once && ready[0].revents() == PollFlags::OUT;
+        // Whatever is wrong, the thread meets it too, and tells of it.
+        ready && file.write_all(text).is_ok()
     }
 
     /// Until the client has read most of what there was.
@@ -83,7 +114,7 @@ impl Output {
 }
 
 fn write(
-    mut output: impl Write,
+    output: &Mutex<impl Write>,
     mut pieces: mpsc::UnboundedReceiver<Piece>,
     backlog: &Backlog,
     ended: &CancellationToken,
@@ -102,7 +133,10 @@ fn write(
             }
             next = if text.len() < PIECE { pieces.try_recv().ok() } else { None };
         }
+        // Kept for as long as the client does not read: nobody waits for it.
+        let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
         let written = output.write_all(&text).and_then(|()| output.flush());
+        drop(output);
         backlog.bytes.fetch_sub(text.len(), Ordering::SeqCst);
         if let Err(error) = written {
             tracing::debug!(%error, "nobody reads standard output any more");
@@ -114,5 +148,31 @@ fn write(
             let _ = end.send(());
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader};
+
+    use super::*;
+
+    #[test]
+    fn lines_of_every_length_come_whole_and_in_order_and_nobody_waits_for_a_reader() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let output =
+            Output::to(File::from(std::os::fd::OwnedFd::from(writer)), CancellationToken::new());
+        let output = output.unwrap();
+        assert!(output.is_pipe);
+        // More than a pipe holds, before anybody reads.
+        let lines: Vec<String> = (0..2000_usize)
+            .map(|at| format!("{at} {}", "x".repeat([0, 10, 4000, 5000][at % 4])))
+            .collect();
+        for line in &lines {
+            output.line(line.clone().into_bytes()).unwrap();
+        }
+        drop(output);
+        let read: Vec<String> = BufReader::new(reader).lines().map(Result::unwrap).collect();
+        assert!(read == lines, "{} lines", read.len());
     }
 }
