@@ -3,6 +3,7 @@
 //! Joins `policy/`, which knows rules, with what a run has staged or wants to send. When it is asked, is `schedule/`'s.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinSet;
@@ -12,6 +13,7 @@ use crate::audit::AskedRule;
 use crate::batch::{CallError, Change, ErrorKind};
 use crate::files::{FilesError, Roots, Touched};
 use crate::net::Sending;
+use crate::places;
 use crate::policy::{AskRule, PathPattern};
 use crate::sandbox::Pauses;
 
@@ -24,9 +26,41 @@ pub(crate) struct Asks {
 struct Rule {
     rule: AskRule,
     /// By root: what it matches there, if it names paths.
-    beneath: Vec<Option<PathPattern>>,
+    beneath: Vec<Option<Beneath>>,
     /// Where it stands, for messages.
     line: String,
+}
+
+/// The paths that a rule is about in one root.
+struct Beneath {
+    pattern: PathPattern,
+    root: PathBuf,
+}
+
+impl Beneath {
+    /// Paths are touched where they are, and a rule may name them by way of symlinks. Whoever changes what is on the way to
+    /// where its pattern begins decides what it names.
+    fn is_touched(&self, touched: &Touched) -> bool {
+        let is_meant =
+            |path: &str| self.pattern.matches(path) || (touched.tree && self.pattern.leads(path));
+        let base = self.pattern.base();
+        let below = |path: &str| {
+            base.strip_prefix(path).map(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        is_meant(&touched.path)
+            || below(&touched.path) == Some(true)
+            || self.by_symlinks(base, &touched.path).is_some_and(|path| is_meant(&path))
+    }
+
+    /// The path as the rule would name it, if its base is a symlink or behind one.
+    fn by_symlinks(&self, base: &str, path: &str) -> Option<String> {
+        let real = places::real(&self.root.join(base));
+        let real = real.strip_prefix(&self.root).ok().filter(|real| *real != Path::new(base))?;
+        let rest = Path::new(path).strip_prefix(real).ok()?;
+        let named = Path::new(base).join(rest);
+        // Without the slash that nothing is joined by.
+        Some(named.to_str()?.trim_end_matches('/').to_owned())
+    }
 }
 
 impl Asks {
@@ -43,7 +77,8 @@ impl Asks {
         let rule = |rule: &AskRule, line: String| {
             let paths = rule.of_files().flatten();
             let beneath = roots.paths().enumerate().map(|(index, root)| {
-                paths.filter(|it| index == 0 || it.is_absolute())?.beneath(root)
+                let pattern = paths.filter(|it| index == 0 || it.is_absolute())?.beneath(root)?;
+                Some(Beneath { pattern, root: root.to_owned() })
             });
             let beneath: Vec<_> = beneath.collect();
             if paths.is_some() && beneath.iter().all(Option::is_none) {
@@ -77,12 +112,9 @@ impl Asks {
             None => false,
             Some(None) => !touched.is_empty(),
             Some(Some(_)) => touched.iter().any(|it| {
-                let pattern = rule.beneath.get(it.root).and_then(Option::as_ref);
+                let beneath = rule.beneath.get(it.root).and_then(Option::as_ref);
                 // A file that may be another one by another name may be one of those that are meant.
-                it.other_names
-                    || pattern.is_some_and(|pattern| {
-                        pattern.matches(&it.path) || (it.tree && pattern.leads(&it.path))
-                    })
+                it.other_names || beneath.is_some_and(|beneath| beneath.is_touched(it))
             }),
         };
         self.matching(matches)

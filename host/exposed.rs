@@ -6,14 +6,13 @@ use std::path::{Path, PathBuf};
 
 use crate::builder::{HostBuilder, PluginSpec};
 use crate::error::Error;
+use crate::places::{places, real};
 use crate::policy::{EnvGrant, PathGrant};
 
 impl HostBuilder {
     /// A tool that could write the config could widen its own grants.
     pub(crate) fn no_plugin_writes_the_config(&self) -> Result<(), Error> {
-        let Some(config) = self.config.as_ref().and_then(|path| path.canonicalize().ok()) else {
-            return Ok(());
-        };
+        let Some(config) = self.config.clone() else { return Ok(()) };
         match self.who_may_write(&config) {
             Some((plugin, grant)) => Err(Error::WritableConfig { config, plugin, grant }),
             None => Ok(()),
@@ -38,27 +37,23 @@ impl HostBuilder {
     /// A plugin may write the component of one, or the WIT beside it.
     pub fn may_reload(&self) -> Result<(), Error> {
         for file in self.files() {
-            let name = file.file_name().map(std::ffi::OsStr::to_owned).unwrap_or_default();
-            let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
-            // A symlink can be replaced as well as what it leads to.
-            let places = [file.canonicalize().ok(), folder.map(|folder| folder.join(name))];
-            for place in places.into_iter().flatten() {
-                if let Some((plugin, grant)) = self.who_may_write(&place) {
-                    return Err(Error::WritablePlugin { file, plugin, grant });
-                }
+            if let Some((plugin, grant)) = self.who_may_write(&file) {
+                return Err(Error::WritablePlugin { file, plugin, grant });
             }
         }
         Ok(())
     }
 
-    /// The plugin, and its grant, that may write or replace a file, if there is one. `file` is absolute, and without
-    /// symlinks on the way.
+    /// The plugin, and its grant, that may write or replace a file, if there is one, or a symlink on the way to it: who may
+    /// move that away may put something else in its place.
     pub fn who_may_write(&self, file: &Path) -> Option<(String, String)> {
         let roots = self.real_roots();
-        let roots: Vec<&Path> = roots.iter().map(|root| &**root).collect();
+        let (roots, places): (Vec<&Path>, _) =
+            (roots.iter().map(|root| &**root).collect(), places(file));
         self.plugins.iter().find_map(|spec| {
             let mut write = spec.grants.write.iter();
-            let grant = write.find(|it| reaches(it, &roots, file, Aim::ItOrAbove))?;
+            let grant = write
+                .find(|it| places.iter().any(|place| reaches(it, &roots, place, Aim::ItOrAbove)))?;
             Some((spec.name.clone(), grant.pattern()))
         })
     }
@@ -73,9 +68,10 @@ impl HostBuilder {
     /// The plugin that may read or write a file, if there is one. As [`HostBuilder::who_may_write`].
     pub fn who_may_see(&self, file: &Path) -> Option<String> {
         let roots = self.real_roots();
-        let roots: Vec<&Path> = roots.iter().map(|root| &**root).collect();
+        let (roots, real): (Vec<&Path>, _) =
+            (roots.iter().map(|root| &**root).collect(), real(file));
         let reads = |spec: &&PluginSpec| {
-            spec.grants.read.iter().any(|it| reaches(it, &roots, file, Aim::It))
+            spec.grants.read.iter().any(|it| reaches(it, &roots, &real, Aim::It))
         };
         let reader = self.plugins.iter().find(reads).map(|spec| spec.name.clone());
         reader.or_else(|| self.who_may_write(file).map(|(plugin, _)| plugin))

@@ -41,6 +41,7 @@ mod job;
 mod loader;
 mod memory;
 mod net;
+mod places;
 mod plugin;
 mod policy;
 mod reach;

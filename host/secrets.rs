@@ -105,7 +105,7 @@ fn unseen(builder: &HostBuilder, config: &SecretConfig) -> Result<(), SecretErro
 }
 
 fn hidden(builder: &HostBuilder, path: &Path) -> Result<(), SecretError> {
-    match path.canonicalize().ok().and_then(|it| builder.who_may_see(&it)) {
+    match builder.who_may_see(path) {
         Some(plugin) => Err(SecretError::Readable { plugin, path: path.to_owned() }),
         None => Ok(()),
     }

@@ -224,6 +224,32 @@ fn a_config_that_a_plugin_could_write_is_refused() {
 }
 
 #[test]
+fn a_config_behind_a_symlink_that_a_plugin_could_move_away_is_refused() {
+    use std::os::unix::fs::symlink;
+    let dir = Dir::new(&[]);
+    let root = dir.0.path().canonicalize().unwrap().join("root");
+    for folder in ["conf", "root/work", "root/safe"] {
+        std::fs::create_dir_all(dir.0.path().join(folder)).unwrap();
+    }
+    let config = format!("roots = [{root:?}]\n[plugins.filesystem]\nwrite = [\"work/**\"]\n");
+    std::fs::write(dir.0.path().join("conf/inorder.toml"), config).unwrap();
+    // The file itself lies where nobody may write.
+    symlink("../../conf/inorder.toml", root.join("work/file.toml")).unwrap();
+    symlink("../../conf", root.join("work/folder")).unwrap();
+    symlink("../../conf/inorder.toml", root.join("safe/file.toml")).unwrap();
+    for (config, refused) in [
+        ("root/work/file.toml", true),
+        ("root/work/folder/inorder.toml", true),
+        ("root/safe/file.toml", false),
+        ("conf/inorder.toml", false),
+    ] {
+        let output = dir.run(&["tools", "--config", config]);
+        let said = stderr(&output).contains("widen its own grants");
+        assert_eq!(said, refused, "{config}: {}", stderr(&output));
+    }
+}
+
+#[test]
 fn two_plugins_of_one_file_are_told_apart_by_name() {
     let Some(probe) = built_guest("probe") else { return };
     let dir = Dir::new(&[]);

@@ -5,6 +5,8 @@ cd "$(dirname "$0")"
 rm -rf shop
 cp -R project shop
 cd shop
+# Not in the example itself, of which these are a part.
+printf '.memory/\ncoverage.xml\n' >.gitignore
 git init --quiet --initial-branch main
 git config user.name "Shop"
 git config user.email "shop@example.org"

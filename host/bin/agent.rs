@@ -104,6 +104,7 @@ const MOST_BYTES: u64 = 16 << 20;
 
 /// What is gone on with.
 struct Past {
+    path: PathBuf,
     transcript: Transcript,
     start: Start,
     records: Vec<Record>,
@@ -143,7 +144,16 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let client = Client::new(endpoint)?;
     let builder = args.host.audited_builder(&args.audit)?;
     let (transcript, is_new) = match past {
-        Some(past) => (Some(past.transcript), false),
+        Some(past) => {
+            if let Some((plugin, grant)) = builder.who_may_write(&past.path) {
+                bail!(
+                    "the plugin {plugin:?} may write the transcript {} (by {grant:?}), and so what the model has seen and \
+                     said: keep it elsewhere, or grant less",
+                    past.path.display()
+                );
+            }
+            (Some(past.transcript), false)
+        }
         None => (args.kept.create(&here, &builder)?, true),
     };
     let host = builder.build()?;
@@ -177,7 +187,7 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
         agent.keep(&Record::User(api.user(&task)))?;
     }
     let ended = runner.wait(agent.work());
-    let ending = finish(agent, ended, args.json);
+    let ending = finish(agent, ended, args);
     runner.end();
     ending
 }
@@ -186,20 +196,24 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
 fn finish(
     mut agent: Agent,
     ended: anyhow::Result<turns::End>,
-    json: bool,
+    args: &Args,
 ) -> anyhow::Result<Ending> {
     let reason = ended.as_ref().map_or("failed", turns::End::reason).to_owned();
     let tally = agent.tally;
     let kept = agent.keep(&Record::End { reason, tally });
     let written = agent.shown.ended();
-    if !json {
+    if !args.json {
         if let Some(note) = ended.as_ref().ok().and_then(turns::End::note) {
             say(print::plain(&note));
         }
         say(bold(tally.text()));
         if let Some(transcript) = &agent.transcript {
             let path = print::plain(&transcript.path().display().to_string());
-            say(dim(format!("to go on: inorder agent 'what to do next' --resume {path}")));
+            let server = match &args.endpoint.base_url {
+                Some(url) => format!(" --base-url {}", print::plain(url)),
+                None => String::new(),
+            };
+            say(dim(format!("to go on: inorder agent 'what to do next' --resume {path}{server}")));
         }
     }
     let ending = ended?.ending();
@@ -225,7 +239,7 @@ impl KeptArgs {
             }
         };
         let (transcript, start, records) = Transcript::reopen(&path)?;
-        Ok(Some(Past { transcript, start, records }))
+        Ok(Some(Past { path, transcript, start, records }))
     }
 
     /// A file that no plugin may write, if one is to be kept.
@@ -244,8 +258,7 @@ impl KeptArgs {
             },
         };
         let transcript = Transcript::create(&path)?;
-        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-        let Some((plugin, grant)) = builder.who_may_write(&real) else {
+        let Some((plugin, grant)) = builder.who_may_write(&path) else {
             return Ok(Some(transcript));
         };
         drop(transcript);

@@ -96,6 +96,9 @@ impl Bench<'_> {
                 Built::Failed(status) => {
                     say(format_args!("{}: {status}", bad("the build failed")));
                 }
+                Built::Missing => {
+                    say(format_args!("{} {}", bad("there is no"), script.display()));
+                }
                 Built::Ok => self.show(began.elapsed()),
             }
             if self.runner.is_cancelled() {

@@ -57,12 +57,18 @@ pub fn mark(status: Status) -> &'static str {
 /// `text` without what a terminal would obey: plugins and models choose the text that we print.
 pub fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
         match character {
             '\n' | '\t' => plain.push(character),
-            '\r' => {}
-            // Direction overrides can make a line read as another one.
-            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            // Of a line's end. Anywhere else it would hide what is before it.
+            '\r' if characters.peek().is_none_or(|next| *next == '\n') => {}
+            // What sets the direction, or ends a line for some, can make a line read as another one.
+            '\u{200e}'
+            | '\u{200f}'
+            | '\u{61c}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}' => {
                 plain.extend(character.escape_unicode());
             }
             _ if character.is_control() => plain.extend(character.escape_default()),

@@ -206,9 +206,10 @@ fn describe(
 fn on_a_line(name: &str) -> String {
     let mut line = String::with_capacity(name.len());
     for character in name.chars() {
-        match character.is_control() {
-            true => line.extend(character.escape_default()),
-            false => line.push(character),
+        match character {
+            '\u{2028}' | '\u{2029}' => line.extend(character.escape_unicode()),
+            _ if character.is_control() => line.extend(character.escape_default()),
+            _ => line.push(character),
         }
     }
     line
@@ -252,7 +253,11 @@ fn compare(text: &mut String, (a, old): (&str, &[u8]), (b, new): (&str, &[u8])) 
     }
     let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
     let mut config = TextDiff::configure();
-    let diff = config.algorithm(Algorithm::Myers).timeout(PATIENCE).diff_lines(&*old, &*new);
+    // By themselves, lines would end at a lone carriage return too, which they do for neither `diff` nor `git apply`.
+    let old: Vec<&str> = old.split_inclusive('\n').collect();
+    let new: Vec<&str> = new.split_inclusive('\n').collect();
+    let config = config.algorithm(Algorithm::Myers).timeout(PATIENCE).newline_terminated(true);
+    let diff = config.diff_slices(&old, &new);
     let _ = write!(text, "{}", diff.unified_diff().context_radius(3).header(a, b));
 }
 

@@ -7,7 +7,7 @@ set -eu
 cd "$(dirname "$0")"
 
 if ! command -v componentize-py >/dev/null; then
-    [ -d .venv ] || python3 -m venv .venv
+    [ -x .venv/bin/pip ] || python3 -m venv --clear .venv
     .venv/bin/pip install --quiet --requirement requirements.txt
     PATH=$PWD/.venv/bin:$PATH
 fi

@@ -342,6 +342,46 @@ fn a_rule_of_paths_asks_about_what_touches_them_under_whatever_name() {
 }
 
 #[test]
+fn a_rule_that_names_paths_by_way_of_a_symlink_asks_about_what_is_there() {
+    for (rule, call) in [
+        ("write:docs/**", write("docs/y.txt", "y")),
+        ("write:docs/**", write("real/y.txt", "y")),
+        ("write:docs/new/**", write("docs/new/y.txt", "y")),
+        ("write:docs/x.txt", write("docs/x.txt", "y")),
+        // From then on it would name something else.
+        ("write:later/**", json!({"tool": "create_directory", "args": {"path": "later"}})),
+    ] {
+        let (root, host) = host(&[("real/x.txt", "x")], &[rule]);
+        std::os::unix::fs::symlink("real", root.path().join("docs")).unwrap();
+        let calls = json!({ "calls": [call] });
+        let report = block_on(execute(&host, &calls, RunOptions::default()));
+        assert!(message(&report, 0).starts_with("denied"), "{rule}: {}", message(&report, 0));
+        assert_eq!(content(&root, "real/y.txt"), None);
+        let other = json!({"calls": [write("other.txt", "y")]});
+        assert!(block_on(execute(&host, &other, RunOptions::default())).all_ok(), "{rule}");
+    }
+}
+
+#[test]
+fn a_diff_has_lines_where_other_programs_have_them() {
+    let (_root, host) = host(&[], &["write"]);
+    let (options, mut questions) = asking(Effect::Commit);
+    block_on(async {
+        let calls = json!({"calls": [write("a.py", "# a\rprint('b')\r\nc\n")]});
+        let (report, ()) = tokio::join!(execute(&host, &calls, options), async {
+            let open = questions.next().await;
+            assert!(
+                open.diff().contains("@@ -0,0 +1,2 @@\n+# a\rprint('b')\r\n+c\n"),
+                "{:?}",
+                open.diff()
+            );
+            open.yes();
+        });
+        assert!(report.all_ok(), "{report:?}");
+    });
+}
+
+#[test]
 fn a_name_cannot_pass_for_lines_of_the_diff() {
     let (_root, host) = host(&[], &["write"]);
     let (options, mut questions) = asking(Effect::Commit);

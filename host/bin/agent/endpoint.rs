@@ -20,7 +20,7 @@ pub struct EndpointArgs {
     /// Another server than the API's own, up to what comes before `/chat/completions` or `/v1/messages`, as in
     /// http://localhost:11434/v1
     #[arg(long, value_name = "URL")]
-    base_url: Option<String>,
+    pub base_url: Option<String>,
     /// What is spoken there [default: what the URL, else the model or the key, suggests]
     #[arg(long, value_enum)]
     api: Option<Api>,

@@ -68,18 +68,19 @@ impl Gathering {
         if chunk["usage"].is_object() {
             self.tokens = tokens(&chunk["usage"]);
         }
-        let choices = chunk["choices"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let choices = match take(&mut chunk, "choices") {
+            Value::Array(choices) => choices,
+            _ => vec![],
+        };
         let mut text = String::new();
         for mut choice in choices.into_iter().filter(|it| it["index"].as_u64().unwrap_or(0) == 0) {
-            let mut delta = choice["delta"].take();
+            let mut delta = take(&mut choice, "delta");
             let (words, refusal) = (words(&delta["content"]), said(&delta, "refusal"));
             self.text.push_str(&words);
             self.refusal.push_str(refusal.unwrap_or_default());
             text.extend([&*words, refusal.unwrap_or_default()]);
-            if let Some(calls) = delta["tool_calls"].as_array_mut() {
-                for call in calls.drain(..) {
-                    self.call(call);
-                }
+            if let Value::Array(calls) = take(&mut delta, "tool_calls") {
+                calls.into_iter().for_each(|call| self.call(call));
             }
             if let Some(stop) = said(&choice, "finish_reason") {
                 self.stop = Some(stop.to_owned());
@@ -94,11 +95,11 @@ impl Gathering {
     fn call(&mut self, mut part: Value) {
         let place = self.place(&part);
         let Some(call) = self.calls.get_mut(place) else { return };
-        let mut function = part["function"].take();
+        let mut function = take(&mut part, "function");
         if let Some(name) = said(&function, "name").filter(|_| call.name.is_empty()) {
             call.name = name.to_owned();
         }
-        match function["arguments"].take() {
+        match take(&mut function, "arguments") {
             Value::String(text) => call.arguments.push_str(&text),
             Value::Null => {}
             // Against the API, by some servers.
@@ -107,7 +108,8 @@ impl Gathering {
         let Value::Object(fields) = part else { return };
         for (name, value) in fields {
             match (&*name, value) {
-                ("index" | "function", _) | (_, Value::Null) => {}
+                // `custom` would make another kind of call of it.
+                ("index" | "function" | "custom" | "type", _) | (_, Value::Null) => {}
                 ("id", Value::String(id)) if call.id.is_empty() => call.id = id,
                 ("id", Value::Number(id)) if call.id.is_empty() => call.id = id.to_string(),
                 ("id", _) => {}
@@ -190,6 +192,11 @@ impl Gathering {
             tokens: self.tokens,
         })
     }
+}
+
+/// The value of a field, if it has such a field.
+fn take(value: &mut Value, field: &str) -> Value {
+    value.get_mut(field).map(Value::take).unwrap_or_default()
 }
 
 /// Content as text, or as a list of parts of which some are text.
@@ -279,6 +286,21 @@ mod tests {
         let message = gathering.finish().unwrap().message.unwrap();
         assert_eq!(message["tool_calls"][0]["extra_content"]["signature"], "s");
         assert_eq!(message["content"], Value::Null);
+    }
+
+    #[test]
+    fn what_is_no_chunk_is_passed_over() {
+        let item = json!({"choices": [{"delta": {"tool_calls": ["x"]}}]});
+        let function = json!({"choices": [{"delta": {"tool_calls": [{"function": "x"}]}}]});
+        for chunk in [
+            json!(1),
+            json!({"choices": ["x"]}),
+            json!({"choices": [{"delta": "x"}]}),
+            item,
+            function,
+        ] {
+            assert!(Gathering::new(String::new()).add(chunk).is_ok());
+        }
     }
 
     #[test]

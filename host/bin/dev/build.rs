@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub enum Built {
     Ok,
     Failed(ExitStatus),
+    /// There is none to run for now: it may be about to be replaced.
+    Missing,
     Cancelled,
 }
 
@@ -37,7 +39,10 @@ pub async fn run(script: &Path, cancel: &CancellationToken) -> anyhow::Result<Bu
     {
         command.env("INORDER", this);
     }
-    let child = command.spawn().with_context(shown)?;
+    let child = match command.spawn() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Built::Missing),
+        child => child.with_context(shown)?,
+    };
     let group = Pid::from_child(&child);
     let ended = tokio::task::spawn_blocking(move || waited(child));
     let mut ended = std::pin::pin!(ended);

@@ -16,7 +16,7 @@ const MOST_OPEN: usize = 256 << 20;
 /// Until the next piece.
 const PAUSE: Duration = Duration::from_secs(20);
 
-/// Until its end, and until there is room for it.
+/// Until its end.
 const WHOLE: Duration = Duration::from_secs(120);
 
 /// Room for bodies. Clones share it.
@@ -46,32 +46,33 @@ impl Bodies {
         Bodies(Arc::new(Semaphore::new(MOST_OPEN)))
     }
 
-    /// Reads a body of at most so many bytes.
+    /// Reads a body of at most so many bytes. Room is taken for what has come, so that who says much and sends nothing has none;
+    /// nobody waits for it, since two that each have some would wait for each other.
     pub async fn read(&self, body: Incoming, most: usize) -> Result<Body, Unread> {
-        // All at once, since two that each have half would wait for each other; as much as it may have, if it does not say.
-        let bytes = body.size_hint().upper().map_or(most, |it| it.try_into().unwrap_or(usize::MAX));
-        if bytes > most {
+        if body.size_hint().lower() > most as u64 {
             return Err(Unread::TooLarge { most });
         }
-        let wanted = u32::try_from(bytes).map_err(|_| Unread::TooLarge { most })?;
-        let room = tokio::time::timeout(WHOLE, self.0.clone().acquire_many_owned(wanted));
-        let room = room.await.ok().and_then(Result::ok).ok_or(Unread::NoRoom)?;
-        let bytes = tokio::time::timeout(WHOLE, pieces(body, most));
-        let bytes = bytes.await.map_err(|_| Unread::Slow)??;
-        Ok(Body { bytes, room })
+        tokio::time::timeout(WHOLE, self.pieces(body, most)).await.map_err(|_| Unread::Slow)?
     }
-}
 
-async fn pieces(mut body: Incoming, most: usize) -> Result<Bytes, Unread> {
-    let mut read = Vec::new();
-    loop {
-        let frame = tokio::time::timeout(PAUSE, body.frame()).await.map_err(|_| Unread::Slow)?;
-        let Some(frame) = frame else { return Ok(read.into()) };
-        let Ok(piece) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
-        if read.len() + piece.len() > most {
-            return Err(Unread::TooLarge { most });
+    async fn pieces(&self, mut body: Incoming, most: usize) -> Result<Body, Unread> {
+        let (mut read, mut room) = (Vec::new(), self.room(0)?);
+        loop {
+            let frame =
+                tokio::time::timeout(PAUSE, body.frame()).await.map_err(|_| Unread::Slow)?;
+            let Some(frame) = frame else { return Ok(Body { bytes: read.into(), room }) };
+            let Ok(piece) = frame.map_err(|_| Unread::Broken)?.into_data() else { continue };
+            if read.len() + piece.len() > most {
+                return Err(Unread::TooLarge { most });
+            }
+            room.merge(self.room(piece.len())?);
+            read.extend_from_slice(&piece);
         }
-        read.extend_from_slice(&piece);
+    }
+
+    fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Unread> {
+        let bytes = u32::try_from(bytes).map_err(|_| Unread::NoRoom)?;
+        self.0.clone().try_acquire_many_owned(bytes).map_err(|_| Unread::NoRoom)
     }
 }
 

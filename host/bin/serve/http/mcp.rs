@@ -20,10 +20,14 @@ use super::bodies::Bodies;
 /// Of a session that nobody uses. Clients make another one.
 const KEPT: Duration = Duration::from_secs(60 * 60);
 
+/// Each takes some 60 KiB for as long as it is kept.
+const MOST_SESSIONS: usize = 1000;
+
 /// Clones share everything.
 #[derive(Clone)]
 pub struct Mcp {
     service: StreamableHttpService<Server, LocalSessionManager>,
+    sessions: Arc<LocalSessionManager>,
     bodies: Bodies,
 }
 
@@ -39,8 +43,9 @@ impl Mcp {
         let mut sessions = LocalSessionManager::default();
         sessions.session_config.keep_alive = Some(KEPT);
         let sessions = Arc::new(sessions);
-        let service = StreamableHttpService::new(move || Ok(server.clone()), sessions, config);
-        Mcp { service, bodies }
+        let kept = sessions.clone();
+        let service = StreamableHttpService::new(move || Ok(server.clone()), kept, config);
+        Mcp { service, sessions, bodies }
     }
 
     pub async fn answer(&self, request: Request<Incoming>) -> Answer {
@@ -58,6 +63,10 @@ impl Mcp {
             Ok(body) => body,
             Err(unread) => return unread.answer(Form::Rpc),
         };
+        if begins_session(&body.bytes) && self.sessions.sessions.read().await.len() >= MOST_SESSIONS
+        {
+            return answers::busy(Form::Rpc, "too many sessions are open");
+        }
         let is_json = is_json(&head.headers);
         let request = Request::from_parts(head, Full::new(body.bytes.clone()));
         let answer = self.service.handle(request).await;
@@ -76,6 +85,15 @@ impl Mcp {
             kept.boxed()
         })
     }
+}
+
+fn begins_session(message: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Asked<'a> {
+        #[serde(borrow)]
+        method: std::borrow::Cow<'a, str>,
+    }
+    serde_json::from_slice::<Asked>(message).is_ok_and(|asked| asked.method == "initialize")
 }
 
 /// An error that the SDK tells by a line of text, as JSON-RPC has it.
