@@ -137,6 +137,18 @@ fn calls_that_cannot_be_ordered_are_answered_too() {
 }
 
 #[test]
+fn answers_that_are_cut_off_again_and_again_are_the_end() {
+    for api in BOTH {
+        let list = || [("a", "list_directory", json!({"path": "."}))];
+        let steps = (0..3).map(|_| api.cut_off("", &list())).collect();
+        let stage = Stage::new(api, &[], steps);
+        let played = stage.run(&["look"]).ends(1);
+        assert_eq!(stage.asked().len(), 3);
+        assert!(played.stderr().contains("--max-tokens"), "{}", played.stderr());
+    }
+}
+
+#[test]
 fn an_answer_that_is_cut_off_is_not_run() {
     for api in BOTH {
         let write = ("w", "write_file", json!({"path": "a.txt", "content": "half"}));

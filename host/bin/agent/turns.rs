@@ -16,6 +16,9 @@ use super::transcript::{Record, Transcript};
 use crate::run::{Runner, with_names_of};
 use crate::{Ending, HostFault};
 
+/// Answers with calls that are cut off one after another: who could not make it shorter then will not.
+const MOST_CUT_OFF: u32 = 3;
+
 pub struct Agent<'a> {
     pub host: &'a Host,
     pub runner: &'a Runner,
@@ -91,6 +94,7 @@ impl Agent<'_> {
     /// # Errors
     /// The API refuses the request, gives no answer, or the transcript cannot be written.
     pub async fn work(&mut self) -> anyhow::Result<End> {
+        let mut cut_off = 0;
         for _ in 0..self.max_turns {
             let Some(answer) = self.ask().await? else { return Ok(End::Stopped) };
             let Answer { message, calls, stop, .. } = answer;
@@ -103,11 +107,15 @@ impl Agent<'_> {
                     Stop::Other(reason) => End::Other(reason),
                 });
             };
+            cut_off = if stop == Stop::CutOff { cut_off + 1 } else { 0 };
             match stop {
                 // What was to come after, or in the last of them, is not known.
                 Stop::CutOff => {
                     let why = "the answer was cut off, as it had too many tokens; make fewer or shorter calls";
                     self.refuse(&calls, why)?;
+                    if cut_off == MOST_CUT_OFF {
+                        return Ok(End::CutOff);
+                    }
                 }
                 Stop::Refused => {
                     self.refuse(&calls, "the answer was broken off")?;
