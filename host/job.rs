@@ -279,7 +279,7 @@ impl BatchJob {
         let Some(value) = outcome.and_then(|outcome| outcome.result.as_ref().ok()) else {
             return Err(CallError::skipped(from));
         };
-        link.at.follow(value).map_err(|missing| {
+        link.at.follow(value.value()).map_err(|missing| {
             let message = format!("{}: in the result of {from:?}, {missing}", link.place);
             CallError::new(ErrorKind::Arguments, message)
         })

@@ -60,9 +60,10 @@ pub use audit::{
     PluginId, Request,
 };
 pub use batch::{
-    Batch, Binary, Call, CallError, CallRef, Change, Committed, Dialect, ErrorKind, LimitError,
-    LimitsConfig, Media, Outcome, Plan, PlanError, Planned, Pointer, Problem, Reply, Report,
-    RequestError, Status, Step, Usage, parse_bytes, parse_duration, parse_memory, read_message,
+    Batch, Binary, Call, CallError, CallRef, Change, Committed, Dialect, ErrorKind, Json,
+    LimitError, LimitsConfig, Media, Outcome, Plan, PlanError, Planned, Pointer, Problem, Reply,
+    Report, RequestError, Status, Step, Usage, parse_bytes, parse_duration, parse_memory,
+    read_message,
 };
 pub use builder::{HostBuilder, PluginSpec, Source};
 pub use error::Error;

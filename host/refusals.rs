@@ -2,20 +2,18 @@
 //!
 //! As `requests` is for the network.
 
-use serde_json::Value;
-
-use crate::batch::{CallError, ErrorKind, limit_of};
+use crate::batch::{CallError, ErrorKind, Json, limit_of};
 use crate::files::{Access, Denial, DeniedBy, INORDER, Unfit, View};
 use crate::policy::Limits;
 
 /// What a refusal by policy makes of a result. A tool that was refused something may know what to do without, and
 /// then is as good as its word; one that does what it has declared not to do is not believed.
 pub(crate) fn refused(
-    result: Result<Value, CallError>,
+    result: Result<Json, CallError>,
     view: &View,
     plugin: &str,
     limits: &Limits,
-) -> Result<Value, CallError> {
+) -> Result<Json, CallError> {
     let denials = view.denials();
     if let Some(lie) = denials.iter().find(|denial| denial.by == DeniedBy::Declaration) {
         let doing = doing(lie.access);

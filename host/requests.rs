@@ -5,10 +5,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::Value;
-
 use crate::asking::Asking;
-use crate::batch::{CallError, ErrorKind, limit_of};
+use crate::batch::{CallError, ErrorKind, Json, limit_of};
 use crate::files::Effect;
 use crate::net::{Consent, Effects, NetDenial, NetDeniedBy, NetLog, Requested};
 use crate::policy::Limits;
@@ -43,11 +41,11 @@ fn consent(turn: Turn, asking: Arc<Asking>) -> Consent {
 
 /// What refused requests make of a result. As with files, a tool that knows what to do without is as good as its word.
 pub(crate) fn refused(
-    result: Result<Value, CallError>,
+    result: Result<Json, CallError>,
     log: &NetLog,
     plugin: &str,
     limits: &Limits,
-) -> Result<Value, CallError> {
+) -> Result<Json, CallError> {
     let Err(error) = result else { return result };
     if !matches!(error.kind, ErrorKind::Tool | ErrorKind::Trap) {
         return Err(error);

@@ -271,7 +271,7 @@ impl LooseJob {
         let (id, tool) = (outcome.id.as_str(), outcome.tool.as_str());
         let logged = failed(id, tool, CallError::new(ErrorKind::Host, ""), Usage::default());
         changed.push(Outcome {
-            result: Ok(serde_json::Value::Null),
+            result: Ok(serde_json::Value::Null.into()),
             changes: outcome.changes.clone(),
             ..logged
         });

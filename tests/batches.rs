@@ -128,8 +128,8 @@ fn a_hundred_thousand_calls_all_get_their_outcome_in_order() {
     for (n, outcome) in report.results.iter().enumerate() {
         assert_eq!(outcome.id, (n + 1).to_string());
         match n % 4 {
-            0 => assert_eq!(outcome.result.as_ref().unwrap(), &json!(n + 1)),
-            1 => assert_eq!(outcome.result.as_ref().unwrap(), &json!(n - 1 + 2)),
+            0 => assert_eq!(outcome.result.as_ref().unwrap().value(), &json!(n + 1)),
+            1 => assert_eq!(outcome.result.as_ref().unwrap().value(), &json!(n - 1 + 2)),
             2 => assert_eq!(outcome.result.as_ref().unwrap_err().kind.as_str(), "tool"),
             _ => assert_eq!(outcome.result.as_ref().unwrap_err().kind.as_str(), "skipped"),
         }
@@ -169,7 +169,7 @@ fn a_host_runs_many_batches_at_once() {
                 let batch = json!({"calls": [{"tool": "add", "args": {"a": n, "b": n}}]});
                 let batch = Batch::from_json(batch.to_string().as_bytes()).unwrap();
                 let report = host.run(batch).await.unwrap();
-                assert_eq!(report.results[0].result, Ok(json!(2 * n)));
+                assert_eq!(report.results[0].result, Ok(json!(2 * n).into()));
             });
         }
         while let Some(joined) = batches.join_next().await {

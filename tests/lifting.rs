@@ -41,7 +41,7 @@ fn a_result_that_leads_nowhere_fails_its_call_alone() {
         ("string", "i32 -4", ""),    // and beyond it
         ("string", "i32 1", ""),     // and not aligned
         ("string", "i32 0", r"\f0\ff\ff\ff\04\00\00\00"), // a pointer out of the memory
-        ("string", "i32 0", r"\08\00\00\00\ff\ff\ff\ff"), // a length out of it
+        ("string", "i32 0", r"\08\00\00\00\ff\ff\03\00"), // a length out of it
         ("string", "i32 0", r"\08\00\00\00\02\00\00\00\c3\28"), // no UTF-8
         ("(list u8)", "i32 0", r"\fa\ff\00\00\64\00\00\00"),
         ("(list u8)", "i32 0", r"\ff\ff\ff\ff\ff\ff\ff\ff"),

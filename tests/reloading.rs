@@ -76,7 +76,7 @@ fn a_session_goes_over_with_its_order() {
         let read = over.issue(read, CallOptions::default()).unwrap();
         let (read, write) = tokio::join!(read.ended(), write.ended());
         assert!(write.unwrap().result.is_ok());
-        assert_eq!(read.unwrap().result, Ok(json!("new")));
+        assert_eq!(read.unwrap().result, Ok(json!("new").into()));
     });
     let session = old.session();
     drop((old, new));

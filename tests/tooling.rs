@@ -82,7 +82,7 @@ fn progress_reaches_whoever_listens_and_a_flood_of_it_does_not() {
     let times = 200_000;
     let began = Instant::now();
     let outcome = run(&host(), Call::new("steps", args(&json!({"times": times}))), options);
-    assert_eq!(outcome.result, Ok(Value::Null));
+    assert_eq!(outcome.result, Ok(Value::Null.into()));
     let mut said = Vec::new();
     while let Ok(event) = events.try_recv() {
         if let Progress::Said(0, it) = event {
@@ -101,7 +101,7 @@ fn a_call_knows_how_much_of_its_time_is_left() {
     let limits = LimitsConfig { timeout: Some(Duration::from_secs(3)), ..Default::default() };
     let call = Call { limits, ..Call::new("left", Map::new()) };
     let left = run(&host(), call, RunOptions::default()).result.unwrap();
-    let left: u64 = left.as_u64().unwrap();
+    let left: u64 = left.value().as_u64().unwrap();
     assert!((2_000_000_000..=3_000_000_000).contains(&left), "{left}");
 }
 
@@ -115,7 +115,7 @@ fn what_is_logged_is_captured_within_the_limit_of_output() {
     let outcome = say(2, 2);
     assert_eq!(
         (outcome.result, &*outcome.stderr),
-        (Ok(Value::Null), "warn: reading\nwarn: reading\n")
+        (Ok(Value::Null.into()), "warn: reading\nwarn: reading\n")
     );
     // No such level: the guest's own fault.
     assert_eq!(say(4, 1).result.unwrap_err().kind.as_str(), "trap");

@@ -93,7 +93,7 @@ fn a_dry_run_tells_what_would_change_and_changes_nothing() {
     ]);
     let report = run(&host, Effect::DryRun, &calls);
     assert!(report.all_ok(), "{report:?}");
-    assert_eq!(report.results[1].result, Ok(json!("one\n2\n")));
+    assert_eq!(report.results[1].result, Ok(json!("one\n2\n").into()));
     let diff = report.diff.unwrap();
     for part in [
         "--- a/a.txt\n+++ b/a.txt\n@@ -1,2 +1,2 @@\n one\n-two\n+2\n",
@@ -168,7 +168,7 @@ fn loose_calls_are_ordered_by_their_issue_whichever_is_awaited_first() {
         drop(dropped);
         let (after, written) = tokio::join!(after.ended(), written.ended());
         assert!(written.unwrap().result.is_ok());
-        assert_eq!(after.unwrap().result, Ok(json!("new")));
+        assert_eq!(after.unwrap().result, Ok(json!("new").into()));
     });
     assert_eq!(content(&root, "a.txt").unwrap(), "new");
 }
@@ -207,14 +207,14 @@ fn a_slow_loose_call_holds_back_nobody_and_a_read_sent_after_a_write_sees_it() {
             let began = std::time::Instant::now();
             let other =
                 session.call(loose("read_text_file", json!({"path": "b.txt"})), Default::default());
-            assert_eq!(other.await.unwrap().result, Ok(json!("b")));
+            assert_eq!(other.await.unwrap().result, Ok(json!("b").into()));
             assert!(began.elapsed() < Duration::from_millis(300), "{:?}", began.elapsed());
         };
         let (written, ()) = tokio::join!(writer, reader);
         assert!(written.unwrap().result.is_ok());
         let read =
             session.call(loose("read_text_file", json!({"path": "a.txt"})), Default::default());
-        assert_eq!(read.await.unwrap().result, Ok(json!("a+")));
+        assert_eq!(read.await.unwrap().result, Ok(json!("a+").into()));
         // Declared by `@writes path`: the read waits for it, though it was issued while the other ran.
         let big = "x".repeat(1 << 20);
         let write =

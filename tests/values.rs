@@ -155,7 +155,7 @@ fn every_wit_type_comes_back_unchanged_and_fits_its_schemas() {
             let report = runtime.block_on(host.run(Batch::from_json(text.as_bytes()).unwrap())).unwrap();
             for (n, outcome) in report.results.iter().enumerate() {
                 let given = all[n].values().next().unwrap();
-                let came = outcome.result.as_ref();
+                let came = outcome.result.as_ref().map(|it| it.value());
                 prop_assert_eq!(came, Ok(given), "{}", tools[n].0);
                 let args = Value::Object(all[n].clone());
                 prop_assert!(validators[n].0.is_valid(&args), "{}: {args}", tools[n].0);
@@ -271,12 +271,12 @@ fn strings_of_every_kind_survive_a_guest_without_wasi() {
     proptest!(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) }, |(text in text())| {
         let batch = json!({"calls": [{"tool": "echo", "args": {"text": text}}]}).to_string();
         let report = runtime.block_on(host.run(Batch::from_json(batch.as_bytes()).unwrap())).unwrap();
-        prop_assert_eq!(report.results[0].result.as_ref(), Ok(&json!(text)));
+        prop_assert_eq!(report.results[0].result.as_ref(), Ok(&json!(text).into()));
     });
     let long = "é".repeat(1 << 20);
     let batch = json!({"calls": [{"tool": "echo", "args": {"text": long}}]}).to_string();
     let report = block_on(host.run(Batch::from_json(batch.as_bytes()).unwrap())).unwrap();
-    assert_eq!(report.results[0].result, Ok(json!(long)));
+    assert_eq!(report.results[0].result, Ok(json!(long).into()));
 }
 
 /// What an embedder's call gives, with these bytes beside its arguments.
@@ -294,14 +294,14 @@ fn embedders_hand_over_bytes_and_take_bytes() {
     let host = Host::builder().plugin(plugin).build().unwrap();
     let sent: Vec<u8> = (0..=255).collect();
     let outcome = with_bytes(&host, "echo_bytes", json!({}), &[("data", &sent)]);
-    assert_eq!(outcome.result, Ok(Value::Null));
+    assert_eq!(outcome.result, Ok(Value::Null.into()));
     assert_eq!(outcome.bytes.as_deref(), Some(&*sent));
     // The same as base64, and as base64 back.
     let batch =
         json!({"calls": [{"tool": "echo_bytes", "args": {"data": STANDARD.encode(&sent)}}]});
     let report =
         block_on(host.run(Batch::from_json(batch.to_string().as_bytes()).unwrap())).unwrap();
-    assert_eq!(report.results[0].result, Ok(json!(STANDARD.encode(&sent))));
+    assert_eq!(report.results[0].result, Ok(json!(STANDARD.encode(&sent)).into()));
     assert_eq!(report.results[0].bytes, None);
 }
 

@@ -19,7 +19,11 @@ pub struct Media<'a> {
 impl Outcome {
     /// Its value, if that is media.
     pub fn media(&self) -> Option<Media<'_>> {
-        let fields = self.result.as_ref().ok()?.as_object().filter(|fields| fields.len() == 2)?;
+        let json = self.result.as_ref().ok()?;
+        if !json.text().starts_with('{') || !json.text().contains(r#""mime_type":"#) {
+            return None;
+        }
+        let fields = json.value().as_object().filter(|fields| fields.len() == 2)?;
         let text = |field| fields.get(field).and_then(Value::as_str);
         let media = Media { mime_type: text("mime_type")?, data: text("data")? };
         (is_mime_type(media.mime_type) && is_base64(media.data)).then_some(media)
@@ -64,7 +68,7 @@ mod tests {
         Outcome {
             id: "1".to_owned(),
             tool: "look".to_owned(),
-            result: Ok(value),
+            result: Ok(value.into()),
             usage: Usage::default(),
             changes: vec![],
             bytes: None,

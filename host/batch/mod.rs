@@ -3,6 +3,7 @@
 //! Knows nothing of wasm, files, policy or time; every other folder may import this one.
 
 mod dialect;
+mod json;
 mod limits;
 mod media;
 mod plan;
@@ -13,6 +14,7 @@ mod size;
 mod text;
 
 pub use dialect::{Dialect, Reply, read as read_message};
+pub use json::Json;
 pub use limits::{
     LimitError, LimitsConfig, bytes, duration, limit_of, parse_bytes, parse_duration, parse_memory,
 };
@@ -24,4 +26,4 @@ pub(crate) use references::describe;
 pub use references::{CallRef, Pointer, Reference};
 pub use report::{CallError, Change, Committed, ErrorKind, Outcome, Report, Status, Usage};
 pub use request::{Batch, Binary, Call, RequestError};
-pub(crate) use size::{length, length_of_fields, longer_than};
+pub(crate) use size::{length, length_of_fields};

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
+use super::json::Json;
+
 /// All outcomes of a batch, in request order; as many as it had calls.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
@@ -47,7 +49,7 @@ impl Report {
 pub struct Outcome {
     pub id: String,
     pub tool: String,
-    pub result: Result<Value, CallError>,
+    pub result: Result<Json, CallError>,
     /// The result of a call that asked for bytes ([`Binary`](super::Binary)), if it gives some; `result` is null then.
     pub bytes: Option<Bytes>,
     pub usage: Usage,
@@ -85,7 +87,7 @@ impl Serialize for Outcome {
             tool: &'a str,
             status: Status,
             #[serde(skip_serializing_if = "Option::is_none")]
-            value: Option<&'a Value>,
+            value: Option<&'a Json>,
             #[serde(skip_serializing_if = "Option::is_none")]
             error: Option<&'a CallError>,
             #[serde(skip_serializing_if = "<[Change]>::is_empty")]

@@ -8,7 +8,10 @@ impl Outcome {
     /// What a model is told of it: its value, or what was changed by a call that gives none, or its error's message.
     pub fn text(&self) -> String {
         match &self.result {
-            Ok(value) => text(value, &self.changes),
+            Ok(json) => match json.text().as_bytes().first() {
+                Some(b'"' | b'n') => text(json.value(), &self.changes),
+                _ => json.text().to_owned(),
+            },
             Err(error) => match &error.value {
                 // The message has only its beginning.
                 Some(value) if error.kind == ErrorKind::Tool && value.is_string() => {

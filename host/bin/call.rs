@@ -47,9 +47,11 @@ pub fn main(args: Args) -> anyhow::Result<Ending> {
         run::print_json(&report)?;
     } else if let Some(outcome) = report.results.first() {
         match &outcome.result {
-            Ok(Value::String(text)) => print::out(text)?,
-            Ok(Value::Null) => {}
-            Ok(value) => print::out(&(serde_json::to_string_pretty(value)? + "\n"))?,
+            Ok(json) => match json.value() {
+                Value::String(text) => print::out(text)?,
+                Value::Null => {}
+                value => print::out(&(serde_json::to_string_pretty(value)? + "\n"))?,
+            },
             Err(_) => waterfall::print_error(outcome),
         }
         waterfall::print_effect(&report)?;

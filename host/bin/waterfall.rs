@@ -126,7 +126,7 @@ fn result(out: &mut impl Write, outcome: &Outcome) -> io::Result<()> {
         dim(line(&outcome.tool, 60)),
     )?;
     match &outcome.result {
-        Ok(value) => block(out, &text(value))?,
+        Ok(json) => block(out, &text(json.value()))?,
         Err(error) => {
             let kind = error.kind.as_str();
             block(out, &format!("{kind}: {}", error.message))?;

@@ -5,6 +5,7 @@
 
 mod batch;
 mod component;
+mod encode;
 mod policy;
 #[cfg(test)]
 mod tests;

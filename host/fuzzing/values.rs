@@ -3,8 +3,9 @@
 use arbitrary::{Result, Unstructured};
 use serde_json::{Map, Number, Value, json};
 
-use crate::plugin::{Case, Field, References, Shape, check, decode, encode, schema};
+use crate::plugin::{Case, Field, References, Shape, check, decode, schema};
 
+use super::encode::encode;
 use super::types;
 
 /// The bytes choose a type, then values.

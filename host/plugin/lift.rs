@@ -1,73 +1,17 @@
-//! A guest's result: from its memory to a value, by the canonical ABI.
+//! A guest's value: from its memory to JSON text, by the canonical ABI.
 //!
-//! Everything is the guest's to make up, and checked: pointers, lengths, alignment, cases, characters. As `lower` is,
-//! written to traits of wasmtime's that its documentation hides. A function gives one word on the stack at the most;
-//! if its result takes more, that word says where it is.
+//! Everything is the guest's to make up, and checked: pointers, lengths, alignment, cases, characters. The text is what
+//! `decode` takes for the same value. It nests no deeper than WIT types do, of which wasmtime takes a hundred levels: less
+//! than what readers of JSON take.
 
 use wasmtime::component::__internal::wasmtime_environ::component::VariantInfo;
-use wasmtime::component::__internal::{
-    CanonicalAbiInfo, ComponentTypes, InstanceType, InterfaceType, LiftContext,
-};
-use wasmtime::component::{ComponentNamedList, ComponentType, Lift};
+use wasmtime::component::__internal::{ComponentTypes, InterfaceType, LiftContext};
+use wasmtime::component::Lift;
 use wasmtime::{Error, Result, ValRaw, bail};
 
-use super::wire::Wire;
+use super::writer::Writer;
 
-/// What a function gave, if it gives anything.
-pub struct Given(pub Option<Wire>);
-
-// SAFETY: `Lower` is the one word that a result takes at the most.
-#[expect(
-    unsafe_code,
-    reason = "wasmtime's traits for values are unsafe to implement; see the head of this file"
-)]
-unsafe impl ComponentType for Given {
-    type Lower = [ValRaw; 1];
-    // Would matter for more words than this alone.
-    const ABI: CanonicalAbiInfo = CanonicalAbiInfo::ZERO;
-
-    fn typecheck(_: &InterfaceType, _: &InstanceType<'_>) -> Result<()> {
-        // The value is made by its type.
-        Ok(())
-    }
-}
-
-// SAFETY: as above.
-#[expect(unsafe_code, reason = "as above")]
-unsafe impl ComponentNamedList for Given {}
-
-// SAFETY: reads `src` only where the function's type says that it was written.
-#[expect(unsafe_code, reason = "as above")]
-unsafe impl Lift for Given {
-    fn linear_lift_from_flat(
-        cx: &mut LiftContext<'_>,
-        ty: InterfaceType,
-        src: &Self::Lower,
-    ) -> Result<Given> {
-        let InterfaceType::Tuple(results) = ty else { return Err(unfit()) };
-        let results = &cx.types[results];
-        let Some(result) = results.types.first().copied() else { return Ok(Given(None)) };
-        if results.abi.flat_count(src.len()).is_some() {
-            return Ok(Given(Some(flat(cx, result, &mut src.iter())?)));
-        }
-        let (at, size) = (src[0].get_u32() as usize, results.abi.size32 as usize);
-        if !at.is_multiple_of(results.abi.align32 as usize) {
-            bail!("the pointer to the result is not aligned");
-        }
-        Ok(Given(Some(memory(cx, result, slice(cx, at, size)?)?)))
-    }
-
-    fn linear_lift_from_memory(
-        _: &mut LiftContext<'_>,
-        _: InterfaceType,
-        _: &[u8],
-    ) -> Result<Given> {
-        // Only a part of something larger would be asked for that.
-        Err(unfit())
-    }
-}
-
-fn slice<'m>(cx: &LiftContext<'m>, at: usize, size: usize) -> Result<&'m [u8]> {
+pub(super) fn slice<'m>(cx: &LiftContext<'m>, at: usize, size: usize) -> Result<&'m [u8]> {
     let found = cx.memory().get(at..).and_then(|rest| rest.get(..size));
     found.ok_or_else(|| Error::msg("a pointer leads out of the memory"))
 }
@@ -78,74 +22,100 @@ fn next(words: &mut Words<'_>) -> Result<ValRaw> {
     words.next().copied().ok_or_else(unfit)
 }
 
-/// Lifts a value from words: of those types that can be in one.
-fn flat(cx: &mut LiftContext<'_>, ty: InterfaceType, words: &mut Words<'_>) -> Result<Wire> {
-    Ok(match ty {
-        InterfaceType::Bool => Wire::Bool(next(words)?.get_u32() != 0),
-        InterfaceType::S8 => Wire::Signed((next(words)?.get_i32() as i8).into()),
-        InterfaceType::S16 => Wire::Signed((next(words)?.get_i32() as i16).into()),
-        InterfaceType::S32 => Wire::Signed(next(words)?.get_i32().into()),
-        InterfaceType::S64 => Wire::Signed(next(words)?.get_i64()),
-        InterfaceType::U8 => Wire::Unsigned((next(words)?.get_u32() as u8).into()),
-        InterfaceType::U16 => Wire::Unsigned((next(words)?.get_u32() as u16).into()),
-        InterfaceType::U32 => Wire::Unsigned(next(words)?.get_u32().into()),
-        InterfaceType::U64 => Wire::Unsigned(next(words)?.get_u64()),
-        InterfaceType::Float32 => Wire::F32(f32::from_bits(next(words)?.get_f32())),
-        InterfaceType::Float64 => Wire::F64(f64::from_bits(next(words)?.get_f64())),
-        InterfaceType::Char => Wire::Char(character(next(words)?.get_u32())?),
+/// Of the length of a string in memory that may be in one of two encodings.
+const UTF16_TAG: usize = 1 << 31;
+
+/// Writes a value that is in words: of those types that can be in one.
+pub(super) fn flat(
+    cx: &mut LiftContext<'_>,
+    ty: InterfaceType,
+    words: &mut Words<'_>,
+    to: &mut Writer,
+) -> Result<()> {
+    match ty {
+        InterfaceType::Bool => to.bool(next(words)?.get_u32() != 0),
+        InterfaceType::S8 => to.signed((next(words)?.get_i32() as i8).into()),
+        InterfaceType::S16 => to.signed((next(words)?.get_i32() as i16).into()),
+        InterfaceType::S32 => to.signed(next(words)?.get_i32().into()),
+        InterfaceType::S64 => to.signed(next(words)?.get_i64()),
+        InterfaceType::U8 => to.unsigned((next(words)?.get_u32() as u8).into()),
+        InterfaceType::U16 => to.unsigned((next(words)?.get_u32() as u16).into()),
+        InterfaceType::U32 => to.unsigned(next(words)?.get_u32().into()),
+        InterfaceType::U64 => to.unsigned(next(words)?.get_u64()),
+        InterfaceType::Float32 => to.float(shortest(f32::from_bits(next(words)?.get_f32()))),
+        InterfaceType::Float64 => to.float(f64::from_bits(next(words)?.get_f64())),
+        InterfaceType::Char => to.char(character(next(words)?.get_u32())?)?,
         InterfaceType::Record(record) => {
-            let types = cx.types[record].fields.iter().map(|field| field.ty);
-            Wire::Fields(types.map(|ty| flat(cx, ty, words)).collect::<Result<_>>()?)
+            let types = cx.types;
+            between(to, "{", "}", types[record].fields.iter(), |to, field| {
+                to.name(&field.name);
+                to.raw(":");
+                flat(cx, field.ty, words, to)
+            })?;
         }
         InterfaceType::Tuple(tuple) => {
-            let types = cx.types[tuple].types.iter();
-            Wire::Fields(types.map(|ty| flat(cx, *ty, words)).collect::<Result<_>>()?)
+            let types = cx.types;
+            between(to, "[", "]", types[tuple].types.iter(), |to, ty| flat(cx, *ty, words, to))?;
         }
         InterfaceType::Flags(_) => {
             let count = cx.types.canonical_abi(&ty).flat_count(usize::MAX).ok_or_else(unfit)?;
             let words = (0..count).map(|_| next(words).map(|word| word.get_u32()));
-            Wire::Flags(words.collect::<Result<_>>()?)
+            flags(cx.types, ty, &words.collect::<Result<Vec<_>>>()?, to)?;
         }
         InterfaceType::Variant(_)
         | InterfaceType::Enum(_)
         | InterfaceType::Option(_)
         | InterfaceType::Result(_) => {
-            let case = next(words)?.get_u32();
-            let (payload, _) = case_type(cx.types, ty, case).ok_or_else(|| no_case(case))?;
-            let payload = payload.map(|ty| flat(cx, ty, words)).transpose()?;
-            Wire::Case(case, payload.map(Box::new))
+            // One that takes a single word has no payload.
+            written_case(cx, ty, next(words)?.get_u32(), None, to)?;
         }
         _ => return Err(unfit()),
-    })
+    }
+    Ok(())
 }
 
-/// Lifts a value from its bytes in memory.
-fn memory(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) -> Result<Wire> {
-    Ok(match ty {
-        InterfaceType::Bool => Wire::Bool(u8::from_le_bytes(first(bytes)?) != 0),
-        InterfaceType::S8 => Wire::Signed(i8::from_le_bytes(first(bytes)?).into()),
-        InterfaceType::S16 => Wire::Signed(i16::from_le_bytes(first(bytes)?).into()),
-        InterfaceType::S32 => Wire::Signed(i32::from_le_bytes(first(bytes)?).into()),
-        InterfaceType::S64 => Wire::Signed(i64::from_le_bytes(first(bytes)?)),
-        InterfaceType::U8 => Wire::Unsigned(u8::from_le_bytes(first(bytes)?).into()),
-        InterfaceType::U16 => Wire::Unsigned(u16::from_le_bytes(first(bytes)?).into()),
-        InterfaceType::U32 => Wire::Unsigned(u32::from_le_bytes(first(bytes)?).into()),
-        InterfaceType::U64 => Wire::Unsigned(u64::from_le_bytes(first(bytes)?)),
-        InterfaceType::Float32 => Wire::F32(f32::from_le_bytes(first(bytes)?)),
-        InterfaceType::Float64 => Wire::F64(f64::from_le_bytes(first(bytes)?)),
-        InterfaceType::Char => Wire::Char(character(u32::from_le_bytes(first(bytes)?))?),
-        // In the encoding that the guest has declared; counted by wasmtime.
-        InterfaceType::String => Wire::String(String::linear_lift_from_memory(cx, ty, bytes)?),
-        InterfaceType::List(list) => {
-            let at = u32::from_le_bytes(first(bytes)?) as usize;
-            let length = u32::from_le_bytes(first(bytes.get(4..).ok_or_else(unfit)?)?) as usize;
-            items(cx, cx.types[list].element, at, length)?
+/// Writes a value that is in memory, in these bytes.
+pub(super) fn memory(
+    cx: &mut LiftContext<'_>,
+    ty: InterfaceType,
+    bytes: &[u8],
+    to: &mut Writer,
+) -> Result<()> {
+    match ty {
+        InterfaceType::Bool => to.bool(u8::from_le_bytes(first(bytes)?) != 0),
+        InterfaceType::S8 => to.signed(i8::from_le_bytes(first(bytes)?).into()),
+        InterfaceType::S16 => to.signed(i16::from_le_bytes(first(bytes)?).into()),
+        InterfaceType::S32 => to.signed(i32::from_le_bytes(first(bytes)?).into()),
+        InterfaceType::S64 => to.signed(i64::from_le_bytes(first(bytes)?)),
+        InterfaceType::U8 => to.unsigned(u8::from_le_bytes(first(bytes)?).into()),
+        InterfaceType::U16 => to.unsigned(u16::from_le_bytes(first(bytes)?).into()),
+        InterfaceType::U32 => to.unsigned(u32::from_le_bytes(first(bytes)?).into()),
+        InterfaceType::U64 => to.unsigned(u64::from_le_bytes(first(bytes)?)),
+        InterfaceType::Float32 => to.float(shortest(f32::from_le_bytes(first(bytes)?))),
+        InterfaceType::Float64 => to.float(f64::from_le_bytes(first(bytes)?)),
+        InterfaceType::Char => to.char(character(u32::from_le_bytes(first(bytes)?))?)?,
+        InterfaceType::String => {
+            // As many units of its encoding, which are no fewer bytes in ours; one bit may tell which encoding it is.
+            to.room_for(pointed(bytes)?.1 & !UTF16_TAG)?;
+            // In the encoding that the guest has declared.
+            let text = String::linear_lift_from_memory(cx, ty, bytes)?;
+            to.string(&text)?;
         }
+        InterfaceType::List(list) => items(cx, cx.types[list].element, bytes, to)?,
         InterfaceType::Record(record) => {
-            let types = cx.types[record].fields.iter().map(|field| field.ty);
-            fields(cx, types, bytes)?
+            let (types, mut at) = (cx.types, 0);
+            between(to, "{", "}", types[record].fields.iter(), |to, field| {
+                to.name(&field.name);
+                to.raw(":");
+                memory(cx, field.ty, next_field(types, field.ty, bytes, &mut at)?, to)
+            })?;
         }
-        InterfaceType::Tuple(tuple) => fields(cx, cx.types[tuple].types.iter().copied(), bytes)?,
+        InterfaceType::Tuple(tuple) => {
+            let (types, mut at) = (cx.types, 0);
+            between(to, "[", "]", types[tuple].types.iter(), |to, ty| {
+                memory(cx, *ty, next_field(types, *ty, bytes, &mut at)?, to)
+            })?;
+        }
         InterfaceType::Flags(_) => {
             let size = cx.types.canonical_abi(&ty).size32 as usize;
             let words = bytes.get(..size).ok_or_else(unfit)?.chunks(4);
@@ -154,34 +124,22 @@ fn memory(cx: &mut LiftContext<'_>, ty: InterfaceType, bytes: &[u8]) -> Result<W
                 word[..bytes.len()].copy_from_slice(bytes);
                 u32::from_le_bytes(word)
             };
-            Wire::Flags(words.map(word).collect())
+            flags(cx.types, ty, &words.map(word).collect::<Vec<_>>(), to)?;
         }
         InterfaceType::Variant(_)
         | InterfaceType::Enum(_)
         | InterfaceType::Option(_)
         | InterfaceType::Result(_) => {
-            // All cases of a type are laid out alike.
-            let (_, info) = case_type(cx.types, ty, 0).ok_or_else(unfit)?;
-            let mut case = [0; 4];
-            let size = usize::from(info.size);
-            case[..size].copy_from_slice(bytes.get(..size).ok_or_else(unfit)?);
-            let case = u32::from_le_bytes(case);
-            let (payload, _) = case_type(cx.types, ty, case).ok_or_else(|| no_case(case))?;
-            let payload = match payload {
-                None => None,
-                Some(ty) => {
-                    cx.consume_fuel(size_of::<Wire>())?;
-                    let bytes = part(cx, ty, bytes, info.payload_offset32 as usize)?;
-                    Some(Box::new(memory(cx, ty, bytes)?))
-                }
-            };
-            Wire::Case(case, payload)
+            let (case, payload) = memory_case(cx.types, ty, bytes)?;
+            written_case(cx, ty, case, payload, to)?;
         }
         _ => return Err(unfit()),
-    })
+    }
+    Ok(())
 }
 
-fn items(cx: &mut LiftContext<'_>, ty: InterfaceType, at: usize, length: usize) -> Result<Wire> {
+fn items(cx: &mut LiftContext<'_>, ty: InterfaceType, place: &[u8], to: &mut Writer) -> Result<()> {
+    let (at, length) = pointed(place)?;
     let abi = cx.types.canonical_abi(&ty);
     let (each, align) = (abi.size32 as usize, abi.align32 as usize);
     let size = length.checked_mul(each).ok_or_else(unfit)?;
@@ -190,39 +148,134 @@ fn items(cx: &mut LiftContext<'_>, ty: InterfaceType, at: usize, length: usize) 
     }
     let bytes = slice(cx, at, size)?;
     if matches!(ty, InterfaceType::U8) {
-        cx.consume_fuel(length)?;
-        return Ok(Wire::Bytes(bytes.to_vec().into()));
+        return Ok(to.bytes(bytes)?);
     }
-    cx.consume_fuel_array(length, size_of::<Wire>())?;
     // Items have a size: WIT knows no empty records, tuples or flags.
-    let items = bytes.chunks_exact(each.max(1)).map(|item| memory(cx, ty, item));
-    Ok(Wire::List(items.collect::<Result<_>>()?))
+    between(to, "[", "]", bytes.chunks_exact(each.max(1)), |to, item| {
+        memory(cx, ty, item, to)?;
+        Ok(to.room_for(0)?)
+    })
 }
 
-fn fields(
+/// Writes `parts` with commas between them.
+fn between<I: Iterator>(
+    to: &mut Writer,
+    open: &str,
+    close: &str,
+    parts: I,
+    mut write: impl FnMut(&mut Writer, I::Item) -> Result<()>,
+) -> Result<()> {
+    to.raw(open);
+    for (index, part) in parts.enumerate() {
+        if index > 0 {
+            to.raw(",");
+        }
+        write(to, part)?;
+    }
+    to.raw(close);
+    Ok(())
+}
+
+fn flags(types: &ComponentTypes, ty: InterfaceType, words: &[u32], to: &mut Writer) -> Result<()> {
+    let InterfaceType::Flags(flags) = ty else { return Err(unfit()) };
+    let set = |at: usize| words.get(at / 32).is_some_and(|word| word >> (at % 32) & 1 == 1);
+    let names = types[flags].names.iter().enumerate().filter(|(at, _)| set(*at));
+    between(to, "[", "]", names, |to, (_, name)| {
+        to.name(name);
+        Ok(())
+    })
+}
+
+/// `null`, the bare payload, `"case"` or `{"case": payload}`, as `Shape` says.
+fn written_case(
     cx: &mut LiftContext<'_>,
-    types: impl ExactSizeIterator<Item = InterfaceType>,
-    bytes: &[u8],
-) -> Result<Wire> {
-    cx.consume_fuel_array(types.len(), size_of::<Wire>())?;
-    let mut at = 0;
-    let field = |ty: InterfaceType| {
-        let field = cx.types.canonical_abi(&ty).next_field32(&mut at) as usize;
-        let bytes = part(cx, ty, bytes, field)?;
-        memory(cx, ty, bytes)
+    ty: InterfaceType,
+    case: u32,
+    payload: Payload<'_>,
+    to: &mut Writer,
+) -> Result<()> {
+    let (types, index) = (cx.types, case as usize);
+    let name = match ty {
+        InterfaceType::Option(some) => {
+            let nested = matches!(types[some].ty, InterfaceType::Option(_));
+            return match payload {
+                None => Ok(to.raw("null")),
+                Some((ty, bytes)) if !nested => memory(cx, ty, bytes, to),
+                Some((ty, bytes)) => {
+                    to.raw("{\"some\":");
+                    memory(cx, ty, bytes, to)?;
+                    Ok(to.raw("}"))
+                }
+            };
+        }
+        InterfaceType::Variant(cases) => {
+            types[cases].cases.get_index(index).map(|(name, _)| &**name)
+        }
+        InterfaceType::Enum(cases) => types[cases].names.iter().nth(index).map(|name| &**name),
+        InterfaceType::Result(_) => ["ok", "err"].get(index).copied(),
+        _ => None,
     };
-    Ok(Wire::Fields(types.map(field).collect::<Result<_>>()?))
+    let name = name.ok_or_else(|| no_case(case))?;
+    match payload {
+        None => to.name(name),
+        Some((ty, bytes)) => {
+            to.raw("{");
+            to.name(name);
+            to.raw(":");
+            memory(cx, ty, bytes, to)?;
+            to.raw("}");
+        }
+    }
+    Ok(())
+}
+
+type Payload<'b> = Option<(InterfaceType, &'b [u8])>;
+
+pub(super) fn memory_case<'b>(
+    types: &ComponentTypes,
+    ty: InterfaceType,
+    bytes: &'b [u8],
+) -> Result<(u32, Payload<'b>)> {
+    // All cases of a type are laid out alike.
+    let (_, info) = case_type(types, ty, 0).ok_or_else(unfit)?;
+    let mut case = [0; 4];
+    let size = usize::from(info.size);
+    case[..size].copy_from_slice(bytes.get(..size).ok_or_else(unfit)?);
+    let case = u32::from_le_bytes(case);
+    let (payload, _) = case_type(types, ty, case).ok_or_else(|| no_case(case))?;
+    let payload = match payload {
+        Some(ty) => Some((ty, part(types, ty, bytes, info.payload_offset32 as usize)?)),
+        None => None,
+    };
+    Ok((case, payload))
+}
+
+fn next_field<'b>(
+    types: &ComponentTypes,
+    ty: InterfaceType,
+    bytes: &'b [u8],
+    at: &mut u32,
+) -> Result<&'b [u8]> {
+    let field = types.canonical_abi(&ty).next_field32(at) as usize;
+    part(types, ty, bytes, field)
 }
 
 /// The bytes of a value that lies within others.
 fn part<'b>(
-    cx: &LiftContext<'_>,
+    types: &ComponentTypes,
     ty: InterfaceType,
     bytes: &'b [u8],
     at: usize,
 ) -> Result<&'b [u8]> {
-    let size = cx.types.canonical_abi(&ty).size32 as usize;
+    let size = types.canonical_abi(&ty).size32 as usize;
     bytes.get(at..).and_then(|rest| rest.get(..size)).ok_or_else(unfit)
+}
+
+/// Where a list is that is in memory, and how many items it has.
+pub(super) fn pointed(place: &[u8]) -> Result<(usize, usize)> {
+    let at = u32::from_le_bytes(first(place)?) as usize;
+    let length = u32::from_le_bytes(first(place.get(4..).ok_or_else(unfit)?)?) as usize;
+    Ok((at, length))
 }
 
 fn first<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
@@ -231,6 +284,12 @@ fn first<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
 
 fn character(code: u32) -> Result<char> {
     char::from_u32(code).ok_or_else(|| Error::msg(format!("{code:#x} is no character")))
+}
+
+/// The f64 that prints as the f32 does: 0.1, not 0.10000000149011612.
+fn shortest(value: f32) -> f64 {
+    let short = value.to_string().parse::<f64>().unwrap_or(f64::from(value));
+    if short as f32 == value { short } else { f64::from(value) }
 }
 
 /// The type of a case's payload, and how the type of all cases is laid out; nothing, if there is no such case.
@@ -261,10 +320,10 @@ pub(super) fn case_type(
     }
 }
 
-fn no_case(case: u32) -> Error {
+pub(super) fn no_case(case: u32) -> Error {
     Error::msg(format!("a result has the case {case}, and its type has fewer"))
 }
 
-fn unfit() -> Error {
+pub(super) fn unfit() -> Error {
     Error::msg("a result is not of its function's type")
 }

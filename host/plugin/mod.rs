@@ -11,7 +11,7 @@ mod component;
 mod decode;
 mod divide;
 mod docs;
-mod encode;
+mod given;
 mod lift;
 mod lower;
 mod names;
@@ -23,10 +23,13 @@ mod shape;
 mod tool;
 mod touches;
 mod wire;
+mod writer;
 
 pub use binary::{BinaryError, check_binary};
 pub use builtin::builtins;
 pub use cache::Cache;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use check::{BASE64, MAX_SAFE};
 pub use check::{References, check};
 pub use compile::{Helper, LoadLimits, REFUSED, compile, translate};
 pub use component::{Asks, NotATool, Plugin, PluginError};
@@ -34,8 +37,7 @@ pub use decode::decode;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use divide::divide;
 pub use docs::Docs;
-pub use encode::encode;
-pub use lift::Given;
+pub use given::{Given, GivenValue};
 pub use lower::Args;
 pub use packed::{Misfits, Wit, WitError};
 pub use registry::{Registry, RegistryError, ToolRef};
@@ -47,3 +49,4 @@ pub use shape::{Case, Field, Shape};
 pub use tool::{Answer, Tool, ToolName};
 pub use touches::{TouchedPaths, Touches};
 pub use wire::Wire;
+pub use writer::TooLong;

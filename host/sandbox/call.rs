@@ -10,9 +10,9 @@ use tokio_util::sync::CancellationToken;
 use wasmtime::component::TypedFunc;
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::batch::{Binary, CallError, ErrorKind, describe, longer_than};
+use crate::batch::{Binary, CallError, ErrorKind, Json, describe};
 use crate::net::Patterns;
-use crate::plugin::{Answer, Args, Given, Shape, Tool, Wire, decode, encode};
+use crate::plugin::{Answer, Args, Given, GivenValue, TooLong, Tool, decode};
 use crate::policy::Limits;
 
 use super::engine::Engine;
@@ -23,7 +23,7 @@ use super::state::{State, World};
 
 /// How a call ended, and what it left outside its result.
 pub struct Ended {
-    pub result: Result<Value, CallError>,
+    pub result: Result<Json, CallError>,
     /// What it gave, if bytes were asked for and it gives bytes; the result is null then.
     pub bytes: Option<Bytes>,
     pub peak_memory: u64,
@@ -79,7 +79,7 @@ pub async fn run(
     let tool = &sandbox.plugin.tools[tool];
     let called = tokio::select! {
         biased;
-        result = invoke(&mut store, sandbox, tool, (args, binary)) => result,
+        result = invoke(&mut store, sandbox, tool, (args, binary), limits.result) => result,
         () = time.is_up() => Err(Stopped::TimedOut.into()),
         () = cancel.cancelled() => Err(Stopped::Cancelled.into()),
     };
@@ -88,16 +88,14 @@ pub async fn run(
         Err(match error.downcast_ref() {
             Some(Stopped::TimedOut) => timed_out(limit),
             Some(Stopped::Cancelled) => cancelled_call(),
+            None if error.is::<TooLong>() => result_too_large(limits.result),
             None => guest_failed(&error, state, limits),
         })
     });
     let (result, bytes) = match called {
-        Ok(Answered::Bytes(bytes)) if bytes.len() as u64 > limits.result => {
-            (Err(result_too_large(limits.result)), None)
-        }
-        Ok(Answered::Bytes(bytes)) => (Ok(Value::Null), Some(bytes)),
-        Ok(Answered::Value(value)) => (within(Ok(value), limits.result), None),
-        Err(error) => (within(Err(error), limits.result), None),
+        Ok(Answered::Bytes(bytes)) => (Ok(Value::Null.into()), Some(bytes)),
+        Ok(Answered::Value(json)) => (Ok(json), None),
+        Err(error) => (Err(error), None),
     };
     let mut ended = Ended {
         result,
@@ -116,7 +114,13 @@ impl Ended {
     /// A guest never sees a secret; but a server may have told it one in a way that was not recognised.
     fn hide(&mut self, secrets: &Patterns) {
         match &mut self.result {
-            Ok(value) => secrets.value(value),
+            Ok(json) => {
+                let mut value = json.value().clone();
+                secrets.value(&mut value);
+                if value != *json.value() {
+                    *json = value.into();
+                }
+            }
             Err(error) => {
                 secrets.text(&mut error.message);
                 if let Some(value) = &mut error.value {
@@ -139,6 +143,7 @@ async fn invoke(
     sandbox: &Sandbox,
     tool: &Tool,
     (args, binary): (&Map<String, Value>, &Binary),
+    limit: u64,
 ) -> wasmtime::Result<Result<Answered, CallError>> {
     let Some(params) = decode(&tool.params, args, &binary.args) else {
         let message = "the arguments do not fit the tool's parameters";
@@ -152,11 +157,13 @@ async fn invoke(
         // SAFETY: `Args` and `Given` are values of whatever types the function has.
         #[expect(unsafe_code, reason = "these types are not known at compile time")]
         let function = unsafe { TypedFunc::<Args<'_>, Given>::new_unchecked(function) };
-        function.call_async(&mut *store, Args(&params)).await
+        Given::of(limit, function.call_async(&mut *store, Args(&params))).await
     };
     match called.await {
-        Ok(Given(result)) => Ok(answer(&tool.answer, result, binary.result)),
-        Err(error) if exited_well(&error, &tool.answer) => Ok(Ok(Answered::Value(Value::Null))),
+        Ok(given) => Ok(answer(given, binary.result, limit)),
+        Err(error) if exited_well(&error, &tool.answer) => {
+            Ok(Ok(Answered::Value(Value::Null.into())))
+        }
         Err(error) => Err(error),
     }
 }
@@ -170,42 +177,24 @@ fn exited_well(error: &wasmtime::Error, answer: &Answer) -> bool {
 
 /// What a tool gave.
 enum Answered {
-    Value(Value),
+    Value(Json),
     Bytes(Bytes),
 }
 
-fn answer(answer: &Answer, result: Option<Wire>, as_bytes: bool) -> Result<Answered, CallError> {
-    let result = match (answer, result) {
-        (Answer::Value(Shape::Bytes), Some(Wire::Bytes(bytes))) if as_bytes => {
-            return Ok(Answered::Bytes(bytes));
+/// What a function gave, as what its tool answers. `limit` is in bytes, of JSON text where there is one.
+fn answer(given: Given, as_bytes: bool, limit: u64) -> Result<Answered, CallError> {
+    let text = match given.value {
+        GivenValue::Nothing => "null".to_owned(),
+        GivenValue::Bytes(bytes) if as_bytes && given.ok => return Ok(Answered::Bytes(bytes)),
+        GivenValue::Bytes(bytes) => {
+            GivenValue::in_base64(&bytes, limit).map_err(|TooLong| result_too_large(limit))?
         }
-        (Answer::Fallible { ok: Some(Shape::Bytes), .. }, Some(Wire::Case(0, Some(value))))
-            if as_bytes =>
-        {
-            match *value {
-                Wire::Bytes(bytes) => return Ok(Answered::Bytes(bytes)),
-                value => Some(Wire::Case(0, Some(Box::new(value)))),
-            }
-        }
-        (_, result) => result,
+        GivenValue::Json(text) => text,
     };
-    let json = |shape: &Option<_>, value: Option<Box<Wire>>| match (shape, value) {
-        (None, None) => Some(Value::Null),
-        (Some(shape), Some(value)) => encode(shape, *value),
-        _ => None,
-    };
-    let value = match (answer, result) {
-        (Answer::Nothing, None) => Some(Value::Null),
-        (Answer::Value(shape), Some(value)) => encode(shape, value),
-        (Answer::Fallible { ok, .. }, Some(Wire::Case(0, value))) => json(ok, value),
-        (Answer::Fallible { err, .. }, Some(Wire::Case(1, value))) => match json(err, value) {
-            Some(value) => return Err(tool_failed(value)),
-            None => None,
-        },
-        _ => None,
-    };
-    let mismatch = || CallError::new(ErrorKind::Host, "the result is not of the tool's own type");
-    value.map(Answered::Value).ok_or_else(mismatch)
+    let json = Json::written(text).ok_or_else(|| {
+        CallError::new(ErrorKind::Host, "what was made of the result is not JSON")
+    })?;
+    if given.ok { Ok(Answered::Value(json)) } else { Err(tool_failed(json.into_value())) }
 }
 
 /// The tool's own error. Its message tells the value in words, and not more of it than a reader takes in.
@@ -231,18 +220,6 @@ fn short(text: &str) -> String {
     match text.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}..", &text[..end]),
         None => text.to_owned(),
-    }
-}
-
-/// The result, if its JSON text is within `limit` bytes; an error value counts like any other.
-fn within(result: Result<Value, CallError>, limit: u64) -> Result<Value, CallError> {
-    let value = match &result {
-        Ok(value) => Some(value),
-        Err(error) => error.value.as_deref(),
-    };
-    match value {
-        Some(value) if longer_than(value, limit) => Err(result_too_large(limit)),
-        _ => result,
     }
 }
 

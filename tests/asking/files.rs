@@ -79,7 +79,7 @@ fn what_is_refused_leaves_no_trace_and_later_calls_see_none() {
     assert!(said.ends_with("the answer was no: not today"), "{said}");
     assert_eq!(report.results[0].changes, []);
     for call in [1, 2] {
-        assert_eq!(report.results[call].result, Ok(json!("old")));
+        assert_eq!(report.results[call].result, Ok(json!("old").into()));
     }
     assert_eq!(content(&root, "a.txt").unwrap(), "old");
 }
@@ -276,7 +276,7 @@ fn a_loose_call_is_asked_about_while_others_go_on() {
         });
         assert!(asked.unwrap().result.is_ok());
         // It was sent after the write that it waits for.
-        assert_eq!(reads.unwrap().result, Ok(json!("new")));
+        assert_eq!(reads.unwrap().result, Ok(json!("new").into()));
     });
 }
 

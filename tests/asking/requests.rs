@@ -60,7 +60,7 @@ fn a_request_is_sent_when_it_is_agreed_to_and_in_the_batchs_order() {
         });
         report
     });
-    assert_eq!(report.results[1].result.as_ref().unwrap()["body"], "one");
+    assert_eq!(report.results[1].result.as_ref().unwrap().value()["body"], "one");
     let said = message(&report, 2);
     assert!(
         said.starts_with("denied") && said.contains("was not sent: it is asked about first"),

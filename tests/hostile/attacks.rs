@@ -127,7 +127,7 @@ pub fn of_core() -> Vec<Attack> {
         ("patient_no_result", json!({}), Failed("trap", "has the case")),
         ("patient_no_char", json!({}), Failed("trap", "char")),
         ("patient_large_text", json!({}), Failed("output", "`limits.result`")),
-        ("patient_laughs", json!({}), Failed("output", "`limits.copies`")),
+        ("patient_laughs", json!({}), Failed("output", "`limits.result`")),
         ("patient_realloc_trap", text.clone(), Failed("trap", "unreachable")),
         ("realloc_loop", text.clone(), timeout),
         ("patient_realloc_deeper", text.clone(), Failed("trap", "stack")),

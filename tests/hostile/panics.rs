@@ -81,12 +81,12 @@ fn a_panic_of_the_host_ends_the_call_that_it_was_in_and_no_other() {
     let batch = || Batch::from_json(batch.to_string().as_bytes()).unwrap();
     let (report, errors) = faulty(async { host.run(batch()).await.unwrap() });
     let value = |at: usize| report.results[at].result.clone();
-    assert_eq!(value(0), Ok(json!(3)));
+    assert_eq!(value(0), Ok(json!(3).into()));
     is_host_error(&report.results[1]);
-    assert_eq!(value(2), Ok(json!(3)));
+    assert_eq!(value(2), Ok(json!(3).into()));
     assert!(value(3).is_ok());
     assert_eq!(value(4).unwrap_err().kind, ErrorKind::Skipped);
-    assert_eq!(value(5), Ok(Value::from("c")));
+    assert_eq!(value(5), Ok(Value::from("c").into()));
     assert!(!root.path().join("b.txt").exists());
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(
@@ -117,7 +117,7 @@ fn a_panic_in_a_loose_call_ends_that_call() {
         (boom.unwrap(), beside.unwrap(), add("after").await.unwrap())
     });
     is_host_error(&boom);
-    assert_eq!(beside.result, Ok(json!(3)));
-    assert_eq!(after.result, Ok(json!(3)));
+    assert_eq!(beside.result, Ok(json!(3).into()));
+    assert_eq!(after.result, Ok(json!(3).into()));
     assert!(errors.iter().any(|it| it.contains("call=boom")), "{errors:?}");
 }

@@ -105,7 +105,7 @@ fn a_loose_call_may_have_effects_too() {
         json!({ "calls": [{ "tool": "request", "args": post(&format!("http://{at}/"), "x") }] });
     let batch = Batch::from_json(batch.to_string().as_bytes()).unwrap();
     let outcome = block_on(session.call(batch.calls[0].clone(), CancellationToken::new())).unwrap();
-    assert_eq!(outcome.result.unwrap()["body"], "x");
+    assert_eq!(outcome.result.unwrap().value()["body"], "x");
     assert_eq!((server.asked().len(), &*server.asked()[0].method), (1, "POST"));
 }
 

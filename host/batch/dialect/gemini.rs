@@ -58,8 +58,8 @@ pub fn content<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> V
         // It has to be an object, in which these two names mean what they say.
         let response = match &outcome.result {
             Ok(_) if media.is_some() => json!({ "output": "attached" }),
-            Ok(Value::Null) => json!({ "output": outcome.text() }),
-            Ok(value) => json!({ "output": value }),
+            Ok(json) if json.is_null() => json!({ "output": outcome.text() }),
+            Ok(json) => json!({ "output": json }),
             Err(_) => json!({ "error": outcome.text() }),
         };
         let mut answer = json!({ "name": call.tool, "response": response });

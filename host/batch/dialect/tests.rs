@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{Dialect, Reply, read};
-use crate::batch::{Batch, Call, CallError, Change, Committed, ErrorKind, Outcome, Report, Usage};
+use crate::batch::{
+    Batch, Call, CallError, Change, Committed, ErrorKind, Json, Outcome, Report, Usage,
+};
 
 fn request(message: &Value) -> (Batch, Reply) {
     read(message.to_string().as_bytes(), None).unwrap()
@@ -23,7 +25,10 @@ fn report(results: &[Result<Value, &str>]) -> Report {
     let outcome = |(place, result): (usize, &Result<Value, &str>)| Outcome {
         id: format!("ours-{place}"),
         tool: String::new(),
-        result: result.clone().map_err(|message| CallError::new(ErrorKind::Denied, message)),
+        result: result
+            .clone()
+            .map(Json::from)
+            .map_err(|message| CallError::new(ErrorKind::Denied, message)),
         usage: Usage::default(),
         changes: vec![],
         bytes: None,

@@ -75,9 +75,11 @@ pub fn call(host: &Host, runner: &Runner, wanted: &Wanted) -> anyhow::Result<()>
     let took = dim(time(outcome.usage.run));
     out_styled(&format!("{mark} {}  {took}\n", bold(line(&wanted.text, 100))))?;
     match &outcome.result {
-        Ok(Value::String(text)) => out(&(text.trim_end_matches('\n').to_owned() + "\n"))?,
-        Ok(Value::Null) => {}
-        Ok(value) => out(&(serde_json::to_string_pretty(value)? + "\n"))?,
+        Ok(json) => match json.value() {
+            Value::String(text) => out(&(text.trim_end_matches('\n').to_owned() + "\n"))?,
+            Value::Null => {}
+            value => out(&(serde_json::to_string_pretty(value)? + "\n"))?,
+        },
         Err(_) => waterfall::print_error(outcome),
     }
     for text in [&outcome.stdout, &outcome.stderr].into_iter().filter(|text| !text.is_empty()) {

@@ -29,7 +29,7 @@ pub fn of_call(outcome: Outcome, form: Form) -> CallToolResult {
     };
     let mut result = CallToolResult::success(vec![block]);
     result.structured_content = match form {
-        Form::Object => Some(value),
+        Form::Object => Some(value.into_value()),
         Form::Wrapped => Some(json!({ RESULT: value })),
         Form::Media => None,
     };

@@ -1,11 +1,10 @@
-//! Component value -> JSON, by the same table as `decode`.
+//! Component value -> JSON, by the same table as `decode`: what `decode` is held against. A guest's results are written by
+//! `plugin/lift.rs`, from its memory.
 
 use base64::Engine as _;
 use serde_json::{Map, Number, Value, json};
 
-use super::check::{BASE64, MAX_SAFE};
-use super::shape::{Case, Shape};
-use super::wire::Wire;
+use crate::plugin::{BASE64, Case, MAX_SAFE, Shape, Wire};
 
 /// The JSON form of a value that a tool gave; `None` if it is not of that shape, which would be a
 /// fault of the host.
