@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
@@ -46,6 +46,8 @@ pub(crate) struct Runs {
     /// When the first one began.
     started: OnceLock<Instant>,
     count: AtomicU32,
+    /// How long the last one took, once it is over: from then on the call waits for its turn to commit.
+    took: Mutex<Option<Duration>>,
     /// Of the one in progress.
     view: Mutex<Option<Arc<View>>>,
     /// For the audit log.
@@ -85,6 +87,10 @@ impl Runs {
         self.asked.get().map_or(Duration::ZERO, |asked| asked.pauses.total())
     }
 
+    fn lock_took(&self) -> MutexGuard<'_, Option<Duration>> {
+        self.took.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// There will be no further one.
     pub(crate) fn ended(&self) {
         self.set_view(None);
@@ -99,7 +105,9 @@ impl Runs {
         let Some(started) = self.started.get() else { return Usage::default() };
         Usage {
             queued: *started - began,
-            run: started.elapsed().saturating_sub(self.paused()),
+            run: self
+                .lock_took()
+                .unwrap_or_else(|| started.elapsed().saturating_sub(self.paused())),
             attempts: self.count.load(Ordering::Relaxed),
             ..Usage::default()
         }
@@ -132,6 +140,7 @@ impl<'a> Attempt<'a> {
         let Attempt { shared, work, began, call, runs, cancel, index, approver, listener } = self;
         runs.started.get_or_init(Instant::now);
         runs.count.store(turn.attempt, Ordering::Relaxed);
+        *runs.lock_took() = None;
         let ready = match &call.step {
             Step::Run { tool, args } => fill(*tool, args).map(|args| (*tool, args)),
             Step::Refused(error) => Err(error.clone()),
@@ -196,9 +205,11 @@ impl<'a> Attempt<'a> {
             Err(_) => Staged::Nothing,
         };
         let (bytes_read, bytes_written) = view.bytes();
+        let run = started.elapsed().saturating_sub(runs.paused().saturating_sub(paused));
+        *runs.lock_took() = Some(run);
         let usage = Usage {
             queued,
-            run: started.elapsed().saturating_sub(runs.paused().saturating_sub(paused)),
+            run,
             commit: Duration::ZERO,
             attempts: turn.attempt,
             peak_memory,

@@ -153,6 +153,26 @@ fn cancelling_stops_guests_and_still_gives_every_call_an_outcome() {
 }
 
 #[test]
+fn to_wait_for_the_commit_of_others_is_no_time_that_a_call_runs() {
+    let (_root, builder) = scratch(&[]);
+    let all = grants(&["**"], &["**"]);
+    let mut spinning = calc();
+    spinning.grants = all.clone();
+    let files = PluginSpec::builtin("filesystem", all);
+    let host = builder.plugin(spinning).plugin(files).jobs(2).build().unwrap();
+    let batch = json!({"calls": [
+        {"tool": "spin"},
+        {"tool": "write_file", "args": {"path": "a.txt", "content": "a"}},
+    ]});
+    let waited = Duration::from_secs(1);
+    let report = run_cancelled(&host, &batch, waited);
+    let written = &report.results[1];
+    assert_eq!(written.result.as_ref().unwrap_err().kind, ErrorKind::Cancelled);
+    assert!(!written.usage.run.is_zero());
+    assert!(written.usage.run < waited / 2, "{:?}", written.usage);
+}
+
+#[test]
 fn dropping_a_run_frees_its_room() {
     let host = Host::builder().plugin(calc()).jobs(1).build().unwrap();
     crate::support::block_on(async {

@@ -206,7 +206,9 @@ fn finish(
         if let Some(note) = ended.as_ref().ok().and_then(turns::End::note) {
             say(print::plain(&note));
         }
-        say(bold(tally.text()));
+        if tally.turns > 0 {
+            say(bold(tally.text()));
+        }
         if let Some(transcript) = &agent.transcript {
             let path = print::plain(&transcript.path().display().to_string());
             let server = match &args.endpoint.base_url {

@@ -8,6 +8,7 @@
 mod answer;
 mod batch;
 mod catalogue;
+mod difference;
 mod elicit;
 mod gate;
 mod http;

@@ -118,6 +118,10 @@ fn a_models_message_is_answered_by_the_one_to_send_back() {
     let report = server.batch("?answer=report", &message);
     document.fits(&report);
     assert_eq!(report.json()["results"][0]["value"], "hello");
+    let talk = json!({"role": "assistant", "content": [{"type": "text", "text": "Done."}]});
+    let nothing = server.batch("", &talk);
+    assert_eq!((nothing.status(), &*nothing.body), ("204", ""));
+    assert_eq!(server.batch("?answer=report", &talk).json()["results"], json!([]));
     // One that cannot be ordered is the model's to mend.
     let reads = json!({"path": {"$from": 2}});
     let block = json!({"type": "tool_use", "id": "a", "name": "read_text_file", "input": reads});

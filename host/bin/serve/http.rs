@@ -54,6 +54,9 @@ const DESCRIPTORS: u64 = 16 * 1024;
 /// For the head of a request, and until a client that is silent is no longer kept.
 const HEAD: Duration = Duration::from_secs(60);
 
+/// For a client that does not read what it is sent; its connection is closed then, and lets go of what it holds.
+const UNREAD: Duration = Duration::from_secs(60);
+
 /// For calls that are under way when the server is stopped.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -66,9 +69,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(clap::Args)]
 #[command(next_help_heading = "HTTP")]
 pub struct HttpArgs {
-    /// Serve HTTP there instead, as in 127.0.0.1:8080: streamable HTTP at /mcp, batches at /v1/batch. Other addresses than those of this machine
+    /// Serve HTTP there instead, as in localhost:8080: streamable HTTP at /mcp, batches at /v1/batch. Other addresses than those of this machine
     /// alone need a token
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     http: Option<SocketAddr>,
     /// A file with the token that clients have to send (`Authorization: Bearer TOKEN`); at least 16 bytes
     #[arg(long, value_name = "FILE", requires = "http", conflicts_with = "token_env")]
@@ -83,6 +86,18 @@ pub struct HttpArgs {
     /// Whose web pages may use it, as in https://app.example.org; besides those of this machine
     #[arg(long, value_name = "ORIGIN", requires = "http")]
     allow_origin: Vec<AllowedOrigin>,
+}
+
+/// `localhost` is not looked up: a name of the network's is nothing to listen at.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("{}:{port}", Ipv4Addr::LOCALHOST),
+        None => text.to_owned(),
+    };
+    numeric.parse().map_err(|_| {
+        "expected an address and a port, as in localhost:8080, 127.0.0.1:8080 or [::1]:8080"
+            .to_owned()
+    })
 }
 
 /// Where to listen, and who may come.
@@ -199,6 +214,8 @@ pub async fn serve(
 async fn connection(stream: TcpStream, site: Arc<Site>, closing: CancellationToken) {
     // Answers are small and waited for.
     let _ = stream.set_nodelay(true);
+    let unread = u32::try_from(UNREAD.as_millis()).unwrap_or(u32::MAX);
+    let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, unread);
     let local = stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip());
     let service = service_fn(move |request| {
         let site = site.clone();
@@ -280,5 +297,19 @@ fn enough_descriptors() {
         let more = Rlimit { current: Some(wanted), maximum: given.maximum };
         // Without them, connections wait.
         let _ = setrlimit(Resource::Nofile, more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_a_port_and_no_name_but_localhost() {
+        assert_eq!(address("localhost:80"), Ok(([127, 0, 0, 1], 80).into()));
+        assert_eq!(address("[::1]:0").unwrap().port(), 0);
+        for wrong in ["8080", ":8080", "127.0.0.1", "localhost", "localhost:x", "example.org:80"] {
+            assert!(address(wrong).unwrap_err().contains("localhost:8080"), "{wrong}");
+        }
     }
 }

@@ -5,6 +5,7 @@
 use anyhow::Context as _;
 use inorder::{Host, HostBuilder};
 
+use super::difference::Difference;
 use super::server::Server;
 use crate::print;
 use crate::standard;
@@ -19,8 +20,8 @@ pub async fn run(server: &Server, mut watch: Watch<Files>, load: Load) {
     loop {
         watch.changed().await;
         match reload(server, &mut watch, &load).await {
-            Ok(()) => {
-                print::say(print::dim("what has changed is loaded"));
+            Ok(difference) => {
+                print::say(print::dim(format!("what has changed is loaded; {difference}")));
                 broken = false;
             }
             Err(error) => {
@@ -34,7 +35,11 @@ pub async fn run(server: &Server, mut watch: Watch<Files>, load: Load) {
     }
 }
 
-async fn reload(server: &Server, watch: &mut Watch<Files>, load: &Load) -> anyhow::Result<()> {
+async fn reload(
+    server: &Server,
+    watch: &mut Watch<Files>,
+    load: &Load,
+) -> anyhow::Result<Difference> {
     let load = load.clone();
     let builder = beside(move || load()).await?;
     watch.set(builder.files());

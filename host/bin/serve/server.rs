@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::catalogue::{Catalogue, Named};
+use super::difference::Difference;
 use super::elicit::{self, Round, Rounds, Way};
 use super::gate::{Arrival, BUSY};
 use super::names::Names;
@@ -108,7 +109,7 @@ impl Server {
     ///
     /// # Errors
     /// The tools cannot be named as the protocol wants. Nothing is replaced.
-    pub fn replace(&self, host: Host) -> anyhow::Result<()> {
+    pub fn replace(&self, host: Host) -> anyhow::Result<Difference> {
         let new = Loaded::new(host)?;
         let mut loaded = self.0.loaded.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *loaded, new.clone());
@@ -116,7 +117,7 @@ impl Server {
         if old.catalogue.all() != new.catalogue.all() {
             self.tell_of_another_list();
         }
-        Ok(())
+        Ok(Difference::between(old.catalogue.all(), new.catalogue.all()))
     }
 
     /// Lets a call or a batch in; nothing, if no more are taken.

@@ -30,6 +30,13 @@ pub fn json(status: StatusCode, value: &Value) -> Answer {
     body(status, value.to_string())
 }
 
+/// Nothing, which is the whole answer.
+pub fn nothing() -> Answer {
+    let mut answer = Response::new(Full::default().boxed());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer
+}
+
 /// JSON text.
 pub fn body(status: StatusCode, text: impl Into<Bytes>) -> Answer {
     let mut answer = Response::new(Full::new(text.into()).boxed());

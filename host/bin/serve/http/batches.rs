@@ -83,6 +83,11 @@ impl Batches {
         if foreign {
             with_real_names(entered.names(), &mut batch);
         }
+        let message = foreign && asked.answer != Some(Wanted::Report);
+        if message && batch.calls.is_empty() {
+            // The API would refuse a message in which there is nothing.
+            return Ok(answers::nothing());
+        }
         let plan = entered.host().plan(batch).map_err(|error| unordered(&error, &reply))?;
         let cancel = over.child_token();
         let gone = cancel.clone().drop_guard();
@@ -104,7 +109,6 @@ impl Batches {
         if let Some(message) = turned_away(&report) {
             return Err(answers::busy(Form::Plain, message).into());
         }
-        let message = foreign && asked.answer != Some(Wanted::Report);
         let text = match message {
             true => serde_json::to_vec(&reply.message(&report)),
             false => serde_json::to_vec(&report),

@@ -113,6 +113,7 @@ fn run() -> Value {
             "200": answer("It was run: the report, or the message to send back", &json!({
                 "anyOf": [{ "$ref": "#/components/schemas/Report" }, { "$ref": "#/components/schemas/Message" }],
             })),
+            "204": { "description": "The message has no calls: there is nothing to send back" },
             "400": failed("The batch cannot be ordered, or is none: nothing was run. `message` is to be sent back, if it was a model's"),
             "403": { "$ref": "#/components/responses/Forbidden" },
             "408": failed("The body did not come in time"),
