@@ -8,11 +8,8 @@ use std::sync::OnceLock;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
 
 /// A value in JSON, compact.
-///
-/// Serialized, it is that value, if it is `serde_json` that serializes; for other formats, serialize [`Json::value`].
 ///
 /// ```
 /// let json = inorder::Json::from(serde_json::json!({"lines": [1, 2]}));
@@ -21,25 +18,25 @@ use serde_json::value::{RawValue, to_raw_value};
 /// ```
 #[derive(Clone)]
 pub struct Json {
-    text: Box<RawValue>,
+    /// Invariant: it is JSON, and nests no deeper than `serde_json` reads.
+    text: String,
     /// Made when it is first asked for.
     value: OnceLock<Value>,
 }
 
 impl Json {
-    /// The value that this text is; nothing, if it is no JSON.
-    pub(crate) fn written(text: String) -> Option<Json> {
-        Some(Json { text: RawValue::from_string(text).ok()?, value: OnceLock::new() })
+    /// The value that this text is, which has to be JSON.
+    pub(crate) fn written(text: String) -> Json {
+        Json { text, value: OnceLock::new() }
     }
 
     pub fn text(&self) -> &str {
-        self.text.get()
+        &self.text
     }
 
     /// Parses it, once.
     pub fn value(&self) -> &Value {
-        // It has been found to be JSON, and is not nested deeper than a parser takes.
-        self.value.get_or_init(|| serde_json::from_str(self.text()).unwrap_or_default())
+        self.value.get_or_init(|| serde_json::from_str(&self.text).unwrap_or_default())
     }
 
     pub fn into_value(self) -> Value {
@@ -48,39 +45,43 @@ impl Json {
     }
 
     pub fn is_null(&self) -> bool {
-        self.text() == "null"
+        self.text == "null"
     }
 }
 
 impl From<Value> for Json {
     fn from(value: Value) -> Json {
-        // Fails for maps whose keys are no strings, which a `Value` does not have.
-        let text = to_raw_value(&value).unwrap_or_default();
-        Json { text, value: OnceLock::from(value) }
+        Json { text: value.to_string(), value: OnceLock::from(value) }
     }
 }
 
 impl PartialEq for Json {
     fn eq(&self, other: &Json) -> bool {
-        self.text() == other.text() || self.value() == other.value()
+        self.text == other.text || self.value() == other.value()
     }
 }
 
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
+        f.write_str(&self.text)
     }
 }
 
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
+        f.write_str(&self.text)
     }
 }
 
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.text.serialize(serializer)
+        match self.value.get() {
+            Some(value) => value.serialize(serializer),
+            None => {
+                let mut text = serde_json::Deserializer::from_str(&self.text);
+                serde_transcode::transcode(&mut text, serializer)
+            }
+        }
     }
 }
 
@@ -92,12 +93,14 @@ mod tests {
 
     #[test]
     fn text_is_taken_over_as_it_is_and_read_when_asked() {
-        let json = Json::written(r#"{"a":[1,"\n"]}"#.to_owned()).unwrap();
-        assert_eq!(json, json!({"a": [1, "\n"]}).into());
-        assert_eq!(serde_json::to_string(&[&json]).unwrap(), r#"[{"a":[1,"\n"]}]"#);
-        assert_eq!(json!([json]), json!([{"a": [1, "\n"]}]));
-        assert_eq!(json.into_value()["a"][0], 1);
-        assert!(Json::written("{".to_owned()).is_none());
+        let text = r#"{"a":[1,-2.5,"\n",null,true,9007199254740993]}"#;
+        let json = Json::written(text.to_owned());
+        assert_eq!(serde_json::to_string(&[&json]).unwrap(), format!("[{text}]"));
+        let value = json!({"a": [1, -2.5, "\n", null, true, 9_007_199_254_740_993_u64]});
+        assert_eq!(json!([json]), json!([value]));
+        assert_eq!(json, value.clone().into());
+        assert_eq!(serde_json::to_string(&json).unwrap(), text);
+        assert_eq!(json.into_value(), value);
         assert!(Json::from(Value::Null).is_null());
     }
 }

@@ -11,18 +11,26 @@ use serde_json::Value;
 use super::json::Json;
 
 /// All outcomes of a batch, in request order; as many as it had calls.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default)]
 pub struct Report {
     pub results: Vec<Outcome>,
     /// Wall clock from the start of the batch to its last outcome, as `elapsed_ms`.
-    #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
     pub elapsed: Duration,
     /// Of a batch that was to be all or nothing: which it was.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub committed: Option<Committed>,
     /// Of a dry run: what would change, as a unified diff.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub diff: Option<String>,
+}
+
+/// The JSON form of a report, without its results.
+#[derive(Serialize)]
+struct Rest<'a> {
+    #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
+    elapsed: Duration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    committed: &'a Option<Committed>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diff: &'a Option<String>,
 }
 
 /// Whether an atomic batch was made real.
@@ -37,10 +45,46 @@ pub enum Committed {
 }
 
 impl Report {
+    /// Its JSON form, on one line: what it is serialized as, and faster, since values are text already.
+    ///
+    /// # Errors
+    /// As of `serde_json`, of which none is known.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        let mut text = b"{\"results\":[".to_vec();
+        for (index, outcome) in self.results.iter().enumerate() {
+            if index > 0 {
+                text.push(b',');
+            }
+            outcome.write_json(&mut text)?;
+        }
+        text.push(b']');
+        let end = text.len();
+        serde_json::to_writer(&mut text, &self.rest())?;
+        text[end] = b',';
+        String::from_utf8(text).map_err(serde::ser::Error::custom)
+    }
+
+    fn rest(&self) -> Rest<'_> {
+        let Report { elapsed, committed, diff, .. } = self;
+        Rest { elapsed: *elapsed, committed, diff }
+    }
+
     /// Whether every call was ok, and what was to be committed was.
     pub fn all_ok(&self) -> bool {
         let committed = !matches!(self.committed, Some(Committed::No { .. }));
         committed && self.results.iter().all(|outcome| outcome.result.is_ok())
+    }
+}
+
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            results: &'a [Outcome],
+            #[serde(flatten)]
+            rest: Rest<'a>,
+        }
+        Whole { results: &self.results, rest: self.rest() }.serialize(serializer)
     }
 }
 
@@ -79,37 +123,68 @@ impl Outcome {
     }
 }
 
-impl Serialize for Outcome {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Wire<'a> {
-            id: &'a str,
-            tool: &'a str,
-            status: Status,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            value: Option<&'a Json>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            error: Option<&'a CallError>,
-            #[serde(skip_serializing_if = "<[Change]>::is_empty")]
-            changes: &'a [Change],
-            #[serde(skip_serializing_if = "str::is_empty")]
-            stdout: &'a str,
-            #[serde(skip_serializing_if = "str::is_empty")]
-            stderr: &'a str,
-            usage: &'a Usage,
-        }
-        Wire {
-            id: &self.id,
-            tool: &self.tool,
-            status: self.status(),
-            value: self.result.as_ref().ok(),
+/// What comes before the value of an outcome in its JSON form, and what comes after.
+#[derive(Serialize)]
+struct Head<'a> {
+    id: &'a str,
+    tool: &'a str,
+    status: Status,
+}
+
+#[derive(Serialize)]
+struct Tail<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a CallError>,
+    #[serde(skip_serializing_if = "<[Change]>::is_empty")]
+    changes: &'a [Change],
+    #[serde(skip_serializing_if = "str::is_empty")]
+    stdout: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    stderr: &'a str,
+    usage: &'a Usage,
+}
+
+impl Outcome {
+    fn parts(&self) -> (Head<'_>, Option<&Json>, Tail<'_>) {
+        let head = Head { id: &self.id, tool: &self.tool, status: self.status() };
+        let tail = Tail {
             error: self.result.as_ref().err(),
             changes: &self.changes,
             stdout: &self.stdout,
             stderr: &self.stderr,
             usage: &self.usage,
+        };
+        (head, self.result.as_ref().ok(), tail)
+    }
+
+    fn write_json(&self, to: &mut Vec<u8>) -> serde_json::Result<()> {
+        let (head, value, tail) = self.parts();
+        serde_json::to_writer(&mut *to, &head)?;
+        to.pop();
+        if let Some(value) = value {
+            to.extend_from_slice(b",\"value\":");
+            to.extend_from_slice(value.text().as_bytes());
         }
-        .serialize(serializer)
+        let end = to.len();
+        serde_json::to_writer(&mut *to, &tail)?;
+        to[end] = b',';
+        Ok(())
+    }
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Whole<'a> {
+            #[serde(flatten)]
+            head: Head<'a>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            value: Option<&'a Json>,
+            #[serde(flatten)]
+            tail: Tail<'a>,
+        }
+        let (head, value, tail) = self.parts();
+        Whole { head, value, tail }.serialize(serializer)
     }
 }
 
@@ -255,4 +330,42 @@ pub struct Usage {
 /// Milliseconds to a whole microsecond, so that reports stay readable.
 fn as_millis<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(duration.as_micros() as f64 / 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_json_of_a_report_is_what_it_is_serialized_as() {
+        let outcome = |result| Outcome {
+            id: "a".to_owned(),
+            tool: "look".to_owned(),
+            result,
+            bytes: None,
+            usage: Usage::default(),
+            changes: vec![Change::Created("x\"y".to_owned())],
+            stdout: "said\n".to_owned(),
+            stderr: String::new(),
+        };
+        let error = CallError::new(ErrorKind::Tool, "no");
+        let results = vec![
+            outcome(Ok(json!({"a": ["\n", 1.5]}).into())),
+            outcome(Err(error)),
+            outcome(Ok(Json::written("[{},null]".to_owned()))),
+        ];
+        let full = Report {
+            results,
+            elapsed: Duration::from_micros(1500),
+            committed: Some(Committed::No { because: "it failed".to_owned() }),
+            diff: Some("+a\n".to_owned()),
+        };
+        for report in [full, Report::default()] {
+            let text = report.to_json().unwrap();
+            assert_eq!(text, serde_json::to_string(&report).unwrap());
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!(report));
+        }
+    }
 }

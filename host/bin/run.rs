@@ -222,7 +222,7 @@ fn print_message(message: &serde_json::Value) -> anyhow::Result<()> {
 }
 
 pub fn print_json(report: &Report) -> anyhow::Result<()> {
-    let text = serde_json::to_string(report)?;
+    let text = report.to_json()?;
     print::out(&(text + "\n"))
 }
 

@@ -32,7 +32,7 @@ impl Bench {
     pub async fn text_to_text(&self, batch: &str) -> anyhow::Result<String> {
         let report = self.host.run(Batch::from_json(batch.as_bytes())?).await?;
         all_ok(&report)?;
-        Ok(serde_json::to_string(&report)?)
+        Ok(report.to_json()?)
     }
 
     /// A batch that is planned already.

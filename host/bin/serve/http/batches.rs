@@ -110,8 +110,8 @@ impl Batches {
             return Err(answers::busy(Form::Plain, message).into());
         }
         let text = match message {
-            true => serde_json::to_vec(&reply.message(&report)),
-            false => serde_json::to_vec(&report),
+            true => serde_json::to_string(&reply.message(&report)),
+            false => report.to_json(),
         };
         Ok(answers::body(StatusCode::OK, text.unwrap_or_default()))
     }
