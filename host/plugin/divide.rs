@@ -45,11 +45,13 @@ pub enum DivideError {
 /// The component with its long instructions divided; itself if it has none.
 ///
 /// # Errors
-/// It is not valid by any set of WebAssembly's features, or too deep.
+/// It is not valid by any set of WebAssembly's features but 64-bit memories, or too deep.
 pub fn divide(component: &[u8]) -> Result<Cow<'_, [u8]>, DivideError> {
     let Some(divided) = divided(component, DEEPEST)? else { return Ok(component.into()) };
     // An invalid module could be made a valid one: by a call of a function that it has not, and now has.
-    Validator::new_with_features(WasmFeatures::all()).validate_all(component)?;
+    // Parts are counted in 32 bits: our engines have no larger memories.
+    let features = WasmFeatures::all().difference(WasmFeatures::MEMORY64);
+    Validator::new_with_features(features).validate_all(component)?;
     Ok(divided.into())
 }
 

@@ -388,3 +388,12 @@ fn the_built_in_plugins_are_divided_and_valid() {
         validate(&divided).unwrap();
     }
 }
+
+#[test]
+fn memories_of_64_bits_are_none_of_ours() {
+    // Where it cannot be reached, any operand has the right type, and so would the call's.
+    let component =
+        wat(r#"(component (core module (memory i64 1) (func unreachable (memory.copy))))"#);
+    let refused = divide(&component).unwrap_err();
+    assert!(matches!(refused, DivideError::Unreadable(_)), "{refused}");
+}
