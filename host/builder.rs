@@ -1,8 +1,10 @@
 //! [`HostBuilder`]: roots, plugins, grants and limits wired into a [`Host`].
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::asking::Asks;
 use crate::audit::{AuditSink, Trail};
@@ -306,12 +308,12 @@ impl HostBuilder {
             compiler: self.compiler.as_ref(),
             jobs: self.jobs,
             memory: engine.memory(),
+            compiling: Mutex::default(),
         };
         let secrets = secrets::open(&self)?;
         let client = Arc::new(Client::new(self.net.clone()));
         let mut registry = Registry::default();
-        let mut sandboxes = Vec::with_capacity(self.plugins.len());
-        for spec in &self.plugins {
+        let open = |spec: &PluginSpec| {
             let (plugin, flavor) = loader.load(spec)?;
             let plugin = Arc::new(plugin);
             let scope = Scope::new(files.roots(), &spec.grants)?;
@@ -321,6 +323,11 @@ impl HostBuilder {
             let (scope, limits) = (Arc::new(scope), limits(spec));
             let sandbox = Sandbox::new(plugin.clone(), flavor, scope, env, limits, net)
                 .map_err(|error| Error::Link { plugin: spec.source.describe(&spec.name), error })?;
+            Ok((plugin, sandbox, rules))
+        };
+        let mut sandboxes = Vec::with_capacity(self.plugins.len());
+        for (spec, opened) in self.plugins.iter().zip(at_once(&self.plugins, open)) {
+            let (plugin, sandbox, rules) = opened?;
             registry.add(plugin, &spec.prefix)?;
             sandboxes.push((sandbox, Arc::new(rules)));
         }
@@ -338,6 +345,38 @@ impl Source {
             Source::Bytes(_) => format!("the plugin {name:?}"),
         }
     }
+}
+
+/// What `open` makes of each plugin, in their order and up to the first that fails, by as many threads as there are
+/// processors: a start waits for it.
+fn at_once<T: Send>(
+    specs: &[PluginSpec],
+    open: impl Fn(&PluginSpec) -> Result<T, Error> + Sync,
+) -> Vec<Result<T, Error>> {
+    let opened = Mutex::new(BTreeMap::new());
+    let next = AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(spec) = specs.get(at) else { return };
+            let result = open(spec);
+            if result.is_err() {
+                // Those before it are under way; those after it are not wanted any more.
+                next.store(specs.len(), Ordering::Relaxed);
+            }
+            opened.lock().unwrap_or_else(PoisonError::into_inner).insert(at, result);
+        }
+    };
+    let others = std::thread::available_parallelism().map_or(1, NonZero::get).min(specs.len());
+    std::thread::scope(|scope| {
+        for _ in 1..others {
+            // Without another thread this one does it all.
+            let _ = std::thread::Builder::new().name("load".to_owned()).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    let opened = opened.into_inner().unwrap_or_else(PoisonError::into_inner);
+    opened.into_values().collect()
 }
 
 /// A cache that cannot be used costs time, not results.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use bytesize::ByteSize;
 
@@ -22,6 +23,8 @@ pub(crate) struct Loader<'h> {
     /// What `engine` was made with.
     pub(crate) jobs: usize,
     pub(crate) memory: u64,
+    /// Compilations take all processors, and memory up to their limit: one at a time, when several plugins are loaded at once.
+    pub(crate) compiling: Mutex<()>,
 }
 
 impl Loader<'_> {
@@ -109,7 +112,10 @@ impl Loader<'_> {
             let order = Order { flavor, jobs: self.jobs, memory: self.memory };
             order.helper(program.clone(), args, self.limits)
         });
-        let compile = || compile(engine, bytes, self.limits, helper.as_ref());
+        let compile = || {
+            let _one = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
+            compile(engine, bytes, self.limits, helper.as_ref())
+        };
         Plugin::compile(engine, &spec.name, bytes, self.cache.as_ref(), compile)
             .map(|plugin| (plugin, flavor))
             .map_err(|error| cannot_load(spec, error))
