@@ -6,6 +6,7 @@
 mod batch;
 mod component;
 mod policy;
+mod spelling;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -5,14 +5,14 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::TypedFunc;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::batch::{Binary, CallError, ErrorKind, describe, longer_than};
 use crate::net::Patterns;
-use crate::plugin::{Answer, Args, Given, Shape, Tool, Wire, decode, encode};
+use crate::plugin::{Answer, Args, Given, Shape, Tool, Wire, encode};
 use crate::policy::Limits;
 
 use super::engine::Engine;
@@ -44,13 +44,13 @@ enum Stopped {
 /// Runs one tool of `sandbox` on what there is of the world for it. A guest is stopped at the first epoch tick after its time is up or
 /// `cancel` is; dropping the future stops it too.
 ///
-/// `limits` are those of the plugin or lower. `args` have been checked; ones that do not fit are a failed call all the same.
+/// `limits` are those of the plugin or lower. `values` are those of the tool's parameters; others are a failed call.
 pub async fn run(
     engine: &Engine,
     sandbox: &Sandbox,
     limits: &Limits,
     tool: usize,
-    (args, binary): (&Map<String, Value>, &Binary),
+    (values, binary): (&[Wire], &Binary),
     world: World,
     cancel: &CancellationToken,
 ) -> Ended {
@@ -79,7 +79,7 @@ pub async fn run(
     let tool = &sandbox.plugin.tools[tool];
     let called = tokio::select! {
         biased;
-        result = invoke(&mut store, sandbox, tool, (args, binary)) => result,
+        result = invoke(&mut store, sandbox, tool, (values, binary)) => result,
         () = time.is_up() => Err(Stopped::TimedOut.into()),
         () = cancel.cancelled() => Err(Stopped::Cancelled.into()),
     };
@@ -138,12 +138,8 @@ async fn invoke(
     store: &mut Store<State>,
     sandbox: &Sandbox,
     tool: &Tool,
-    (args, binary): (&Map<String, Value>, &Binary),
+    (values, binary): (&[Wire], &Binary),
 ) -> wasmtime::Result<Result<Answered, CallError>> {
-    let Some(params) = decode(&tool.params, args, &binary.args) else {
-        let message = "the arguments do not fit the tool's parameters";
-        return Ok(Err(CallError::new(ErrorKind::Arguments, message)));
-    };
     let called = async {
         let instance = sandbox.pre.instantiate_async(&mut *store).await?;
         let function = instance.get_func(&mut *store, tool.export).ok_or_else(|| {
@@ -152,7 +148,7 @@ async fn invoke(
         // SAFETY: `Args` and `Given` are values of whatever types the function has.
         #[expect(unsafe_code, reason = "these types are not known at compile time")]
         let function = unsafe { TypedFunc::<Args<'_>, Given>::new_unchecked(function) };
-        function.call_async(&mut *store, Args(&params)).await
+        function.call_async(&mut *store, Args(values)).await
     };
     match called.await {
         Ok(Given(result)) => Ok(answer(&tool.answer, result, binary.result)),
