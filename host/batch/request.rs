@@ -137,8 +137,11 @@ impl Batch {
     /// offending field). Unknown fields are errors, so that a misspelt one is not ignored.
     pub fn from_json(text: &[u8]) -> Result<Batch, RequestError> {
         let text = within_bounds(text)?;
-        // Keeping the path takes as long as parsing: only an error needs it.
-        if let Ok(Object(batch)) = serde_json::from_slice(text) {
+        // Keeping the path takes as long as parsing: only an error needs it. That all of the text is UTF-8 is seen faster
+        // than of each string in it.
+        if let Ok(text) = std::str::from_utf8(text)
+            && let Ok(Object(batch)) = serde_json::from_str(text)
+        {
             return Ok(batch);
         }
         let mut json = serde_json::Deserializer::from_slice(text);
