@@ -2,24 +2,22 @@
 //!
 //! The same for calls of a batch and for loose ones. When it runs, and when it commits, is `schedule/`'s to say.
 
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::Approver;
 use crate::asking::{Asked, Asking, Asks, Said};
 use crate::audit::{Arguments, AskedRule};
-use crate::batch::{CallError, Change, ErrorKind, Outcome, Planned, Step, Usage};
+use crate::batch::{Args, CallError, Change, ErrorKind, Outcome, Planned, Step, Usage};
 use crate::files::{Bounds, Changed, Effect, Failed, Staged, Touched, View, Work};
 use crate::host::Shared;
 use crate::net::{CallNet, NetLog};
-use crate::plugin::ToolRef;
+use crate::plugin::{Known, ToolRef, Values};
 use crate::reach::declared;
 use crate::refusals::{cannot_commit, refused};
 use crate::requests;
@@ -37,8 +35,20 @@ pub(crate) struct Ran {
     agreed: bool,
 }
 
-/// Arguments with every reference replaced by its value, or why they cannot be had.
-pub(crate) type Filled<'a> = Result<Cow<'a, Map<String, Value>>, CallError>;
+/// Arguments with every reference replaced by its value.
+pub(crate) struct Filled {
+    pub(crate) args: Args,
+    pub(crate) values: Values,
+}
+
+impl Filled {
+    /// Of those in which nothing was to be replaced.
+    pub(crate) fn already(args: &Args, values: Option<&Values>) -> Result<Filled, CallError> {
+        let message = "the arguments do not fit the tool's parameters";
+        let unfit = || CallError::new(ErrorKind::Arguments, message);
+        Ok(Filled { args: args.clone(), values: values.cloned().ok_or_else(unfit)? })
+    }
+}
 
 /// The runs of one call, for those who ask while it has not ended.
 #[derive(Default)]
@@ -135,17 +145,19 @@ impl<'a> Attempt<'a> {
     pub(crate) async fn run(
         self,
         turn: &Turn,
-        fill: impl FnOnce(ToolRef, &'a Map<String, Value>) -> Filled<'a>,
+        fill: impl FnOnce(ToolRef, &Args, Option<&Values>) -> Result<Filled, CallError>,
     ) -> Ran {
         let Attempt { shared, work, began, call, runs, cancel, index, approver, listener } = self;
         runs.started.get_or_init(Instant::now);
         runs.count.store(turn.attempt, Ordering::Relaxed);
         *runs.lock_took() = None;
         let ready = match &call.step {
-            Step::Run { tool, args } => fill(*tool, args).map(|args| (*tool, args)),
+            Step::Run { tool, args, values } => {
+                fill(*tool, args, values.as_ref()).map(|filled| (*tool, filled))
+            }
             Step::Refused(error) => Err(error.clone()),
         };
-        let (tool, args) = match ready {
+        let (tool, Filled { args, values }) = match ready {
             Ok(ready) => ready,
             Err(error) => return Ran::without_running(&call.id, &call.tool, error),
         };
@@ -154,11 +166,14 @@ impl<'a> Attempt<'a> {
         let sandbox = &shared.sandboxes[tool.plugin];
         let limits = shared.limits(tool, call);
         if let Some(trail) = &shared.trail {
-            runs.arguments.get_or_init(|| trail.arguments(&call.binary.beside(&args)));
+            let args = call.binary.beside(&args);
+            runs.arguments.get_or_init(|| trail.arguments(&*args, || args.as_map().clone()));
         }
         let bounds = Bounds { staged: limits.staged, kept: limits.memory };
         let view = work.view(sandbox.scope().clone(), bounds);
-        if let Some(declared) = declared(work.roots(), shared.registry.tool(tool), &args) {
+        if let Some(declared) =
+            declared(work.roots(), shared.registry.tool(tool), Known::Values(values.wires()))
+        {
             view.declare(declared);
         }
         runs.set_view(Some(view.clone()));
@@ -176,7 +191,7 @@ impl<'a> Attempt<'a> {
             sandbox,
             &limits,
             tool.tool,
-            (&args, &call.binary),
+            (values.wires(), &call.binary),
             world,
             cancel,
         )
@@ -341,13 +356,9 @@ pub(crate) fn asking(
     approver: Option<&Arc<dyn Approver>>,
     index: usize,
     call: &Planned<ToolRef>,
-    args: &Map<String, Value>,
+    args: &Args,
 ) -> Asking {
-    let mut args = Cow::Borrowed(args);
-    for (name, bytes) in &call.binary.args {
-        let length = format!("{} bytes", bytes.len());
-        args.to_mut().insert(name.clone(), Value::String(length));
-    }
+    let args = call.binary.written(args, |bytes| format!("{} bytes", bytes.len()));
     Asking {
         asks: asks.clone(),
         asked: runs.asked().clone(),

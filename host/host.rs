@@ -13,14 +13,15 @@ use crate::attempt::failed;
 use crate::audit::Trail;
 use crate::audited::Audited;
 use crate::batch::{
-    Batch, Binary, CallError, ErrorKind, LimitsConfig, Plan, Planned, Problem, Report, Tools, Usage,
+    Args, Batch, Binary, CallError, Callable, ErrorKind, LimitsConfig, Plan, Planned, Problem,
+    Report, Tools, Usage,
 };
 use crate::builder::HostBuilder;
 use crate::error::Error;
 use crate::files::{Effect, Failed, Files};
 use crate::job::{BatchJob, Progress};
 use crate::memory::Burden;
-use crate::plugin::{Plugin, References, Registry, Tool, ToolRef, Touches, check};
+use crate::plugin::{Plugin, References, Registry, Tool, ToolRef, Touches, Values, check, decode};
 use crate::policy::Limits;
 use crate::reload::Fixed;
 use crate::sandbox::{Engine, Sandbox};
@@ -258,6 +259,10 @@ impl Shared {
     }
 }
 
+impl Callable for ToolRef {
+    type Values = Values;
+}
+
 impl Tools for Shared {
     type Tool = ToolRef;
 
@@ -267,6 +272,10 @@ impl Tools for Shared {
 
     fn similar(&self, name: &str) -> Option<String> {
         self.registry.similar(name).map(str::to_owned)
+    }
+
+    fn decode(&self, tool: ToolRef, args: &Args, binary: &Binary) -> Option<Values> {
+        decode(&self.registry.tool(tool).params, args, &binary.args).map(Values::from)
     }
 
     fn check(&self, tool: ToolRef, args: &Map<String, Value>, binary: &Binary) -> Vec<Problem> {

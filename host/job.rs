@@ -3,11 +3,10 @@
 //! This is where earlier results become arguments, and where the scheduler's questions about conflicts find their
 //! answers.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -17,12 +16,12 @@ use crate::attempt::{Attempt, Filled, Ran, Runs, asking, conflict, failed};
 use crate::audit::{AskedRule, AuditRecord, Listed};
 use crate::audited::Audited;
 use crate::batch::{
-    CallError, ErrorKind, Link, Outcome, Plan, Planned, Report, Status, Step, Usage,
+    Args, CallError, ErrorKind, Link, Outcome, Plan, Planned, Report, Status, Step, Usage,
     argument_error, length, length_of_fields, too_large_arguments,
 };
 use crate::files::{Effect, Work};
 use crate::host::{RunOptions, Shared};
-use crate::plugin::{References, ToolRef, check};
+use crate::plugin::{Known, References, ToolRef, Values, check, decode};
 use crate::reach::{CallReach, Certainty, Hints};
 use crate::sandbox::{Listener, Said, cancelled_call};
 use crate::schedule::{Approval, Calls, Committed, Job, Needs, NotRun, Turn};
@@ -89,7 +88,8 @@ impl BatchJob {
     ) -> BatchJob {
         let reach = |call: &Planned<ToolRef>| match &call.step {
             Step::Refused(_) => CallReach::nothing(),
-            Step::Run { tool, args } => {
+            Step::Run { tool, args, values } => {
+                let args = Known::new(args, values.as_ref());
                 let sandbox = &shared.sandboxes[tool.plugin];
                 let (roots, scope) = (work.roots(), sandbox.scope().clone());
                 CallReach::new(roots, scope, shared.registry.tool(*tool), args)
@@ -124,7 +124,8 @@ impl BatchJob {
             let inputs = call.links.iter().map(|link| link.from).collect();
             let (hints, class) = match &call.step {
                 Step::Refused(_) => (vec![], 0),
-                Step::Run { tool, args } => {
+                Step::Run { tool, args, values } => {
+                    let args = Known::new(args, values.as_ref());
                     let class = 1 + self.shared.registry.number(*tool);
                     (hints.of(index, reach, self.shared.registry.tool(*tool), args), class)
                 }
@@ -222,8 +223,8 @@ impl BatchJob {
     /// How somebody is asked about a call, if it is one that can run.
     fn asking(&self, index: usize) -> Option<Asking> {
         let call = &self.plan.calls[index];
-        let Step::Run { tool, args } = &call.step else { return None };
-        let args = self.filled(call, *tool, args).ok()?;
+        let Step::Run { tool, args, values } = &call.step else { return None };
+        let Filled { args, .. } = self.filled(call, *tool, args, values.as_ref()).ok()?;
         let asks = self.shared.asks.get(tool.plugin)?;
         let runs = &self.calls[index].runs;
         Some(asking(asks, runs, self.approver.as_ref(), index, call, &args))
@@ -237,14 +238,15 @@ impl BatchJob {
     }
 
     /// The arguments with every reference replaced by its value.
-    fn filled<'a>(
+    fn filled(
         &self,
         call: &Planned<ToolRef>,
         tool: ToolRef,
-        args: &'a Map<String, Value>,
-    ) -> Filled<'a> {
+        args: &Args,
+        values: Option<&Values>,
+    ) -> Result<Filled, CallError> {
         if call.links.is_empty() {
-            return Ok(Cow::Borrowed(args));
+            return Filled::already(args, values);
         }
         let limit = self.shared.limits(tool, call).args;
         // Before anything is copied: a few bytes of references can name a result many times.
@@ -255,22 +257,27 @@ impl BatchJob {
                 None => return Err(too_large_arguments(limit)),
             }
         }
-        let mut filled = Value::Object(args.clone());
+        let mut filled = Value::Object(args.as_map().clone());
         for link in &call.links {
             let value = self.value(link)?;
             if let Some(place) = filled.pointer_mut(link.place.as_str()) {
                 *place = value.clone();
             }
         }
-        let Value::Object(filled) = filled else { return Ok(Cow::Borrowed(args)) };
+        let Value::Object(filled) = filled else { return Filled::already(args, values) };
         if length_of_fields(&filled, limit).is_none() {
             return Err(too_large_arguments(limit));
         }
+        let args = Args::from(filled);
         let params = &self.shared.registry.tool(tool).params;
-        match argument_error(&check(params, &filled, &call.binary.args, References::Gone)) {
-            Some(error) => Err(error),
-            None => Ok(Cow::Owned(filled)),
+        let values = decode(params, &args, &call.binary.args).map(Values::from);
+        if values.is_none() {
+            let problems = check(params, args.as_map(), &call.binary.args, References::Gone);
+            if let Some(error) = argument_error(&problems) {
+                return Err(error);
+            }
         }
+        Filled::already(&args, values.as_ref())
     }
 
     fn value(&self, link: &Link) -> Result<&Value, CallError> {
@@ -315,7 +322,7 @@ impl Job for BatchJob {
         let approver = self.approver.as_ref();
         let attempt =
             Attempt { shared, work, began, call, runs, cancel, index, approver, listener };
-        attempt.run(turn, |tool, args| self.filled(call, tool, args)).await
+        attempt.run(turn, |tool, args, values| self.filled(call, tool, args, values)).await
     }
 
     fn wrote(run: &Ran) -> bool {

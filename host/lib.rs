@@ -9,7 +9,7 @@
 //! -> Plan               batch/plan.rs         the meaning is valid: references point backward, arguments fit
 //! -> ready calls        schedule/             earliest first; a reference waits for its call's commit
 //! -> Store + World      sandbox/, files/, net/  grants -> view and requests -> limits
-//! -> instance, invoke   plugin/               JSON -> values
+//! -> instance, invoke   plugin/               values -> memory -> JSON
 //! -> Outcome + sets     attempt.rs            value | error | trap | timeout | ...; what was read and staged
 //! -> ask, if policy says asking.rs            what would become real, of whoever is there to decide
 //! -> validate, commit   schedule/ + files/    in order; else run again
@@ -60,9 +60,9 @@ pub use audit::{
     PluginId, Request,
 };
 pub use batch::{
-    Batch, Binary, Call, CallError, CallRef, Change, Committed, Dialect, ErrorKind, Json,
-    LimitError, LimitsConfig, Media, Outcome, Plan, PlanError, Planned, Pointer, Problem, Reply,
-    Report, RequestError, Status, Step, Usage, parse_bytes, parse_duration, parse_memory,
+    Args, Batch, Binary, Call, CallError, CallRef, Callable, Change, Committed, Dialect, ErrorKind,
+    Json, LimitError, LimitsConfig, Media, Outcome, Plan, PlanError, Planned, Pointer, Problem,
+    Reply, Report, RequestError, Status, Step, Usage, parse_bytes, parse_duration, parse_memory,
     read_message,
 };
 pub use builder::{HostBuilder, PluginSpec, Source};
@@ -73,7 +73,8 @@ pub use job::Progress;
 pub use net::{NetOptions, Resolver, SystemResolver};
 pub use plugin::{
     Answer, Asks, BinaryError, Case, Field, LoadLimits, Misfits, NotATool, Plugin, PluginError,
-    RegistryError, Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Wit, WitError, builtins,
+    RegistryError, Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Values, Wit, WitError,
+    builtins,
 };
 pub use policy::{
     AskRule, AuditConfig, Config, ConfigError, EnvGrant, GrantError, Grants, GraphqlEndpoint,

@@ -6,10 +6,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::{Map, Value};
-
 use crate::files::{Declared, Place, Reach, Roots, Scope, Staged, View, Work, named};
-use crate::plugin::{Tool, Touches};
+use crate::plugin::{Known, Tool, Touches};
 
 /// What one call may reach, as far as it is known before it runs.
 pub(crate) struct CallReach {
@@ -22,12 +20,7 @@ pub(crate) struct CallReach {
 
 impl CallReach {
     /// Of a call of `tool` with `args`, whose references may not be filled yet.
-    pub(crate) fn new(
-        roots: &Roots,
-        scope: Arc<Scope>,
-        tool: &Tool,
-        args: &Map<String, Value>,
-    ) -> CallReach {
+    pub(crate) fn new(roots: &Roots, scope: Arc<Scope>, tool: &Tool, args: Known<'_>) -> CallReach {
         let may = match &tool.touches {
             Touches::Undeclared => true,
             Touches::Declared { writes, .. } => !writes.is_empty(),
@@ -69,8 +62,8 @@ impl CallReach {
 }
 
 /// The places that a call declares to touch. Nothing, if the tool declares nothing, or a path cannot be told yet.
-pub(crate) fn declared(roots: &Roots, tool: &Tool, args: &Map<String, Value>) -> Option<Declared> {
-    let paths = tool.touched_paths(args)?;
+pub(crate) fn declared(roots: &Roots, tool: &Tool, args: Known<'_>) -> Option<Declared> {
+    let paths = tool.paths(args)?;
     let places =
         |paths: &[&str]| paths.iter().map(|path| named(roots, path)).collect::<Option<Vec<_>>>();
     Some(Declared { reads: places(&paths.reads)?, writes: places(&paths.writes)? })
@@ -178,15 +171,15 @@ impl<'r> Hints<'r> {
         call: usize,
         reach: &CallReach,
         tool: &Tool,
-        args: &Map<String, Value>,
+        args: Known<'_>,
     ) -> Vec<usize> {
         let places: Vec<Place> = match reach.declared() {
             Some(declared) => declared.reads.iter().chain(&declared.writes).cloned().collect(),
             None => tool
                 .params
                 .iter()
-                .filter_map(|param| args.get(&param.json))
-                .flat_map(|arg| self.paths(arg))
+                .enumerate()
+                .flat_map(|(place, param)| self.paths(args.texts(place, param)))
                 .collect(),
         };
         let mut hints: Vec<usize> =
@@ -203,16 +196,15 @@ impl<'r> Hints<'r> {
         hints
     }
 
-    /// Arguments that look like paths.
-    fn paths(&self, arg: &Value) -> Vec<Place> {
+    /// Those of an argument's texts that look like paths.
+    fn paths<'a>(
+        &self,
+        texts: impl Iterator<Item = Option<&'a str>>,
+    ) -> impl Iterator<Item = Place> {
         const MOST: usize = 16;
         let like_a_path = |text: &&str| {
             text.len() < 256 && text.contains(['/', '.']) && !text.contains(char::is_whitespace)
         };
-        let text = |value: &Value| named(self.roots, Some(value.as_str()?).filter(like_a_path)?);
-        match arg {
-            Value::Array(items) => items.iter().take(MOST).filter_map(text).collect(),
-            other => text(other).into_iter().collect(),
-        }
+        texts.take(MOST).flatten().filter(like_a_path).filter_map(|text| named(self.roots, text))
     }
 }

@@ -1,6 +1,5 @@
 //! Loose calls: each a request of its own, ordered by when they finish instead of by a batch.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
@@ -9,14 +8,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::Approver;
-use crate::attempt::{Attempt, Ran, Runs, asking, conflict, failed};
+use crate::attempt::{Attempt, Filled, Ran, Runs, asking, conflict, failed};
 use crate::audited::Audited;
 use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, Step, Usage};
 use crate::error::Error;
 use crate::files::{Effect, Work};
 use crate::host::{Host, Shared, busy};
 use crate::job::{Progress, listener};
-use crate::plugin::ToolRef;
+use crate::plugin::{Known, ToolRef};
 use crate::reach::{CallReach, same_paths};
 use crate::sandbox::cancelled_call;
 use crate::schedule::{
@@ -219,7 +218,8 @@ impl LooseCall {
     ) -> LooseCall {
         let reach = match &call.step {
             Step::Refused(_) => CallReach::nothing(),
-            Step::Run { tool, args } => {
+            Step::Run { tool, args, values } => {
+                let args = Known::new(args, values.as_ref());
                 let scope = shared.sandboxes[tool.plugin].scope().clone();
                 CallReach::new(job.work.roots(), scope, shared.registry.tool(*tool), args)
             }
@@ -313,7 +313,7 @@ impl Job for LooseJob {
         let (began, index, approver) = (*issued, 0, options.approver.as_ref());
         let attempt =
             Attempt { shared, work, began, call, runs, cancel, index, approver, listener };
-        attempt.run(turn, |_, args| Ok(Cow::Borrowed(args))).await
+        attempt.run(turn, |_, args, values| Filled::already(args, values)).await
     }
 
     fn wrote(run: &Ran) -> bool {
@@ -334,7 +334,7 @@ impl Job for LooseJob {
     fn approval(&self, call: usize, run: Ran) -> Approval<Ran> {
         let asking = || {
             let loose = self.get(call)?;
-            let Step::Run { tool, args } = &loose.call.step else { return None };
+            let Step::Run { tool, args, .. } = &loose.call.step else { return None };
             let asks = loose.shared.asks.get(tool.plugin)?;
             let approver = loose.options.approver.as_ref();
             Some(asking(asks, &loose.runs, approver, 0, &loose.call, args))

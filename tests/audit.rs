@@ -234,7 +234,8 @@ fn an_embedder_has_records_of_batches_sessions_and_of_what_was_not_run() {
         let skipped = json!({"tool": "half", "args": {"number": {"$from": 1}}});
         let plan = host.plan(batch(json!([odd, skipped]))).unwrap();
         host.execute(plan, options).await;
-        let args = [("a".to_owned(), json!(1)), ("b".to_owned(), json!(2))].into_iter().collect();
+        let args =
+            serde_json::Map::from_iter([("a".to_owned(), json!(1)), ("b".to_owned(), json!(2))]);
         let call = Call::new("add", args);
         host.session_of(&tenant).call(call, CancellationToken::new()).await.unwrap();
         host.run(batch(json!(vec![add.clone(); 4]))).await.unwrap();

@@ -39,7 +39,10 @@ fn a_wrong_shape_names_the_field() {
             "at `calls[0]`: invalid type: sequence, expected an object",
         ),
         (r#"{"calls": [{"tool": "a"}, {"tool": 3}]}"#, "at `calls[1].tool`"),
-        (r#"{"calls": [{"tool": "a", "args": []}]}"#, "at `calls[0].args`"),
+        (
+            r#"{"calls": [{"tool": "a", "args": []}]}"#,
+            "at `calls[0].args`: invalid type: sequence, expected a map",
+        ),
         (r#"{"calls": [{"tool": "a", "arguments": {}}]}"#, "unknown field `arguments`"),
         (
             r#"{"calls": [{"tool": "a", "after": [true]}]}"#,
@@ -70,6 +73,14 @@ fn what_is_no_batch_at_all_is_told_what_one_is() {
     }
     assert!(parse("[]").contains("at the top: invalid type: sequence, expected an object"));
     assert!(!parse(r#"{"calls": [{"tool": 3}]}"#).contains("a batch is"));
+}
+
+#[test]
+fn of_an_argument_that_is_named_twice_the_last_counts() {
+    let host = calc_host();
+    let text = br#"{"calls": [{"tool": "add", "args": {"a": "no number", "b": 2, "a": 5}}]}"#;
+    let report = block_on(host.run(Batch::from_json(text).unwrap())).unwrap();
+    assert_eq!(serde_json::to_value(report).unwrap()["results"][0]["value"], 7);
 }
 
 #[test]

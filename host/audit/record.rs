@@ -215,8 +215,13 @@ impl Trail {
         format!("{}-{}", self.began, self.batches.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub fn arguments(&self, arguments: &Map<String, Value>) -> Arguments {
-        let text = self.with_arguments.then(|| arguments.clone());
+    /// `fields` are the same as `arguments`, and asked for only if they are to be told.
+    pub fn arguments(
+        &self,
+        arguments: &impl Serialize,
+        fields: impl FnOnce() -> Map<String, Value>,
+    ) -> Arguments {
+        let text = self.with_arguments.then(fields);
         Arguments { sha256: digest(arguments), text }
     }
 

@@ -12,21 +12,36 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 use serde_json::{Map, Value};
 
-use super::limits::{LimitsConfig, limit_of};
+use super::args::Args;
+use super::limits::LimitsConfig;
 use super::references::{CallRef, Pointer, Reference};
-use super::report::{CallError, ErrorKind};
-use super::request::{Batch, Binary};
-use super::size::length_of_fields;
+use super::report::CallError;
+use super::request::{Batch, Binary, Call};
+use super::step;
+
+/// A tool that was found, cheap to copy.
+pub trait Callable: Copy {
+    /// What it is called with.
+    type Values: std::fmt::Debug;
+}
 
 /// The tools that calls may name.
 pub trait Tools {
-    /// A tool found, cheap to copy.
-    type Tool: Copy;
+    type Tool: Callable;
 
     fn find(&self, name: &str) -> Option<Self::Tool>;
 
     /// A known name that `name` may be a misspelling of.
     fn similar(&self, name: &str) -> Option<String>;
+
+    /// What the tool is called with, if the arguments fit its parameters as they are: no reference is among them, and no
+    /// name twice.
+    fn decode(
+        &self,
+        tool: Self::Tool,
+        args: &Args,
+        binary: &Binary,
+    ) -> Option<<Self::Tool as Callable>::Values>;
 
     /// Everything about `args` that does not fit the tool's parameters. A reference fits any type
     /// here, and is checked again when its value is known.
@@ -53,12 +68,12 @@ pub struct Problem {
 
 /// Calls in request order, with what each must wait for.
 #[derive(Debug)]
-pub struct Plan<T> {
+pub struct Plan<T: Callable> {
     pub calls: Vec<Planned<T>>,
 }
 
 #[derive(Debug)]
-pub struct Planned<T> {
+pub struct Planned<T: Callable> {
     /// Unique within the plan.
     pub id: String,
     pub tool: String,
@@ -73,8 +88,13 @@ pub struct Planned<T> {
 }
 
 #[derive(Debug)]
-pub enum Step<T> {
-    Run { tool: T, args: Map<String, Value> },
+pub enum Step<T: Callable> {
+    Run {
+        tool: T,
+        args: Args,
+        /// What the arguments are to the tool; not known while any of them is a reference.
+        values: Option<T::Values>,
+    },
     Refused(CallError),
 }
 
@@ -131,29 +151,37 @@ fn known(ids: &[String]) -> String {
     }
 }
 
-impl<T: Copy> Plan<T> {
+impl<T: Callable> Plan<T> {
     /// Orders the batch and checks every call that can be checked before anything runs.
     ///
     /// # Errors
     /// The first thing that makes the batch impossible to order, with both calls named.
     pub fn new(batch: Batch, tools: &impl Tools<Tool = T>) -> Result<Plan<T>, PlanError> {
         let names = Names::new(&batch)?;
+        let mut looked_at = Vec::with_capacity(batch.calls.len());
         let mut edges = Vec::with_capacity(batch.calls.len());
         for (index, call) in batch.calls.iter().enumerate() {
+            let tool = tools.find(&call.tool);
+            let values = tool.and_then(|tool| step::straight(tools, tool, call));
             let mut found = Vec::new();
-            for (key, value) in call.args.iter().filter(|(_, value)| nested(value)) {
-                names.edges_in(index, &Pointer::default().child(key), value, &mut found)?;
+            // What fits as it is has no reference in it: no parameter has a part named `$from`.
+            if values.is_none() {
+                for (key, value) in call.args.as_map().iter().filter(|(_, value)| nested(value)) {
+                    names.edges_in(index, &Pointer::default().child(key), value, &mut found)?;
+                }
             }
             for target in &call.after {
                 let target = names.find(index, target, None)?;
                 found.push(Edge { target, link: None });
             }
+            looked_at.push((tool, values));
             edges.push(found);
         }
         backward_only(&names.ids, &edges)?;
 
-        let planned = batch.calls.into_iter().zip(edges).zip(names.ids);
-        let calls = planned.map(|((call, edges), id)| {
+        let looked_at = looked_at.into_iter().zip(edges);
+        let planned = batch.calls.into_iter().zip(looked_at).zip(names.ids);
+        let calls = planned.map(|((call, ((found, values), edges)), id)| {
             let (mut links, mut after) = (Vec::new(), Vec::new());
             for Edge { target, link } in edges {
                 match link {
@@ -161,14 +189,18 @@ impl<T: Copy> Plan<T> {
                     None => after.push(target),
                 }
             }
-            let step = match (call.refused, tools.find(&call.tool)) {
-                (Some(error), Some(_)) => Step::Refused(error),
-                (_, found) => {
-                    step(tools, &call.tool, found, (call.args, &call.binary), &call.limits)
+            let Call { tool, args, limits, refused, binary, .. } = call;
+            let step = match (found, refused, values) {
+                (None, ..) => Step::Refused(step::unknown(tools, &tool)),
+                (_, Some(error), _) => Step::Refused(error),
+                (Some(tool), None, Some(values)) => Step::Run { tool, args, values: Some(values) },
+                (Some(tool), None, None) => {
+                    let refers = !links.is_empty();
+                    step::looked_through(tools, tool, (args, &binary), &limits, refers)
                 }
             };
-            let limits = (!call.limits.is_empty()).then(|| Box::new(call.limits));
-            Planned { id, step, tool: call.tool, links, after, limits, binary: call.binary }
+            let limits = (!limits.is_empty()).then(|| Box::new(limits));
+            Planned { id, step, tool, links, after, limits, binary }
         });
         Ok(Plan { calls: calls.collect() })
     }
@@ -290,74 +322,4 @@ fn reaches(edges: &[Vec<Edge>], from: usize, to: usize) -> bool {
         }
     }
     false
-}
-
-/// A name as a message quotes it: whatever a caller sent, not more than a line of it.
-fn quoted(name: &str) -> String {
-    match name.char_indices().nth(80) {
-        Some((end, _)) => format!("{:?}..", &name[..end]),
-        None => format!("{name:?}"),
-    }
-}
-
-fn step<T: Copy>(
-    tools: &impl Tools<Tool = T>,
-    name: &str,
-    found: Option<T>,
-    (args, binary): (Map<String, Value>, &Binary),
-    limits: &LimitsConfig,
-) -> Step<T> {
-    let Some(tool) = found else {
-        let hint = match tools.similar(name) {
-            Some(similar) => format!("; did you mean {similar:?}?"),
-            None => "; `inorder tools` lists what is loaded".to_owned(),
-        };
-        let message = format!("no tool is named {}{hint}", quoted(name));
-        return Step::Refused(CallError::new(ErrorKind::UnknownTool, message));
-    };
-    if let Err(error) = tools.may_have(tool, limits) {
-        return Step::Refused(error);
-    }
-    let limit = limits.args.unwrap_or_else(|| tools.max_args(tool));
-    let bytes: usize = binary.args.iter().map(|(_, bytes)| bytes.len()).sum();
-    let left = limit.checked_sub(bytes as u64);
-    if left.and_then(|left| length_of_fields(&args, left)).is_none() {
-        return Step::Refused(too_large_arguments(limit));
-    }
-    let problems = tools.check(tool, &args, binary);
-    match argument_error(&problems) {
-        Some(error) => Step::Refused(error),
-        None => Step::Run { tool, args },
-    }
-}
-
-/// All problems of one call's arguments in one message; `None` when there are none.
-pub fn argument_error(problems: &[Problem]) -> Option<CallError> {
-    const SHOWN: usize = 8;
-    // A key that was sent, or the names of a type, can be as long as anything.
-    const LONG: usize = 1000;
-    let mut lines: Vec<String> = problems
-        .iter()
-        .take(SHOWN)
-        .map(|problem| match problem.at.as_str() {
-            "" => problem.message.clone(),
-            at => format!("{at}: {}", problem.message),
-        })
-        .map(|line| match line.char_indices().nth(LONG) {
-            Some((end, _)) => format!("{}..", &line[..end]),
-            None => line,
-        })
-        .collect();
-    if problems.len() > SHOWN {
-        lines.push(format!("and {} more", problems.len() - SHOWN));
-    }
-    (!lines.is_empty()).then(|| CallError::new(ErrorKind::Arguments, lines.join("; ")))
-}
-
-pub fn too_large_arguments(limit: u64) -> CallError {
-    let limit = limit_of("args", bytesize::ByteSize(limit));
-    let message = format!(
-        "the arguments are larger than their limit ({limit}); pass a path instead of its contents"
-    );
-    CallError::new(ErrorKind::Arguments, message)
 }

@@ -40,11 +40,11 @@ fn after_fields(fields: &Map<String, Value>, left: u64) -> Option<u64> {
 }
 
 /// Brackets, and commas between so many.
-fn separators(parts: usize) -> u64 {
+pub(super) fn separators(parts: usize) -> u64 {
     2 + (parts as u64).saturating_sub(1)
 }
 
-fn after_string(text: &str, left: u64) -> Option<u64> {
+pub(super) fn after_string(text: &str, left: u64) -> Option<u64> {
     let left = left.checked_sub(2 + text.len() as u64)?;
     // So many that their count fits a byte, which makes sixteen of them one step for the processor.
     let escapes = text.as_bytes().chunks(240).map(|chunk| {
@@ -65,7 +65,7 @@ fn longer_by(byte: u8) -> u64 {
     }
 }
 
-fn after_number(number: &Number, left: u64) -> Option<u64> {
+pub(super) fn after_number(number: &Number, left: u64) -> Option<u64> {
     let mut count = Count { left };
     serde_json::to_writer(&mut count, number).ok()?;
     Some(count.left)

@@ -3,10 +3,10 @@
 use serde_json::{Map, Value};
 
 use crate::batch::{
-    Batch, Binary, CallError, Dialect, ErrorKind, LimitsConfig, Plan, Problem, Reply, Step, Tools,
-    read_message,
+    Args, Batch, Binary, CallError, Callable, Dialect, ErrorKind, LimitsConfig, Plan, Problem,
+    Reply, Step, Tools, read_message,
 };
-use crate::plugin::{Case, Field, References, Shape, check, decode};
+use crate::plugin::{Case, Field, References, Shape, Values, check, decode};
 use crate::policy::Limits;
 
 /// The text is a batch in JSON, or a message that may hold one.
@@ -37,16 +37,14 @@ fn planned(batch: Batch) {
     for (index, call) in plan.calls.iter().enumerate() {
         let waits = call.links.iter().map(|link| link.from).chain(call.after.iter().copied());
         assert!(waits.into_iter().all(|other| other < index), "call {index} waits for a later one");
-        let Step::Run { tool, args } = &call.step else { continue };
-        let whole = Value::Object(args.clone());
+        let Step::Run { args, values, .. } = &call.step else { continue };
+        let whole = Value::Object(args.as_map().clone());
         for link in &call.links {
             // Where the result goes is there, whatever may be said of the result.
             assert!(link.place.follow(&whole).is_ok(), "{}", link.place);
             let _ = link.at.follow(&whole);
         }
-        if call.links.is_empty() {
-            assert!(decode(&tools()[*tool], args, &[]).is_some(), "{whole} was checked");
-        }
+        assert_eq!(call.links.is_empty(), values.is_some(), "{whole} was checked");
     }
 }
 
@@ -83,27 +81,39 @@ struct Few(Vec<Vec<Field>>);
 
 const NAMES: [&str; 3] = ["read", "edit", "mix"];
 
-impl Tools for Few {
-    type Tool = usize;
+/// By its place.
+#[derive(Clone, Copy)]
+struct One(usize);
 
-    fn find(&self, name: &str) -> Option<usize> {
-        NAMES.iter().position(|it| *it == name)
+impl Callable for One {
+    type Values = Values;
+}
+
+impl Tools for Few {
+    type Tool = One;
+
+    fn find(&self, name: &str) -> Option<One> {
+        NAMES.iter().position(|it| *it == name).map(One)
     }
 
     fn similar(&self, _: &str) -> Option<String> {
         None
     }
 
-    fn check(&self, tool: usize, args: &Map<String, Value>, _: &Binary) -> Vec<Problem> {
-        check(&self.0[tool], args, &[], References::Fit)
+    fn decode(&self, tool: One, args: &Args, _: &Binary) -> Option<Values> {
+        decode(&self.0[tool.0], args, &[]).map(Values::from)
     }
 
-    fn may_have(&self, _: usize, limits: &LimitsConfig) -> Result<(), CallError> {
+    fn check(&self, tool: One, args: &Map<String, Value>, _: &Binary) -> Vec<Problem> {
+        check(&self.0[tool.0], args, &[], References::Fit)
+    }
+
+    fn may_have(&self, _: One, limits: &LimitsConfig) -> Result<(), CallError> {
         let lowered = Limits::default().lowered(limits);
         lowered.map(drop).map_err(|raised| CallError::new(ErrorKind::Denied, raised.to_string()))
     }
 
-    fn max_args(&self, _: usize) -> u64 {
+    fn max_args(&self, _: One) -> u64 {
         1 << 10
     }
 }

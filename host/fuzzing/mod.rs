@@ -7,6 +7,7 @@ mod batch;
 mod component;
 mod encode;
 mod policy;
+mod spelling;
 #[cfg(test)]
 mod tests;
 mod types;

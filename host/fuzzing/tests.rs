@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use proptest::prelude::*;
+
 type Target = (&'static str, fn(&[u8]));
 
 #[test]
@@ -29,5 +31,16 @@ fn every_seed_of_the_fuzzers_is_still_taken() {
             fed += 1;
         }
         assert!(fed > 0, "{name} has no seeds");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn values_of_any_type_are_the_same_from_text_and_from_a_map(
+        bytes in prop::collection::vec(any::<u8>(), 0..600),
+    ) {
+        super::json_values(&bytes);
     }
 }

@@ -3,10 +3,11 @@
 use arbitrary::{Result, Unstructured};
 use serde_json::{Map, Number, Value, json};
 
+use crate::batch::Args;
 use crate::plugin::{Case, Field, References, Shape, check, decode, schema};
 
 use super::encode::encode;
-use super::types;
+use super::{spelling, types};
 
 /// The bytes choose a type, then values.
 pub fn json_values(bytes: &[u8]) {
@@ -22,30 +23,58 @@ fn round_trips(u: &mut Unstructured<'_>) -> Result<()> {
     for _ in 0..4 {
         let fits = u.ratio(3, 4)?;
         let value = if fits { fitting(&shape, u)? } else { any(u, 4)? };
-        let args = Map::from_iter([("p".to_owned(), value)]);
-        let problems = check(&params, &args, &[], References::Gone);
+        let args = Args::from(Map::from_iter([("p".to_owned(), value)]));
+        let problems = check(&params, args.as_map(), &[], References::Gone);
         assert!(!fits || problems.is_empty(), "{args:?}: {}", problems[0].message);
-        let Some(values) = decode(&params, &args, &[]) else {
-            assert!(!problems.is_empty(), "{args:?} was checked");
-            continue;
-        };
+        let values = decode(&params, &args, &[]);
+        assert_eq!(values.is_some(), problems.is_empty(), "{args:?}");
+        let Some(values) = values else { continue };
         let written = encode(&shape, values[0].clone());
         assert!(written.is_some(), "{args:?} does not come back");
         let written = written.unwrap_or_default();
-        let args = Map::from_iter([("p".to_owned(), written.clone())]);
-        if problems.is_empty() {
-            assert!(check(&params, &args, &[], References::Gone).is_empty(), "{args:?} was ours");
-        }
+        let args = Args::from(Map::from_iter([("p".to_owned(), written.clone())]));
+        assert!(
+            check(&params, args.as_map(), &[], References::Gone).is_empty(),
+            "{args:?} was ours"
+        );
         let again = decode(&params, &args, &[]);
         // By their text: a NaN is not equal to itself.
         assert_eq!(format!("{:?}", again), format!("{:?}", Some(&values)), "{args:?}");
         assert_eq!(encode(&shape, values[0].clone()), Some(written));
     }
+    for _ in 0..4 {
+        let text = spelling::spelt(&shape, u)?;
+        as_text_and_as_map(&params, &format!(r#"{{"p": {text}}}"#));
+        if let Shape::Record(fields) = &shape {
+            as_text_and_as_map(fields, &text);
+        }
+    }
     Ok(())
 }
 
+/// What decodes the text of arguments, decodes a map of them, and finds fault with them, are of one mind.
+fn as_text_and_as_map(params: &[Field], text: &str) {
+    let args = serde_json::from_str::<Args>(text).map_err(|error| error.to_string());
+    let map = serde_json::from_str::<Map<String, Value>>(text).map_err(|error| error.to_string());
+    let (Ok(args), Ok(map)) = (&args, &map) else {
+        assert_eq!(args.err(), map.err(), "{text}");
+        return;
+    };
+    assert_eq!(args.as_map(), map, "{text}");
+    let written = serde_json::to_string(args).unwrap_or_default();
+    let named_twice = written != serde_json::to_string(map).unwrap_or_default();
+    let problems = check(params, map, &[], References::Gone);
+    let of_text = decode(params, args, &[]);
+    let of_map = decode(params, &Args::from(map.clone()), &[]);
+    assert_eq!(of_map.is_some(), problems.is_empty(), "{text}");
+    assert_eq!(of_text.is_some(), problems.is_empty() && !named_twice, "{text}");
+    if of_text.is_some() {
+        assert_eq!(format!("{of_text:?}"), format!("{of_map:?}"), "{text}");
+    }
+}
+
 /// A value of the shape, in any of the forms that JSON has for it.
-fn fitting(shape: &Shape, u: &mut Unstructured<'_>) -> Result<Value> {
+pub fn fitting(shape: &Shape, u: &mut Unstructured<'_>) -> Result<Value> {
     Ok(match shape {
         Shape::Bool => json!(u.arbitrary::<bool>()?),
         Shape::S8 => json!(u.arbitrary::<i8>()?),

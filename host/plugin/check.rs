@@ -1,7 +1,7 @@
 //! Does a JSON value fit a shape? Every mismatch is named with its place, before anything runs.
 //!
-//! `decode` turns what passes here into component values; both read scalars through the functions of
-//! this file, so that they cannot disagree.
+//! `decode` turns into component values what passes here, and is asked first: this is for messages. Both read scalars
+//! through the functions of this file, so that they cannot disagree.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
@@ -184,9 +184,9 @@ impl Walk<'_> {
 fn fits_plainly(shape: &Shape, value: &Value) -> bool {
     match shape {
         Shape::Bool => value.is_boolean(),
-        Shape::F32 => float32(value).is_some(),
+        Shape::F32 => float64(value).and_then(single).is_some(),
         Shape::F64 => float64(value).is_some(),
-        Shape::Char => character(value).is_some(),
+        Shape::Char => value.as_str().and_then(character).is_some(),
         Shape::String => value.is_string(),
         Shape::Bytes => value.as_str().is_some_and(|text| BASE64.decode(text).is_ok()),
         Shape::Enum(cases) => {
@@ -201,59 +201,77 @@ fn fits_plainly(shape: &Shape, value: &Value) -> bool {
 }
 
 /// The integer that `value` is, if it is one in the range of `shape`.
-pub fn integer(shape: &Shape, value: &Value) -> Option<i128> {
-    let (least, greatest) = shape.range()?;
+fn integer(shape: &Shape, value: &Value) -> Option<i128> {
     let integer = match value {
         Value::Number(number) => {
-            let whole = || number.as_f64().filter(|float| float.fract() == 0.0);
             let signed = number.as_i64().map(i128::from);
-            signed.or_else(|| number.as_u64().map(i128::from)).or_else(|| {
-                // `5.0` and `1e3` are integers in JSON Schema; beyond 2^53 they are not exact.
-                whole().filter(|float| float.abs() < MAX_SAFE as f64).map(|float| float as i128)
-            })?
+            let integer = signed.or_else(|| number.as_u64().map(i128::from));
+            integer.or_else(|| whole(number.as_f64()?))?
         }
-        Value::String(text) if matches!(shape, Shape::S64 | Shape::U64) => {
-            let signed = matches!(shape, Shape::S64);
-            let digits = text.strip_prefix('-').filter(|_| signed).unwrap_or(text);
-            let decimal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            text.parse().ok().filter(|_| decimal)?
-        }
+        Value::String(text) => digits(shape, text)?,
         _ => return None,
     };
+    in_range(shape, integer)
+}
+
+/// The integer, if the shape is one of integers and has it.
+pub fn in_range(shape: &Shape, integer: i128) -> Option<i128> {
+    let (least, greatest) = shape.range()?;
     (least..=greatest).contains(&integer).then_some(integer)
+}
+
+/// `5.0` and `1e3` are integers in JSON Schema; beyond 2^53 they are not exact.
+pub fn whole(float: f64) -> Option<i128> {
+    (float.fract() == 0.0 && float.abs() < MAX_SAFE as f64).then_some(float as i128)
+}
+
+/// The integer that text is, where it may be text: of those that are not exact as numbers.
+pub fn digits(shape: &Shape, text: &str) -> Option<i128> {
+    let signed = match shape {
+        Shape::S64 => true,
+        Shape::U64 => false,
+        _ => return None,
+    };
+    let digits = text.strip_prefix('-').filter(|_| signed).unwrap_or(text);
+    let decimal = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| decimal)
 }
 
 /// Integers beyond this are not exact in the floating-point numbers that JSON readers use.
 pub const MAX_SAFE: i64 = 1 << 53;
 
-pub fn float64(value: &Value) -> Option<f64> {
+fn float64(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
-        Value::String(text) => match text.as_str() {
-            "NaN" => Some(f64::NAN),
-            "Infinity" => Some(f64::INFINITY),
-            "-Infinity" => Some(f64::NEG_INFINITY),
-            _ => None,
-        },
+        Value::String(text) => named_float(text),
+        _ => None,
+    }
+}
+
+/// Those that JSON has no numbers for.
+pub fn named_float(text: &str) -> Option<f64> {
+    match text {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
         _ => None,
     }
 }
 
 /// A finite number that only fits an f64 is none: it would silently become infinite.
-pub fn float32(value: &Value) -> Option<f32> {
-    let double = float64(value)?;
+pub fn single(double: f64) -> Option<f32> {
     let single = double as f32;
     (single.is_finite() || !double.is_finite()).then_some(single)
 }
 
-pub fn character(value: &Value) -> Option<char> {
-    let mut characters = value.as_str()?.chars();
+pub fn character(text: &str) -> Option<char> {
+    let mut characters = text.chars();
     let first = characters.next()?;
     characters.next().is_none().then_some(first)
 }
 
 /// The value inside an option of `some`: `None` if `value` is not an option's at all.
-pub fn some_of<'v>(some: &Shape, value: &'v Value) -> Option<Option<&'v Value>> {
+fn some_of<'v>(some: &Shape, value: &'v Value) -> Option<Option<&'v Value>> {
     match value {
         Value::Null => Some(None),
         value if !some.nullable() => Some(Some(value)),
@@ -263,10 +281,7 @@ pub fn some_of<'v>(some: &Shape, value: &'v Value) -> Option<Option<&'v Value>> 
 }
 
 /// The case that `value` spells, with its payload: `"case"` or `{"case": payload}`.
-pub fn case_of<'s, 'v>(
-    cases: &'s [Case],
-    value: &'v Value,
-) -> Option<(&'s Case, Option<&'v Value>)> {
+fn case_of<'s, 'v>(cases: &'s [Case], value: &'v Value) -> Option<(&'s Case, Option<&'v Value>)> {
     let (name, payload) = match value {
         Value::String(name) => (name, None),
         Value::Object(object) if object.len() == 1 => {

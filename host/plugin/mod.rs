@@ -47,6 +47,6 @@ pub use schema::schema;
 pub use shape::Budget;
 pub use shape::{Case, Field, Shape};
 pub use tool::{Answer, Tool, ToolName};
-pub use touches::{TouchedPaths, Touches};
-pub use wire::Wire;
+pub use touches::{Known, TouchedPaths, Touches};
+pub use wire::{Values, Wire};
 pub use writer::TooLong;

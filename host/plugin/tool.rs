@@ -8,7 +8,7 @@ use super::docs::FunctionDocs;
 use super::names::snake_case;
 use super::schema::{object, schema};
 use super::shape::{Budget, Field, Shape};
-use super::touches::{TouchedPaths, Touches};
+use super::touches::{Known, TouchedPaths, Touches};
 
 /// A parameter is a field of the arguments object.
 pub type Param = Field;
@@ -116,6 +116,11 @@ impl Tool {
     /// The paths that a call with these arguments touches, as the arguments have them. None if that is not
     /// known: the tool declares nothing, or a path is a reference that is not filled yet.
     pub fn touched_paths<'a>(&self, args: &'a Map<String, Value>) -> Option<TouchedPaths<'a>> {
+        self.paths(Known::Json(args))
+    }
+
+    /// [`Tool::touched_paths`], of what is known of the arguments.
+    pub(crate) fn paths<'a>(&self, args: Known<'a>) -> Option<TouchedPaths<'a>> {
         self.touches.paths(&self.params, args)
     }
 

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 use super::check::similar;
 use super::docs::Tag;
 use super::shape::{Field, Shape};
+use super::wire::{Values, Wire};
+use crate::batch::Args;
 
 /// What a tool declares of the files that its calls touch.
 ///
@@ -28,6 +30,54 @@ pub enum Touches {
 pub struct TouchedPaths<'a> {
     pub reads: Vec<&'a str>,
     pub writes: Vec<&'a str>,
+}
+
+/// The arguments of a call, as far as they are known before it runs.
+#[derive(Clone, Copy)]
+pub enum Known<'a> {
+    Values(&'a [Wire]),
+    /// Parts of it may be references.
+    Json(&'a Map<String, Value>),
+}
+
+impl<'a> Known<'a> {
+    pub fn new(args: &'a Args, values: Option<&'a Values>) -> Known<'a> {
+        values.map_or_else(|| Known::Json(args.as_map()), |values| Known::Values(values.wires()))
+    }
+
+    /// The text that a parameter is, or those that it is a list of: nothing for each thing that is no text. The parameter
+    /// is at `place` of its tool's.
+    pub fn texts(self, place: usize, param: &Field) -> impl Iterator<Item = Option<&'a str>> {
+        let (mut one, mut values, mut json) = (None, [].as_slice(), [].as_slice());
+        match self {
+            Known::Values(all) => match all.get(place).map(|value| inside(&param.shape, value)) {
+                None | Some(None) => {}
+                Some(Some(Wire::List(items))) => values = items,
+                Some(Some(other)) => one = Some(text(other)),
+            },
+            Known::Json(args) => match args.get(&param.json) {
+                None | Some(Value::Null) => {}
+                Some(Value::Array(items)) => json = items,
+                Some(other) => one = Some(other.as_str()),
+            },
+        }
+        one.into_iter().chain(values.iter().map(text)).chain(json.iter().map(Value::as_str))
+    }
+}
+
+/// A value, or what is in it if it is an option.
+fn inside<'a>(shape: &Shape, value: &'a Wire) -> Option<&'a Wire> {
+    match (shape, value) {
+        (Shape::Option(_), Wire::Case(_, value)) => value.as_deref(),
+        _ => Some(value),
+    }
+}
+
+fn text(value: &Wire) -> Option<&str> {
+    match value {
+        Wire::String(text) => Some(text),
+        _ => None,
+    }
 }
 
 impl Touches {
@@ -73,26 +123,15 @@ impl Touches {
         Ok(Touches::Declared { reads, writes })
     }
 
-    /// The paths in `args`, JSON arguments of a tool with these parameters. None if nothing is declared, or
-    /// if an argument is not text yet (a reference).
-    pub(super) fn paths<'a>(
-        &self,
-        params: &[Field],
-        args: &'a Map<String, Value>,
-    ) -> Option<TouchedPaths<'a>> {
+    /// The paths in the arguments of a tool with these parameters. None if nothing is declared, or if an argument is not
+    /// text yet (a reference).
+    pub(super) fn paths<'a>(&self, params: &[Field], args: Known<'a>) -> Option<TouchedPaths<'a>> {
         let Touches::Declared { reads, writes } = self else { return None };
         let paths = |places: &[usize]| {
             let mut paths = Vec::with_capacity(places.len());
-            for param in places.iter().filter_map(|place| params.get(*place)) {
-                match args.get(&param.json) {
-                    None | Some(Value::Null) => {}
-                    Some(Value::String(path)) => paths.push(path.as_str()),
-                    Some(Value::Array(items)) => {
-                        for item in items {
-                            paths.push(item.as_str()?);
-                        }
-                    }
-                    Some(_) => return None,
+            for (place, param) in places.iter().filter_map(|it| Some((*it, params.get(*it)?))) {
+                for path in args.texts(place, param) {
+                    paths.push(path?);
                 }
             }
             Some(paths)
@@ -123,6 +162,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::plugin::decode;
     use crate::plugin::docs::FunctionDocs;
 
     fn params() -> Vec<Field> {
@@ -184,10 +224,17 @@ mod tests {
             (json!({"path": "a", "other_paths": ["b", {"$from": 1}]}), None),
             (json!({"path": "a", "other_paths": {"$from": 1}}), None),
         ] {
-            let args = args(value);
-            let paths = touches.paths(&params(), &args).map(|paths| (paths.reads, paths.writes));
+            let mut args = args(value);
+            let paths = touches.paths(&params(), Known::Json(&args));
+            let paths = paths.map(|paths| (paths.reads, paths.writes));
             assert_eq!(paths, expected, "{args:?}");
+            args.insert("count".to_owned(), json!(1));
+            let values = decode(&params(), &Args::from(args), &[]);
+            let paths = values.as_deref().map(|values| {
+                touches.paths(&params(), Known::Values(values)).expect("values have their paths")
+            });
+            assert_eq!(paths.map(|paths| (paths.reads, paths.writes)), expected);
         }
-        assert_eq!(Touches::Undeclared.paths(&params(), &Map::new()), None);
+        assert_eq!(Touches::Undeclared.paths(&params(), Known::Json(&Map::new())), None);
     }
 }

@@ -5,14 +5,14 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::TypedFunc;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::batch::{Binary, CallError, ErrorKind, Json, describe};
 use crate::net::Patterns;
-use crate::plugin::{Answer, Args, Given, GivenValue, TooLong, Tool, decode};
+use crate::plugin::{Answer, Args, Given, GivenValue, TooLong, Tool, Wire};
 use crate::policy::Limits;
 
 use super::engine::Engine;
@@ -44,13 +44,13 @@ enum Stopped {
 /// Runs one tool of `sandbox` on what there is of the world for it. A guest is stopped at the first epoch tick after its time is up or
 /// `cancel` is; dropping the future stops it too.
 ///
-/// `limits` are those of the plugin or lower. `args` have been checked; ones that do not fit are a failed call all the same.
+/// `limits` are those of the plugin or lower. `values` are those of the tool's parameters; others are a failed call.
 pub async fn run(
     engine: &Engine,
     sandbox: &Sandbox,
     limits: &Limits,
     tool: usize,
-    (args, binary): (&Map<String, Value>, &Binary),
+    (values, binary): (&[Wire], &Binary),
     world: World,
     cancel: &CancellationToken,
 ) -> Ended {
@@ -79,7 +79,7 @@ pub async fn run(
     let tool = &sandbox.plugin.tools[tool];
     let called = tokio::select! {
         biased;
-        result = invoke(&mut store, sandbox, tool, (args, binary), limits.result) => result,
+        result = invoke(&mut store, sandbox, tool, (values, binary), limits.result) => result,
         () = time.is_up() => Err(Stopped::TimedOut.into()),
         () = cancel.cancelled() => Err(Stopped::Cancelled.into()),
     };
@@ -142,13 +142,9 @@ async fn invoke(
     store: &mut Store<State>,
     sandbox: &Sandbox,
     tool: &Tool,
-    (args, binary): (&Map<String, Value>, &Binary),
+    (values, binary): (&[Wire], &Binary),
     limit: u64,
 ) -> wasmtime::Result<Result<Answered, CallError>> {
-    let Some(params) = decode(&tool.params, args, &binary.args) else {
-        let message = "the arguments do not fit the tool's parameters";
-        return Ok(Err(CallError::new(ErrorKind::Arguments, message)));
-    };
     let called = async {
         let instance = sandbox.pre.instantiate_async(&mut *store).await?;
         let function = instance.get_func(&mut *store, tool.export).ok_or_else(|| {
@@ -157,7 +153,7 @@ async fn invoke(
         // SAFETY: `Args` and `Given` are values of whatever types the function has.
         #[expect(unsafe_code, reason = "these types are not known at compile time")]
         let function = unsafe { TypedFunc::<Args<'_>, Given>::new_unchecked(function) };
-        Given::of(limit, function.call_async(&mut *store, Args(&params))).await
+        Given::of(limit, function.call_async(&mut *store, Args(values))).await
     };
     match called.await {
         Ok(given) => Ok(answer(given, binary.result, limit)),
