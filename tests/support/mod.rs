@@ -1,5 +1,7 @@
 //! What tests share: plugins in text, guests if they are built, a scratch root, JSON in and out.
 
+mod schema;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +9,8 @@ use inorder::{
     Batch, Error, Grants, Host, HostBuilder, PathGrant, PluginSpec, Report, RunOptions, Source,
 };
 use serde_json::Value;
+
+pub use schema::Schema;
 
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
