@@ -219,7 +219,7 @@ fn what_is_accepted_fits_the_schema_and_what_is_refused_never_runs() {
             let batch = json!({ "calls": tools.iter().map(call).collect::<Vec<_>>() });
             let plan = host.plan(Batch::from_json(batch.to_string().as_bytes()).unwrap()).unwrap();
             let accepted: Vec<bool> =
-                plan.calls.iter().map(|call| matches!(call.step, Step::Run { .. })).collect();
+                plan.calls().iter().map(|call| matches!(call.step, Step::Run { .. })).collect();
             let report = runtime.block_on(host.execute(plan, Default::default()));
             for (n, outcome) in report.results.iter().enumerate() {
                 let name = &tools[n].0;

@@ -69,7 +69,7 @@ pub struct Problem {
 /// Calls in request order, with what each must wait for.
 #[derive(Debug)]
 pub struct Plan<T: Callable> {
-    pub calls: Vec<Planned<T>>,
+    pub(crate) calls: Vec<Planned<T>>,
 }
 
 #[derive(Debug)]
@@ -152,20 +152,27 @@ fn known(ids: &[String]) -> String {
 }
 
 impl<T: Callable> Plan<T> {
+    /// In the order of the batch. They cannot be changed any more: what they are called with was made of their arguments.
+    pub fn calls(&self) -> &[Planned<T>] {
+        &self.calls
+    }
+
     /// Orders the batch and checks every call that can be checked before anything runs.
     ///
     /// # Errors
     /// The first thing that makes the batch impossible to order, with both calls named.
-    pub fn new(batch: Batch, tools: &impl Tools<Tool = T>) -> Result<Plan<T>, PlanError> {
+    pub fn new(mut batch: Batch, tools: &impl Tools<Tool = T>) -> Result<Plan<T>, PlanError> {
         let names = Names::new(&batch)?;
         let mut looked_at = Vec::with_capacity(batch.calls.len());
         let mut edges = Vec::with_capacity(batch.calls.len());
-        for (index, call) in batch.calls.iter().enumerate() {
+        for (index, call) in batch.calls.iter_mut().enumerate() {
             let tool = tools.find(&call.tool);
             let values = tool.and_then(|tool| step::straight(tools, tool, call));
             let mut found = Vec::new();
             // What fits as it is has no reference in it: no parameter has a part named `$from`.
             if values.is_none() {
+                // Looked through more than once, and not to be held in two forms meanwhile.
+                call.args = std::mem::take(&mut call.args).into_map().into();
                 for (key, value) in call.args.as_map().iter().filter(|(_, value)| nested(value)) {
                     names.edges_in(index, &Pointer::default().child(key), value, &mut found)?;
                 }

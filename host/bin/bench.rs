@@ -128,7 +128,7 @@ fn waits(plan: &Plan<ToolRef>) -> Vec<Vec<usize>> {
         let inputs = call.links.iter().map(|link| link.from);
         inputs.chain(call.after.iter().copied()).collect()
     };
-    plan.calls.iter().map(of).collect()
+    plan.calls().iter().map(of).collect()
 }
 
 fn figures(reports: &[Report], waits: &[Vec<usize>], jobs: usize) -> Figures {

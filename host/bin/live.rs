@@ -104,14 +104,14 @@ enum Lines {
 
 impl Lines {
     fn new(plan: &Plan<ToolRef>) -> Lines {
-        if plan.calls.len() > MOST_LINES {
-            let bar = ProgressBar::new(plan.calls.len() as u64);
+        if plan.calls().len() > MOST_LINES {
+            let bar = ProgressBar::new(plan.calls().len() as u64);
             bar.set_style(style("{spinner} {pos} of {len} calls {wide_bar} {elapsed}"));
             bar.enable_steady_tick(Duration::from_millis(100));
             return Lines::One(bar);
         }
         let screen = MultiProgress::new();
-        let calls = plan.calls.iter().map(|call| {
+        let calls = plan.calls().iter().map(|call| {
             let bar = screen.add(ProgressBar::new_spinner());
             bar.set_style(style("{prefix:.dim} {msg:.dim} waiting"));
             bar.set_prefix(print::line(&call.id, 16));

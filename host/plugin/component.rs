@@ -93,15 +93,9 @@ impl Plugin {
         compile: impl FnOnce() -> Result<Component, PluginError>,
     ) -> Result<Plugin, PluginError> {
         let digest: [u8; 32] = Sha256::digest(bytes).into();
-        let component = match cache.and_then(|cache| cache.load(engine, &digest)) {
-            Some(component) => component,
-            None => {
-                let component = compile()?;
-                if let Some(cache) = cache {
-                    cache.store(engine, &digest, &component);
-                }
-                component
-            }
+        let component = match cache {
+            Some(cache) => cache.load_or(engine, &digest, compile)?,
+            None => compile()?,
         };
         let mut found = Found {
             component: &component,

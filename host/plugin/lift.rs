@@ -59,8 +59,11 @@ pub(super) fn flat(
         }
         InterfaceType::Flags(_) => {
             let count = cx.types.canonical_abi(&ty).flat_count(usize::MAX).ok_or_else(unfit)?;
-            let words = (0..count).map(|_| next(words).map(|word| word.get_u32()));
-            flags(cx.types, ty, &words.collect::<Result<Vec<_>>>()?, to)?;
+            if count != 1 {
+                return Err(unfit());
+            }
+            let word = next(words)?.get_u32();
+            flags(cx.types, ty, |at| word >> at & 1 == 1, to)?;
         }
         InterfaceType::Variant(_)
         | InterfaceType::Enum(_)
@@ -118,13 +121,11 @@ pub(super) fn memory(
         }
         InterfaceType::Flags(_) => {
             let size = cx.types.canonical_abi(&ty).size32 as usize;
-            let words = bytes.get(..size).ok_or_else(unfit)?.chunks(4);
-            let word = |bytes: &[u8]| {
-                let mut word = [0; 4];
-                word[..bytes.len()].copy_from_slice(bytes);
-                u32::from_le_bytes(word)
-            };
-            flags(cx.types, ty, &words.map(word).collect::<Vec<_>>(), to)?;
+            let bytes = bytes.get(..size).ok_or_else(unfit)?;
+            // Little-endian, whatever their size.
+            let is_set =
+                |at: usize| bytes.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
+            flags(cx.types, ty, is_set, to)?;
         }
         InterfaceType::Variant(_)
         | InterfaceType::Enum(_)
@@ -176,10 +177,14 @@ fn between<I: Iterator>(
     Ok(())
 }
 
-fn flags(types: &ComponentTypes, ty: InterfaceType, words: &[u32], to: &mut Writer) -> Result<()> {
+fn flags(
+    types: &ComponentTypes,
+    ty: InterfaceType,
+    is_set: impl Fn(usize) -> bool,
+    to: &mut Writer,
+) -> Result<()> {
     let InterfaceType::Flags(flags) = ty else { return Err(unfit()) };
-    let set = |at: usize| words.get(at / 32).is_some_and(|word| word >> (at % 32) & 1 == 1);
-    let names = types[flags].names.iter().enumerate().filter(|(at, _)| set(*at));
+    let names = types[flags].names.iter().enumerate().filter(|(at, _)| is_set(*at));
     between(to, "[", "]", names, |to, (_, name)| {
         to.name(name);
         Ok(())

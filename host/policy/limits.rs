@@ -25,7 +25,8 @@ pub struct Limits {
     pub net: u64,
     /// One request for random numbers, in bytes. Default 64 KiB.
     pub random: u64,
-    /// What a guest hands over in one go, as arguments of a host call, in bytes of host memory: 32 for each item of a list.
+    /// What a guest hands over in one go, as arguments of a host call or as strings in its result, in bytes of host memory: 32
+    /// for each item of a list.
     /// Default 128 MiB; it grows with `result`, unless it is set too.
     pub copies: u64,
 }

@@ -115,11 +115,9 @@ impl Ended {
     fn hide(&mut self, secrets: &Patterns) {
         match &mut self.result {
             Ok(json) => {
-                let mut value = json.value().clone();
+                let mut value = std::mem::replace(json, Value::Null.into()).into_value();
                 secrets.value(&mut value);
-                if value != *json.value() {
-                    *json = value.into();
-                }
+                *json = value.into();
             }
             Err(error) => {
                 secrets.text(&mut error.message);
@@ -187,6 +185,9 @@ fn answer(given: Given, as_bytes: bool, limit: u64) -> Result<Answered, CallErro
         }
         GivenValue::Json(text) => text,
     };
+    if text.len() as u64 > limit {
+        return Err(result_too_large(limit));
+    }
     let json = Json::written(text);
     if given.ok { Ok(Answered::Value(json)) } else { Err(tool_failed(json.into_value())) }
 }

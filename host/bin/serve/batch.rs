@@ -43,7 +43,7 @@ pub async fn run(
         Err(error) => return answer::refused(format!("nothing was run: {error}")),
     };
     let tools: Vec<String> =
-        plan.calls.iter().map(|call| names.shown(&call.tool).to_owned()).collect();
+        plan.calls().iter().map(|call| names.shown(&call.tool).to_owned()).collect();
     let (told, telling) = progress.of_batch(tools);
     options.progress = told;
     let (report, ()) = tokio::join!(host.execute(plan, options), telling);

@@ -34,6 +34,7 @@ pub fn json(status: StatusCode, value: &Value) -> Answer {
 pub fn nothing() -> Answer {
     let mut answer = Response::new(Full::default().boxed());
     *answer.status_mut() = StatusCode::NO_CONTENT;
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 
