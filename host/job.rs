@@ -17,7 +17,7 @@ use crate::audit::{AskedRule, AuditRecord, Listed};
 use crate::audited::Audited;
 use crate::batch::{
     Args, CallError, ErrorKind, Link, Outcome, Plan, Planned, Report, Status, Step, Usage,
-    argument_error, length, length_of_fields, too_large_arguments,
+    argument_error, length, length_of_fields, too_large_arguments, too_many_values,
 };
 use crate::files::{Effect, Work};
 use crate::host::{RunOptions, Shared};
@@ -270,14 +270,13 @@ impl BatchJob {
         }
         let args = Args::from(filled);
         let params = &self.shared.registry.tool(tool).params;
-        let values = decode(params, &args, &call.binary.args).map(Values::from);
-        if values.is_none() {
-            let problems = check(params, args.as_map(), &call.binary.args, References::Gone);
-            if let Some(error) = argument_error(&problems) {
-                return Err(error);
+        match decode(params, &args, &call.binary.args) {
+            Some(values) => Ok(Filled { args, values: values.into() }),
+            None => {
+                let problems = check(params, args.as_map(), &call.binary.args, References::Gone);
+                Err(argument_error(&problems).unwrap_or_else(too_many_values))
             }
         }
-        Filled::already(&args, values.as_ref())
     }
 
     fn value(&self, link: &Link) -> Result<&Value, CallError> {

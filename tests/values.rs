@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 
-use crate::support::{Schema, block_on, calc_host, guest, report};
+use crate::support::{Schema, block_on, calc_host, guest, report, text_plugin};
 
 /// The JSON that the host itself would write for a value of `shape`.
 fn canonical(shape: &Shape) -> BoxedStrategy<Value> {
@@ -319,4 +319,37 @@ fn bytes_that_fit_no_parameter_or_limit_are_refused() {
     assert!(says.contains("/text: expected a string, found bytes"), "{says}");
     let says = refused("echo_bytes", json!({}), &[("data", &vec![0; (4 << 20) + 1])]);
     assert!(says.contains("larger than their limit"), "{says}");
+}
+
+#[test]
+fn fields_that_are_left_out_are_counted() {
+    let fields: String = (0..100).map(|at| format!(r#"(field "f{at}" (option u8))"#)).collect();
+    let wat = format!(
+        r#"(component
+          (type $wide' (record {fields}))
+          (export $wide "wide" (type $wide'))
+          (core module $m
+            (memory (export "memory") 40)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 16))
+            (func (export "count") (param i32 i32) (result i32) (local.get 1)))
+          (core instance $i (instantiate $m))
+          (func (export "count") (param "items" (list $wide)) (result u32)
+            (canon lift (core func $i "count") (memory $i "memory") (realloc (func $i "realloc")))))"#
+    );
+    let host = Host::builder().plugin(text_plugin("wide", &wat)).build().unwrap();
+    let counted = |items: Value| {
+        report(
+            &host,
+            &json!({"calls": [
+                {"tool": "count", "args": {"items": items}},
+                {"tool": "count", "args": {"items": []}},
+            ]}),
+        )
+    };
+    let some = counted(json!(vec![json!({}); 10_000]));
+    assert_eq!(some["results"][0]["value"], 10_000, "{some}");
+    let many = counted(json!(vec![json!({"f99": 1}); 11_000]));
+    assert_eq!(many["results"][0]["error"]["kind"], "arguments");
+    assert!(many["results"][0]["error"]["message"].as_str().unwrap().contains("optional fields"));
+    assert_eq!(many["results"][1]["value"], 0);
 }

@@ -29,4 +29,4 @@ pub use references::{CallRef, Pointer, Reference};
 pub use report::{CallError, Change, Committed, ErrorKind, Outcome, Report, Status, Usage};
 pub use request::{Batch, Binary, Call, RequestError};
 pub(crate) use size::{length, length_of_fields};
-pub use step::{argument_error, too_large_arguments};
+pub use step::{argument_error, too_large_arguments, too_many_values};

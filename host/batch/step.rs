@@ -46,8 +46,13 @@ pub(super) fn looked_through<T: Callable>(
     }
     // As a map they have no name twice.
     let args = Args::from(args);
-    let values = if refers { None } else { tools.decode(tool, &args, binary) };
-    Step::Run { tool, args, values }
+    if refers {
+        return Step::Run { tool, args, values: None };
+    }
+    match tools.decode(tool, &args, binary) {
+        Some(values) => Step::Run { tool, args, values: Some(values) },
+        None => Step::Refused(too_many_values()),
+    }
 }
 
 /// The limit of a call's arguments, and what is left of it beside those that are bytes.
@@ -101,6 +106,12 @@ pub fn argument_error(problems: &[Problem]) -> Option<CallError> {
         lines.push(format!("and {} more", problems.len() - SHOWN));
     }
     (!lines.is_empty()).then(|| CallError::new(ErrorKind::Arguments, lines.join("; ")))
+}
+
+/// Of arguments that fit, and are too much all the same.
+pub fn too_many_values() -> CallError {
+    let message = "the arguments leave out more than a million optional fields: pass fewer items, or name the fields";
+    CallError::new(ErrorKind::Arguments, message)
 }
 
 pub fn too_large_arguments(limit: u64) -> CallError {

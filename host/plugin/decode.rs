@@ -4,6 +4,7 @@
 //! with, and what it leaves to others: a reference, and a name that an object has twice. Both read scalars through the
 //! functions of `check`, so that they cannot disagree.
 
+use std::cell::Cell;
 use std::fmt;
 
 use base64::Engine as _;
@@ -16,9 +17,13 @@ use super::check::{BASE64, character, digits, in_range, named_float, single, who
 use super::shape::{Case, Field, Shape};
 use super::wire::Wire;
 
+/// Optional fields that arguments may leave out, all together. Each is a value nevertheless, and `{}` is short.
+const MOST_LEFT_OUT: usize = 1 << 20;
+
 /// The arguments in the order of `params`, or `None` if they do not fit. Those in `bytes` are not in `args`.
 pub fn decode(params: &[Field], args: &Args, bytes: &[(String, Bytes)]) -> Option<Vec<Wire>> {
-    let mut values = args.read(Arguments(params))?;
+    let left_out = Cell::new(MOST_LEFT_OUT);
+    let mut values = args.read(Arguments(params, &left_out))?;
     for (name, bytes) in bytes {
         let place = params.iter().position(|param| param.json == *name)?;
         if values[place].is_some() || params[place].shape != Shape::Bytes {
@@ -26,19 +31,25 @@ pub fn decode(params: &[Field], args: &Args, bytes: &[(String, Bytes)]) -> Optio
         }
         values[place] = Some(Wire::Bytes(bytes.clone()));
     }
-    complete(params, values)
+    complete(params, values, &left_out)
 }
 
 /// As many as there are fields.
 type Values = Vec<Option<Wire>>;
 
-fn complete(fields: &[Field], mut values: Values) -> Option<Vec<Wire>> {
+fn complete(fields: &[Field], mut values: Values, left_out: &Cell<usize>) -> Option<Vec<Wire>> {
     for (value, field) in values.iter_mut().zip(fields) {
         if value.is_none() && field.optional() {
-            *value = Some(Wire::Case(0, None));
+            *value = Some(none(left_out)?);
         }
     }
     values.into_iter().collect()
+}
+
+/// The value of a field that is left out, if there may be one more.
+fn none(left_out: &Cell<usize>) -> Option<Wire> {
+    left_out.set(left_out.get().checked_sub(1)?);
+    Some(Wire::Case(0, None))
 }
 
 /// The fields of an object, in any order, and each once. Some are here already.
@@ -46,11 +57,12 @@ fn values_of<'de, A: MapAccess<'de>>(
     fields: &[Field],
     mut values: Values,
     mut object: A,
+    left_out: &Cell<usize>,
 ) -> Result<Values, A::Error> {
     let mut next = 0;
     values.resize_with(fields.len(), || None);
     while let Some(place) = object.next_key_seed(Name { all: fields, next })? {
-        put(fields, &mut values, place, &mut object)?;
+        put(fields, &mut values, place, &mut object, left_out)?;
         next = place + 1;
     }
     Ok(values)
@@ -61,38 +73,45 @@ fn put<'de, A: MapAccess<'de>>(
     values: &mut Values,
     place: usize,
     object: &mut A,
+    left_out: &Cell<usize>,
 ) -> Result<(), A::Error> {
     if values[place].is_some() {
         return Err(unfit());
     }
-    values[place] = Some(object.next_value_seed(Of(&fields[place].shape))?);
+    let shape = &fields[place].shape;
+    values[place] = Some(object.next_value_seed(Of { shape, left_out })?);
     Ok(())
 }
 
 /// A record. Most objects have all of its fields in their order, which then need no second list.
-fn record<'de, A: MapAccess<'de>>(fields: &[Field], mut object: A) -> Result<Vec<Wire>, A::Error> {
+fn record<'de, A: MapAccess<'de>>(
+    fields: &[Field],
+    mut object: A,
+    left_out: &Cell<usize>,
+) -> Result<Vec<Wire>, A::Error> {
     let mut values = Vec::with_capacity(fields.len());
     while let Some(place) = object.next_key_seed(Name { all: fields, next: values.len() })? {
         if place == values.len() {
-            values.push(object.next_value_seed(Of(&fields[place].shape))?);
+            let shape = &fields[place].shape;
+            values.push(object.next_value_seed(Of { shape, left_out })?);
             continue;
         }
         let mut values: Values = values.into_iter().map(Some).collect();
         values.resize_with(fields.len(), || None);
-        put(fields, &mut values, place, &mut object)?;
-        let values = values_of(fields, values, object)?;
-        return complete(fields, values).ok_or_else(unfit);
+        put(fields, &mut values, place, &mut object, left_out)?;
+        let values = values_of(fields, values, object, left_out)?;
+        return complete(fields, values, left_out).ok_or_else(unfit);
     }
     for field in &fields[values.len()..] {
         if !field.optional() {
             return Err(unfit());
         }
-        values.push(Wire::Case(0, None));
+        values.push(none(left_out).ok_or_else(unfit)?);
     }
     Ok(values)
 }
 
-struct Arguments<'s>(&'s [Field]);
+struct Arguments<'s>(&'s [Field], &'s Cell<usize>);
 
 impl<'de> DeserializeSeed<'de> for Arguments<'_> {
     type Value = Values;
@@ -110,13 +129,17 @@ impl<'de> Visitor<'de> for Arguments<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Values, A::Error> {
-        values_of(self.0, Values::new(), object)
+        values_of(self.0, Values::new(), object, self.1)
     }
 }
 
 /// A value of the shape.
 #[derive(Clone, Copy)]
-struct Of<'s>(&'s Shape);
+struct Of<'s> {
+    shape: &'s Shape,
+    /// How many more fields may be left out.
+    left_out: &'s Cell<usize>,
+}
 
 impl<'de> DeserializeSeed<'de> for Of<'_> {
     type Value = Wire;
@@ -131,17 +154,22 @@ impl<'s> Of<'s> {
     fn plain<E: Error>(self, read: impl FnOnce(&'s Shape) -> Option<Wire>) -> Result<Wire, E> {
         match self.bare() {
             Some(inside) => read(inside).map(some),
-            None => read(self.0),
+            None => read(self.shape),
         }
         .ok_or_else(unfit)
     }
 
     /// The shape inside, if it is an option, and its value stands for `some`.
     fn bare(self) -> Option<&'s Shape> {
-        match self.0 {
+        match self.shape {
             Shape::Option(inside) if !inside.nullable() => Some(inside),
             _ => None,
         }
+    }
+
+    /// A part of it.
+    fn part(self, shape: &'s Shape) -> Of<'s> {
+        Of { shape, ..self }
     }
 }
 
@@ -153,7 +181,7 @@ impl<'de> Visitor<'de> for Of<'_> {
     }
 
     fn visit_unit<E: Error>(self) -> Result<Wire, E> {
-        match self.0 {
+        match self.shape {
             Shape::Option(_) => Ok(Wire::Case(0, None)),
             _ => Err(unfit()),
         }
@@ -185,7 +213,7 @@ impl<'de> Visitor<'de> for Of<'_> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Wire, E> {
-        if let Shape::String = self.0 {
+        if let Shape::String = self.shape {
             return Ok(Wire::String(text.to_owned()));
         }
         self.plain(|shape| match shape {
@@ -202,12 +230,12 @@ impl<'de> Visitor<'de> for Of<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Wire, A::Error> {
         if let Some(inside) = self.bare() {
-            return Of(inside).visit_seq(items).map(some);
+            return self.part(inside).visit_seq(items).map(some);
         }
-        match self.0 {
+        match self.shape {
             Shape::List(item) => {
                 let mut values = Vec::with_capacity(items.size_hint().unwrap_or_default());
-                while let Some(value) = items.next_element_seed(Of(item))? {
+                while let Some(value) = items.next_element_seed(self.part(item))? {
                     values.push(value);
                 }
                 Ok(Wire::List(values))
@@ -215,7 +243,7 @@ impl<'de> Visitor<'de> for Of<'_> {
             Shape::Tuple(shapes) => {
                 let mut values = Vec::with_capacity(shapes.len());
                 for shape in shapes {
-                    values.push(items.next_element_seed(Of(shape))?.ok_or_else(unfit)?);
+                    values.push(items.next_element_seed(self.part(shape))?.ok_or_else(unfit)?);
                 }
                 match items.next_element::<IgnoredAny>()? {
                     None => Ok(Wire::Fields(values)),
@@ -241,15 +269,17 @@ impl<'de> Visitor<'de> for Of<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Wire, A::Error> {
         if let Some(inside) = self.bare() {
-            return Of(inside).visit_map(object).map(some);
+            return self.part(inside).visit_map(object).map(some);
         }
-        let cases = match self.0 {
-            Shape::Record(fields) => return record(fields, object).map(Wire::Fields),
+        let cases = match self.shape {
+            Shape::Record(fields) => {
+                return record(fields, object, self.left_out).map(Wire::Fields);
+            }
             Shape::Option(inside) => {
                 if object.next_key_seed(Name { all: &["some"], next: 0 })?.is_none() {
                     return Err(unfit());
                 }
-                let value = object.next_value_seed(Of(inside))?;
+                let value = object.next_value_seed(self.part(inside))?;
                 return last(object).map(|()| some(value));
             }
             Shape::Variant(cases) => cases.as_slice(),
@@ -258,7 +288,7 @@ impl<'de> Visitor<'de> for Of<'_> {
         };
         let case = object.next_key_seed(Name { all: cases, next: 0 })?.ok_or_else(unfit)?;
         let shape = cases[case].payload.as_ref().ok_or_else(unfit)?;
-        let value = object.next_value_seed(Of(shape))?;
+        let value = object.next_value_seed(self.part(shape))?;
         let case = u32::try_from(case).map_err(|_| unfit())?;
         last(object).map(|()| Wire::Case(case, Some(Box::new(value))))
     }

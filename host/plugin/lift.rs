@@ -42,7 +42,7 @@ pub(super) fn flat(
         InterfaceType::U16 => to.unsigned((next(words)?.get_u32() as u16).into()),
         InterfaceType::U32 => to.unsigned(next(words)?.get_u32().into()),
         InterfaceType::U64 => to.unsigned(next(words)?.get_u64()),
-        InterfaceType::Float32 => to.float(shortest(f32::from_bits(next(words)?.get_f32()))),
+        InterfaceType::Float32 => to.float32(f32::from_bits(next(words)?.get_f32())),
         InterfaceType::Float64 => to.float(f64::from_bits(next(words)?.get_f64())),
         InterfaceType::Char => to.char(character(next(words)?.get_u32())?)?,
         InterfaceType::Record(record) => {
@@ -62,8 +62,7 @@ pub(super) fn flat(
             if count != 1 {
                 return Err(unfit());
             }
-            let word = next(words)?.get_u32();
-            flags(cx.types, ty, |at| word >> at & 1 == 1, to)?;
+            flags(cx.types, ty, [next(words)?.get_u32()].into_iter(), to)?;
         }
         InterfaceType::Variant(_)
         | InterfaceType::Enum(_)
@@ -94,7 +93,7 @@ pub(super) fn memory(
         InterfaceType::U16 => to.unsigned(u16::from_le_bytes(first(bytes)?).into()),
         InterfaceType::U32 => to.unsigned(u32::from_le_bytes(first(bytes)?).into()),
         InterfaceType::U64 => to.unsigned(u64::from_le_bytes(first(bytes)?)),
-        InterfaceType::Float32 => to.float(shortest(f32::from_le_bytes(first(bytes)?))),
+        InterfaceType::Float32 => to.float32(f32::from_le_bytes(first(bytes)?)),
         InterfaceType::Float64 => to.float(f64::from_le_bytes(first(bytes)?)),
         InterfaceType::Char => to.char(character(u32::from_le_bytes(first(bytes)?))?)?,
         InterfaceType::String => {
@@ -121,11 +120,11 @@ pub(super) fn memory(
         }
         InterfaceType::Flags(_) => {
             let size = cx.types.canonical_abi(&ty).size32 as usize;
-            let bytes = bytes.get(..size).ok_or_else(unfit)?;
             // Little-endian, whatever their size.
-            let is_set =
-                |at: usize| bytes.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1);
-            flags(cx.types, ty, is_set, to)?;
+            let word = |bytes: &[u8]| {
+                bytes.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte))
+            };
+            flags(cx.types, ty, bytes.get(..size).ok_or_else(unfit)?.chunks(4).map(word), to)?;
         }
         InterfaceType::Variant(_)
         | InterfaceType::Enum(_)
@@ -180,12 +179,23 @@ fn between<I: Iterator>(
 fn flags(
     types: &ComponentTypes,
     ty: InterfaceType,
-    is_set: impl Fn(usize) -> bool,
+    words: impl Iterator<Item = u32>,
     to: &mut Writer,
 ) -> Result<()> {
     let InterfaceType::Flags(flags) = ty else { return Err(unfit()) };
-    let names = types[flags].names.iter().enumerate().filter(|(at, _)| is_set(*at));
-    between(to, "[", "]", names, |to, (_, name)| {
+    let names = &types[flags].names;
+    // Those that are set, and have a name.
+    let set = (0..).step_by(32).zip(words).flat_map(|(first, mut word)| {
+        std::iter::from_fn(move || {
+            if word == 0 {
+                return None;
+            }
+            let at = first + word.trailing_zeros() as usize;
+            word &= word - 1;
+            Some(at)
+        })
+    });
+    between(to, "[", "]", set.filter_map(|at| names.iter().nth(at)), |to, name| {
         to.name(name);
         Ok(())
     })
@@ -289,12 +299,6 @@ fn first<const N: usize>(bytes: &[u8]) -> Result<[u8; N]> {
 
 fn character(code: u32) -> Result<char> {
     char::from_u32(code).ok_or_else(|| Error::msg(format!("{code:#x} is no character")))
-}
-
-/// The f64 that prints as the f32 does: 0.1, not 0.10000000149011612.
-fn shortest(value: f32) -> f64 {
-    let short = value.to_string().parse::<f64>().unwrap_or(f64::from(value));
-    if short as f32 == value { short } else { f64::from(value) }
 }
 
 /// The type of a case's payload, and how the type of all cases is laid out; nothing, if there is no such case.

@@ -80,6 +80,12 @@ impl Writer {
         }
     }
 
+    /// With the digits that tell it from other `f32`s: 0.1, not 0.10000000149011612.
+    pub fn float32(&mut self, value: f32) {
+        let short = value.to_string().parse().unwrap_or(f64::from(value));
+        self.float(if short as f32 == value { short } else { value.into() });
+    }
+
     pub fn char(&mut self, value: char) -> Result<(), TooLong> {
         self.string(value.encode_utf8(&mut [0; 4]))
     }
@@ -161,6 +167,7 @@ mod tests {
         #[test]
         fn scalars_are_written_as_serde_json_writes_them(
             float in any::<f64>(),
+            single in any::<f32>(),
             small in -MAX_SAFE..=MAX_SAFE,
             unsigned in 0..=MAX_SAFE.unsigned_abs(),
             text in any::<String>(),
@@ -169,6 +176,12 @@ mod tests {
         ) {
             if float.is_finite() {
                 prop_assert_eq!(written(|it| it.float(float)), json!(float).to_string());
+            }
+            if single.is_finite() {
+                let text = written(|it| it.float32(single));
+                prop_assert_eq!(text.parse::<f32>().unwrap(), single);
+                let digits = text.split('e').next().unwrap_or_default().replace(['-', '.'], "");
+                prop_assert!(digits.trim_matches('0').len() <= 9, "{text}");
             }
             prop_assert_eq!(written(|it| it.signed(small)), json!(small).to_string());
             prop_assert_eq!(written(|it| it.unsigned(unsigned)), json!(unsigned).to_string());
