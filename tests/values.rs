@@ -6,7 +6,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use inorder::{Batch, Binary, Call, CancellationToken, Case, Host, Outcome, Shape, Step, Tool};
+use inorder::{
+    Batch, Binary, Call, CancellationToken, Case, Host, Json, Outcome, Shape, Step, Tool,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
@@ -155,7 +157,7 @@ fn every_wit_type_comes_back_unchanged_and_fits_its_schemas() {
             let report = runtime.block_on(host.run(Batch::from_json(text.as_bytes()).unwrap())).unwrap();
             for (n, outcome) in report.results.iter().enumerate() {
                 let given = all[n].values().next().unwrap();
-                let came = outcome.result.as_ref().map(|it| it.value());
+                let came = outcome.result.as_ref().map(Json::value);
                 prop_assert_eq!(came, Ok(given), "{}", tools[n].0);
                 let args = Value::Object(all[n].clone());
                 prop_assert!(validators[n].0.is_valid(&args), "{}: {args}", tools[n].0);

@@ -102,6 +102,7 @@ unsafe impl Lift for Given {
 }
 
 /// Where a value is.
+#[derive(Clone, Copy)]
 enum Source<'m> {
     Word(ValRaw),
     Memory(&'m [u8]),

@@ -213,15 +213,16 @@ fn written_case(
     let name = match ty {
         InterfaceType::Option(some) => {
             let nested = matches!(types[some].ty, InterfaceType::Option(_));
-            return match payload {
-                None => Ok(to.raw("null")),
-                Some((ty, bytes)) if !nested => memory(cx, ty, bytes, to),
+            match payload {
+                None => to.raw("null"),
+                Some((ty, bytes)) if !nested => memory(cx, ty, bytes, to)?,
                 Some((ty, bytes)) => {
                     to.raw("{\"some\":");
                     memory(cx, ty, bytes, to)?;
-                    Ok(to.raw("}"))
+                    to.raw("}");
                 }
-            };
+            }
+            return Ok(());
         }
         InterfaceType::Variant(cases) => {
             types[cases].cases.get_index(index).map(|(name, _)| &**name)
