@@ -3,16 +3,14 @@
 //! The same for calls of a batch and for loose ones. When it runs, and when it commits, is `schedule/`'s to say.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::Approver;
-use crate::asking::{Asked, Asking, Asks, Said};
-use crate::audit::{Arguments, AskedRule};
+use crate::asking::{Asking, Asks, Said};
 use crate::batch::{Args, CallError, Change, ErrorKind, Outcome, Planned, Step, Usage};
 use crate::files::{Bounds, Changed, Effect, Failed, Staged, Touched, View, Work};
 use crate::host::Shared;
@@ -21,6 +19,7 @@ use crate::plugin::{Known, ToolRef, Values};
 use crate::reach::declared;
 use crate::refusals::{cannot_commit, refused};
 use crate::requests;
+use crate::runs::Runs;
 use crate::sandbox::{self, Ended, Listener, World};
 use crate::schedule::{Approval, By, Committed, Turn, Verdict, last_words};
 
@@ -50,80 +49,6 @@ impl Filled {
     }
 }
 
-/// The runs of one call, for those who ask while it has not ended.
-#[derive(Default)]
-pub(crate) struct Runs {
-    /// When the first one began.
-    started: OnceLock<Instant>,
-    count: AtomicU32,
-    /// How long the last one took, once it is over: from then on the call waits for its turn to commit.
-    took: Mutex<Option<Duration>>,
-    /// Of the one in progress.
-    view: Mutex<Option<Arc<View>>>,
-    /// For the audit log.
-    arguments: OnceLock<Arguments>,
-    /// Of a plugin that may send requests.
-    net: OnceLock<Arc<NetLog>>,
-    /// Of a plugin of which something is asked about.
-    asked: OnceLock<Arc<Asked>>,
-}
-
-impl Runs {
-    pub(crate) fn view(&self) -> Option<Arc<View>> {
-        self.view.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// What the call was given, if an audit log is kept and it came to run.
-    pub(crate) fn arguments(&self) -> Option<Arguments> {
-        self.arguments.get().cloned()
-    }
-
-    /// What was requested, in all of them.
-    pub(crate) fn net(&self) -> Option<&NetLog> {
-        self.net.get().map(|log| &**log)
-    }
-
-    pub(crate) fn asked(&self) -> &Arc<Asked> {
-        self.asked.get_or_init(Arc::default)
-    }
-
-    /// What somebody was asked, in all of them.
-    pub(crate) fn said(&self) -> Vec<AskedRule> {
-        self.asked.get().map_or_else(Vec::new, |asked| asked.said())
-    }
-
-    /// How long somebody has been asked, which is no time of theirs.
-    fn paused(&self) -> Duration {
-        self.asked.get().map_or(Duration::ZERO, |asked| asked.pauses.total())
-    }
-
-    fn lock_took(&self) -> MutexGuard<'_, Option<Duration>> {
-        self.took.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// There will be no further one.
-    pub(crate) fn ended(&self) {
-        self.set_view(None);
-    }
-
-    fn set_view(&self, view: Option<Arc<View>>) {
-        *self.view.lock().unwrap_or_else(PoisonError::into_inner) = view;
-    }
-
-    /// What they have used so far, of a batch or session that began then.
-    pub(crate) fn usage(&self, began: Instant) -> Usage {
-        let Some(started) = self.started.get() else { return Usage::default() };
-        Usage {
-            queued: *started - began,
-            run: self
-                .lock_took()
-                .unwrap_or_else(|| started.elapsed().saturating_sub(self.paused())),
-            attempts: self.count.load(Ordering::Relaxed),
-            ..Usage::default()
-        }
-    }
-}
-
 /// A call whose turn it is to run.
 pub(crate) struct Attempt<'a> {
     pub(crate) shared: &'a Shared,
@@ -148,9 +73,7 @@ impl<'a> Attempt<'a> {
         fill: impl FnOnce(ToolRef, &Args, Option<&Values>) -> Result<Filled, CallError>,
     ) -> Ran {
         let Attempt { shared, work, began, call, runs, cancel, index, approver, listener } = self;
-        runs.started.get_or_init(Instant::now);
-        runs.count.store(turn.attempt, Ordering::Relaxed);
-        *runs.lock_took() = None;
+        runs.begin(turn.attempt);
         let ready = match &call.step {
             Step::Run { tool, args, values } => {
                 fill(*tool, args, values.as_ref()).map(|filled| (*tool, filled))
@@ -167,7 +90,7 @@ impl<'a> Attempt<'a> {
         let limits = shared.limits(tool, call);
         if let Some(trail) = &shared.trail {
             let args = call.binary.beside(&args);
-            runs.arguments.get_or_init(|| trail.arguments(&*args, || args.as_map().clone()));
+            runs.note_arguments(|| trail.arguments(&*args, || args.as_map().clone()));
         }
         let bounds = Bounds { staged: limits.staged, kept: limits.memory };
         let view = work.view(sandbox.scope().clone(), bounds);
@@ -178,7 +101,7 @@ impl<'a> Attempt<'a> {
         }
         runs.set_view(Some(view.clone()));
         let net = sandbox.net().map(|plugin| {
-            let log = runs.net.get_or_init(Arc::default).clone();
+            let log = runs.net_log().clone();
             let asks = asks.filter(|asks| asks.of_requests());
             let asking = asks.map(|asks| asking(asks, runs, approver, index, call, &args));
             let effects = requests::effects(work.effect(), turn, asking);
@@ -221,7 +144,7 @@ impl<'a> Attempt<'a> {
         };
         let (bytes_read, bytes_written) = view.bytes();
         let run = started.elapsed().saturating_sub(runs.paused().saturating_sub(paused));
-        *runs.lock_took() = Some(run);
+        runs.over(run);
         let usage = Usage {
             queued,
             run,

@@ -4,13 +4,13 @@
 
 use std::time::SystemTime;
 
-use crate::attempt::Runs;
 use crate::audit::{AuditRecord, Denied, DeniedRequest, Listed, PluginId, Request, bounded};
 use crate::batch::{Change, Outcome, Planned, Step};
 use crate::files::{Access, Denial, DeniedBy, Effect, View};
 use crate::host::Shared;
 use crate::net::{NetDenial, NetDeniedBy, NetLog, Requested};
 use crate::plugin::ToolRef;
+use crate::runs::Runs;
 use crate::schedule::Tenant;
 
 /// What is the same for all calls of a batch, or of a session.

@@ -1,10 +1,8 @@
 //! [`HostBuilder`]: roots, plugins, grants and limits wired into a [`Host`].
 
 use std::collections::BTreeMap;
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::asking::Asks;
 use crate::audit::{AuditSink, Trail};
@@ -12,7 +10,7 @@ use crate::batch::LimitsConfig;
 use crate::error::Error;
 use crate::files::{Durability, Files, Scope};
 use crate::host::Host;
-use crate::loader::Loader;
+use crate::loader::{Loader, at_once};
 use crate::net::{Client, NetOptions};
 use crate::plugin::{Cache, LoadLimits, Registry};
 use crate::policy::{AskRule, Config, EnvGrant, Grants, Limits, SecretConfig, SecretSource};
@@ -345,38 +343,6 @@ impl Source {
             Source::Bytes(_) => format!("the plugin {name:?}"),
         }
     }
-}
-
-/// What `open` makes of each plugin, in their order and up to the first that fails, by as many threads as there are
-/// processors: a start waits for it.
-fn at_once<T: Send>(
-    specs: &[PluginSpec],
-    open: impl Fn(&PluginSpec) -> Result<T, Error> + Sync,
-) -> Vec<Result<T, Error>> {
-    let opened = Mutex::new(BTreeMap::new());
-    let next = AtomicUsize::new(0);
-    let work = || {
-        loop {
-            let at = next.fetch_add(1, Ordering::Relaxed);
-            let Some(spec) = specs.get(at) else { return };
-            let result = open(spec);
-            if result.is_err() {
-                // Those before it are under way; those after it are not wanted any more.
-                next.store(specs.len(), Ordering::Relaxed);
-            }
-            opened.lock().unwrap_or_else(PoisonError::into_inner).insert(at, result);
-        }
-    };
-    let others = std::thread::available_parallelism().map_or(1, NonZero::get).min(specs.len());
-    std::thread::scope(|scope| {
-        for _ in 1..others {
-            // Without another thread this one does it all.
-            let _ = std::thread::Builder::new().name("load".to_owned()).spawn_scoped(scope, work);
-        }
-        work();
-    });
-    let opened = opened.into_inner().unwrap_or_else(PoisonError::into_inner);
-    opened.into_values().collect()
 }
 
 /// A cache that cannot be used costs time, not results.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::approval::{Approver, AskedCall};
 use crate::asking::Asking;
-use crate::attempt::{Attempt, Filled, Ran, Runs, asking, conflict, failed};
+use crate::attempt::{Attempt, Filled, Ran, asking, conflict, failed};
 use crate::audit::{AskedRule, AuditRecord, Listed};
 use crate::audited::Audited;
 use crate::batch::{
@@ -23,6 +23,7 @@ use crate::files::{Effect, Work};
 use crate::host::{RunOptions, Shared};
 use crate::plugin::{Known, References, ToolRef, Values, check, decode};
 use crate::reach::{CallReach, Certainty, Hints};
+use crate::runs::Runs;
 use crate::sandbox::{Listener, Said, cancelled_call};
 use crate::schedule::{Approval, Calls, Committed, Job, Needs, NotRun, Turn};
 

@@ -48,6 +48,7 @@ mod reach;
 mod refusals;
 mod reload;
 mod requests;
+mod runs;
 mod sandbox;
 mod schedule;
 mod secrets;

@@ -1,8 +1,11 @@
 //! From a plugin's source to a compiled plugin with descriptions: what is read, in which order, within which limits.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytesize::ByteSize;
@@ -112,14 +115,43 @@ impl Loader<'_> {
             let order = Order { flavor, jobs: self.jobs, memory: self.memory };
             order.helper(program.clone(), args, self.limits)
         });
-        let compile = || {
-            let _one = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
-            compile(engine, bytes, self.limits, helper.as_ref())
-        };
-        Plugin::compile(engine, &spec.name, bytes, self.cache.as_ref(), compile)
+        let compile = || compile(engine, bytes, self.limits, helper.as_ref());
+        Plugin::compile(engine, &spec.name, bytes, self.cache.as_ref(), &self.compiling, compile)
             .map(|plugin| (plugin, flavor))
             .map_err(|error| cannot_load(spec, error))
     }
+}
+
+/// What `open` makes of each plugin, in their order and up to the first that fails, by as many threads as there are
+/// processors: a start waits for it.
+pub(crate) fn at_once<T: Send>(
+    specs: &[PluginSpec],
+    open: impl Fn(&PluginSpec) -> Result<T, Error> + Sync,
+) -> Vec<Result<T, Error>> {
+    let opened = Mutex::new(BTreeMap::new());
+    let next = AtomicUsize::new(0);
+    let work = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(spec) = specs.get(at) else { return };
+            let result = open(spec);
+            if result.is_err() {
+                // Those before it are under way; those after it are not wanted any more.
+                next.store(specs.len(), Ordering::Relaxed);
+            }
+            opened.lock().unwrap_or_else(PoisonError::into_inner).insert(at, result);
+        }
+    };
+    let others = std::thread::available_parallelism().map_or(1, NonZero::get).min(specs.len());
+    std::thread::scope(|scope| {
+        for _ in 1..others {
+            // Without another thread this one does it all.
+            let _ = std::thread::Builder::new().name("load".to_owned()).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    let opened = opened.into_inner().unwrap_or_else(PoisonError::into_inner);
+    opened.into_values().collect()
 }
 
 fn cannot_load(spec: &PluginSpec, error: PluginError) -> Error {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::Approver;
-use crate::attempt::{Attempt, Filled, Ran, Runs, asking, conflict, failed};
+use crate::attempt::{Attempt, Filled, Ran, asking, conflict, failed};
 use crate::audited::Audited;
 use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, Step, Usage};
 use crate::error::Error;
@@ -17,6 +17,7 @@ use crate::host::{Host, Shared, busy};
 use crate::job::{Progress, listener};
 use crate::plugin::{Known, ToolRef};
 use crate::reach::{CallReach, same_paths};
+use crate::runs::Runs;
 use crate::sandbox::cancelled_call;
 use crate::schedule::{
     Approval, Busy, Calls, Committed, Job, Loose, NotRun, Share, Tenant, Ticket, Turn,

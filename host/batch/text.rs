@@ -8,6 +8,7 @@ impl Outcome {
     /// What a model is told of it: its value, or what was changed by a call that gives none, or its error's message.
     pub fn text(&self) -> String {
         match &self.result {
+            // Only strings and null are told otherwise than as their JSON.
             Ok(json) => match json.text().as_bytes().first() {
                 Some(b'"' | b'n') => text(json.value(), &self.changes),
                 _ => json.text().to_owned(),

@@ -11,7 +11,6 @@ use std::hash::{Hash, Hasher};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
@@ -29,7 +28,6 @@ const SUM: usize = 4;
 #[derive(Clone, Debug)]
 pub struct Cache {
     dir: PathBuf,
-    compiling: Arc<Mutex<()>>,
 }
 
 impl Cache {
@@ -47,34 +45,11 @@ impl Cache {
             let message = "it must belong to you alone (mode 0700)";
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
         }
-        Ok(Cache { dir: dir.to_owned(), compiling: Arc::default() })
-    }
-
-    /// The compiled form of the component with that digest; what `compile` makes is kept. One at a time here: the same
-    /// component may be loaded under two names at once.
-    ///
-    /// # Errors
-    /// Those of `compile`.
-    pub fn load_or<E>(
-        &self,
-        engine: &Engine,
-        component: &[u8; 32],
-        compile: impl FnOnce() -> Result<Component, E>,
-    ) -> Result<Component, E> {
-        if let Some(compiled) = self.load(engine, component) {
-            return Ok(compiled);
-        }
-        let _one = self.compiling.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(compiled) = self.load(engine, component) {
-            return Ok(compiled);
-        }
-        let compiled = compile()?;
-        self.store(engine, component, &compiled);
-        Ok(compiled)
+        Ok(Cache { dir: dir.to_owned() })
     }
 
     /// The compiled form of the component with that digest, if a sound one is kept.
-    fn load(&self, engine: &Engine, component: &[u8; 32]) -> Option<Component> {
+    pub fn load(&self, engine: &Engine, component: &[u8; 32]) -> Option<Component> {
         let path = self.path(engine, component);
         let mut file = File::open(&path).ok()?;
         if !is_whole(&mut file).ok()? {
@@ -94,7 +69,7 @@ impl Cache {
     }
 
     /// Keeps the compiled form of a component. A cache that cannot be written only costs time later.
-    fn store(&self, engine: &Engine, component: &[u8; 32], compiled: &Component) {
+    pub fn store(&self, engine: &Engine, component: &[u8; 32], compiled: &Component) {
         let stored = (|| -> io::Result<()> {
             let code = compiled.serialize().map_err(io::Error::other)?;
             let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;

@@ -3,6 +3,7 @@
 //! Compiles and reads types; whether the host can satisfy its imports is `sandbox/`.
 
 use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -81,7 +82,7 @@ pub enum PluginError {
 
 impl Plugin {
     /// Has a component compiled (about a second per megabyte and core), unless `cache` has it compiled
-    /// already, and finds its tools.
+    /// already, and finds its tools. Whoever has locked `compiling` compiles.
     ///
     /// # Errors
     /// The engine refuses the component. What `check_binary` refuses is not told as well here.
@@ -90,13 +91,24 @@ impl Plugin {
         name: &str,
         bytes: &[u8],
         cache: Option<&Cache>,
+        compiling: &Mutex<()>,
         compile: impl FnOnce() -> Result<Component, PluginError>,
     ) -> Result<Plugin, PluginError> {
         let digest: [u8; 32] = Sha256::digest(bytes).into();
-        let component = match cache {
-            Some(cache) => cache.load_or(engine, &digest, compile)?,
-            None => compile()?,
+        let kept = || cache.and_then(|cache| cache.load(engine, &digest));
+        let make = || -> Result<Component, PluginError> {
+            let _one = compiling.lock().unwrap_or_else(PoisonError::into_inner);
+            // The same component may be loaded under another name meanwhile.
+            if let Some(component) = kept() {
+                return Ok(component);
+            }
+            let component = compile()?;
+            if let Some(cache) = cache {
+                cache.store(engine, &digest, &component);
+            }
+            Ok(component)
         };
+        let component = kept().map_or_else(make, Ok)?;
         let mut found = Found {
             component: &component,
             budget: Budget::default(),
@@ -298,4 +310,37 @@ fn tell_apart(tools: &mut Vec<Tool>, not_tools: &mut Vec<NotATool>) {
         }
         !clash
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_component_that_is_loaded_under_two_names_at_once_is_compiled_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(&dir.path().join("made")).unwrap();
+        let engine = Engine::default();
+        let bytes = wat::parse_str("(component)").unwrap();
+        let (compiling, both) = (Mutex::default(), Barrier::new(2));
+        let compiled = AtomicUsize::new(0);
+        let load = |name: &str| {
+            both.wait();
+            Plugin::compile(&engine, name, &bytes, Some(&cache), &compiling, || {
+                compiled.fetch_add(1, Ordering::Relaxed);
+                // Long enough for the other to have looked in the cache.
+                std::thread::sleep(Duration::from_millis(200));
+                Ok(Component::from_binary(&engine, &bytes).unwrap())
+            })
+            .unwrap();
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| load("one"));
+            load("two");
+        });
+        assert_eq!(compiled.into_inner(), 1);
+    }
 }
