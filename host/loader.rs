@@ -7,13 +7,15 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use bytesize::ByteSize;
 
 use crate::builder::{PluginSpec, Source};
 use crate::error::Error;
 use crate::plugin::{
-    BinaryError, Cache, Docs, LoadLimits, Plugin, PluginError, Wit, builtins, check_binary, compile,
+    BinaryError, Cache, Docs, LoadLimits, Plugin, PluginError, Seen, Stamp, Wit, builtins,
+    check_binary, compile,
 };
 use crate::sandbox::{Engine, Flavor};
 use crate::worker::Order;
@@ -30,25 +32,32 @@ pub(crate) struct Loader<'h> {
     pub(crate) compiling: Mutex<()>,
 }
 
+/// A component file as a plugin.
+struct Opened {
+    plugin: Plugin,
+    flavor: Flavor,
+    /// The section of it that has its WIT.
+    packed: Option<Vec<u8>>,
+}
+
 impl Loader<'_> {
     /// A loaded plugin and the engine that it needs.
     pub(crate) fn load(&self, spec: &PluginSpec) -> Result<(Plugin, Flavor), Error> {
         match &spec.source {
             Source::Bytes(bytes) => {
                 let (mut plugin, flavor) = self.compile(spec, bytes)?;
-                describe_from_within(&mut plugin, bytes, Path::new(&spec.name))?;
+                describe_from_within(&mut plugin, Wit::section_of(bytes), Path::new(&spec.name))?;
                 Ok((plugin, flavor))
             }
             Source::File(path) => {
-                let bytes = self.read(spec, path)?;
-                let (mut plugin, flavor) = self.compile(spec, &bytes)?;
+                let Opened { mut plugin, flavor, packed } = self.open(spec, path)?;
                 let wit = path.with_extension("wit");
                 if wit.is_file() {
                     let failed = |error| Error::Read { path: wit.clone(), error };
                     let text = std::fs::read_to_string(&wit).map_err(failed)?;
                     describe(&mut plugin, &wit, &text)?;
                 } else {
-                    describe_from_within(&mut plugin, &bytes, path)?;
+                    describe_from_within(&mut plugin, packed.as_deref(), path)?;
                 }
                 Ok((plugin, flavor))
             }
@@ -67,22 +76,55 @@ impl Loader<'_> {
         }
     }
 
-    fn read(&self, spec: &PluginSpec, path: &Path) -> Result<Vec<u8>, Error> {
+    /// A component file, which is not read if it is known what it holds.
+    fn open(&self, spec: &PluginSpec, path: &Path) -> Result<Opened, Error> {
         let failed = |error| Error::Read { path: path.to_owned(), error };
         // Whatever else it is, it might never end.
         if !std::fs::metadata(path).map_err(failed)?.is_file() {
             return Err(Error::NotAFile { path: path.to_owned() });
         }
-        let mut bytes = Vec::new();
-        let most = self.limits.size.saturating_add(1);
-        File::open(path).and_then(|it| it.take(most).read_to_end(&mut bytes)).map_err(failed)?;
-        self.check_size(spec, &bytes)?;
-        Ok(bytes)
+        let began = SystemTime::now();
+        let mut file = File::open(path).map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        self.check_size(spec, found.len())?;
+        let stamp = Stamp::of(&found);
+        if let Some(opened) = self.recall(spec, &stamp)? {
+            return Ok(opened);
+        }
+        let mut bytes = Vec::with_capacity(found.len().try_into().unwrap_or(0));
+        file.by_ref()
+            .take(self.limits.size.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
+        let (plugin, flavor) = self.compile(spec, &bytes)?;
+        let packed = Wit::section_of(&bytes).map(<[u8]>::to_vec);
+        let after = file.metadata().map_err(failed)?;
+        if let Some(cache) = self.cache.as_ref().filter(|_| Stamp::of(&after) == stamp) {
+            // One that is not text is told of at each start.
+            if let Ok(wit) = packed.clone().map(String::from_utf8).transpose() {
+                let concurrent = flavor == Flavor::Concurrent;
+                let seen = Seen { digest: plugin.digest.clone(), concurrent, wit };
+                cache.remember(&stamp, began, &seen);
+            }
+        }
+        Ok(Opened { plugin, flavor, packed })
     }
 
-    fn check_size(&self, spec: &PluginSpec, bytes: &[u8]) -> Result<(), Error> {
+    /// What a file holds that was loaded before and has not changed, if it is kept compiled.
+    fn recall(&self, spec: &PluginSpec, stamp: &Stamp) -> Result<Option<Opened>, Error> {
+        let Some(cache) = &self.cache else { return Ok(None) };
+        let Some(Seen { digest, concurrent, wit }) = cache.seen(stamp) else { return Ok(None) };
+        let flavor = if concurrent { Flavor::Concurrent } else { Flavor::Plain };
+        let engine = self.engine.flavor(flavor)?;
+        let Some(component) = cache.load(engine, &digest) else { return Ok(None) };
+        let plugin = Plugin::of(engine, &spec.name, component, digest)
+            .map_err(|error| cannot_load(spec, error))?;
+        Ok(Some(Opened { plugin, flavor, packed: wit.map(String::into_bytes) }))
+    }
+
+    fn check_size(&self, spec: &PluginSpec, size: u64) -> Result<(), Error> {
         // What is built in is trusted already.
-        if matches!(spec.source, Source::Builtin) || bytes.len() as u64 <= self.limits.size {
+        if matches!(spec.source, Source::Builtin) || size <= self.limits.size {
             return Ok(());
         }
         let error = BinaryError::TooLarge { most: ByteSize(self.limits.size) };
@@ -91,7 +133,7 @@ impl Loader<'_> {
 
     /// Compiles for the plain engine, or for the other one what only that can run.
     fn compile(&self, spec: &PluginSpec, bytes: &[u8]) -> Result<(Plugin, Flavor), Error> {
-        self.check_size(spec, bytes)?;
+        self.check_size(spec, bytes.len() as u64)?;
         check_binary(bytes).map_err(|error| cannot_load(spec, error.into()))?;
         match self.compile_for(Flavor::Plain, spec, bytes) {
             // That it is invalid is said best by the engine that most components are for.
@@ -166,8 +208,12 @@ fn describe(plugin: &mut Plugin, wit: &Path, text: &str) -> Result<(), Error> {
 }
 
 /// Descriptions that cannot be read are no reason not to run; tags that are wrong are.
-fn describe_from_within(plugin: &mut Plugin, bytes: &[u8], path: &Path) -> Result<(), Error> {
-    match Wit::packed_in(bytes) {
+fn describe_from_within(
+    plugin: &mut Plugin,
+    packed: Option<&[u8]>,
+    path: &Path,
+) -> Result<(), Error> {
+    match packed.map(Wit::from_section) {
         None => Ok(()),
         Some(Ok(wit)) => plugin
             .describe(&wit.docs())

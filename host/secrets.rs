@@ -92,7 +92,7 @@ fn alone(
 /// A secret that some plugin may read is none.
 fn unseen(builder: &HostBuilder, config: &SecretConfig) -> Result<(), SecretError> {
     match &config.source {
-        SecretSource::Value(_) => Ok(()),
+        SecretSource::Value(_) | SecretSource::Keyring(_) => Ok(()),
         SecretSource::Env(variable) => {
             if let Some(plugin) = builder.who_is_passed(variable) {
                 return Err(SecretError::Passed { plugin, variable: variable.clone() });

@@ -23,6 +23,7 @@ mod call;
 mod client;
 mod connect;
 mod graphql;
+mod keyring;
 mod log;
 mod plugin;
 mod pool;

@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::policy::{NetGrant, SecretConfig, SecretError, SecretSource};
 
-use super::target::Target;
+use super::{keyring, target::Target};
 
 /// Shorter ones could not be taken out of answers without tearing these apart.
 const SHORTEST: usize = 8;
@@ -45,6 +45,7 @@ impl Secret {
                 })?;
                 text.trim_end_matches(['\r', '\n']).to_owned()
             }
+            SecretSource::Keyring(item) => keyring::lookup(item)?,
         };
         if raw.len() < SHORTEST {
             return Err(SecretError::Short(SHORTEST));

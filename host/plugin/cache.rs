@@ -4,8 +4,9 @@
 //! belong to this user, and be closed to all others. A file is named by the component's digest and by all
 //! that the compiled form depends on (compiler version, settings, processor, `divide.rs`), and ends with a sum of what is
 //! before: what is damaged or was made by another version is compiled again, never loaded. Files are mapped, not
-//! read, and so are never written in place.
+//! read, and so are never written in place. What `seen.rs` remembers of component files is kept beside them.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File};
 use std::hash::{Hash, Hasher};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -19,10 +20,10 @@ use wasmtime::component::Component;
 
 use super::divide::VERSION;
 
-/// The most files that are kept; beyond it the longest unused go.
+/// The most files of a kind that are kept; beyond it the longest unused go.
 const MOST_FILES: usize = 100;
-/// Of the sum, in bytes.
-const SUM: usize = 4;
+/// Of the sum at the end of each, in bytes.
+pub(super) const SUM: usize = 4;
 
 /// A folder of compiled components.
 #[derive(Clone, Debug)]
@@ -48,9 +49,13 @@ impl Cache {
         Ok(Cache { dir: dir.to_owned() })
     }
 
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// The compiled form of the component with that digest, if a sound one is kept.
-    pub fn load(&self, engine: &Engine, component: &[u8; 32]) -> Option<Component> {
-        let path = self.path(engine, component);
+    pub fn load(&self, engine: &Engine, component: &str) -> Option<Component> {
+        let path = self.dir.join(name(engine, component));
         let mut file = File::open(&path).ok()?;
         if !is_whole(&mut file).ok()? {
             tracing::warn!(path = %path.display(), "a compiled plugin is damaged, and compiled again");
@@ -69,33 +74,31 @@ impl Cache {
     }
 
     /// Keeps the compiled form of a component. A cache that cannot be written only costs time later.
-    pub fn store(&self, engine: &Engine, component: &[u8; 32], compiled: &Component) {
-        let stored = (|| -> io::Result<()> {
-            let code = compiled.serialize().map_err(io::Error::other)?;
-            let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
-            file.write_all(&code)?;
-            file.write_all(&crc32fast::hash(&code).to_le_bytes())?;
-            file.persist(self.path(engine, component))?;
-            self.tidy()
-        })();
+    pub fn store(&self, engine: &Engine, component: &str, compiled: &Component) {
+        let code = compiled.serialize().map_err(io::Error::other);
+        let stored = code.and_then(|code| self.keep(&name(engine, component), &code));
         if let Err(error) = stored {
             tracing::warn!(dir = %self.dir.display(), %error, "a compiled plugin cannot be kept");
         }
     }
 
-    fn path(&self, engine: &Engine, component: &[u8; 32]) -> PathBuf {
-        let mut name = Digest(Sha256::new_with_prefix(component));
-        engine.precompile_compatibility_hash().hash(&mut name);
-        VERSION.hash(&mut name);
-        let name: String = name.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        self.dir.join(format!("{name}.cwasm"))
+    /// Keeps a file whose content ends with its sum.
+    pub(super) fn keep(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(&self.dir)?;
+        file.write_all(content)?;
+        file.write_all(&crc32fast::hash(content).to_le_bytes())?;
+        let path = self.dir.join(name);
+        file.persist(&path)?;
+        self.tidy(path.extension())
     }
 
-    fn tidy(&self) -> io::Result<()> {
+    fn tidy(&self, kind: Option<&OsStr>) -> io::Result<()> {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            files.push((entry.metadata()?.modified()?, entry.path()));
+            let path = entry?.path();
+            if path.extension() == kind {
+                files.push((fs::metadata(&path)?.modified()?, path));
+            }
         }
         files.sort();
         for (_, path) in &files[..files.len().saturating_sub(MOST_FILES)] {
@@ -103,6 +106,17 @@ impl Cache {
         }
         Ok(())
     }
+}
+
+fn name(engine: &Engine, component: &str) -> String {
+    let mut name = Digest(Sha256::new_with_prefix(component));
+    engine.precompile_compatibility_hash().hash(&mut name);
+    VERSION.hash(&mut name);
+    format!("{}.cwasm", hex(&name.0.finalize()))
+}
+
+pub(super) fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Whether a file ends with the sum of what is before.
@@ -157,14 +171,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(&dir.path().join("made")).unwrap();
         let engine = Engine::default();
-        let digest = [1; 32];
-        assert!(cache.load(&engine, &digest).is_none());
+        let digest = "1";
+        assert!(cache.load(&engine, digest).is_none());
         cache.store(
             &engine,
-            &digest,
+            digest,
             &Component::new(&engine, wat::parse_str(WAT).unwrap()).unwrap(),
         );
-        let loaded = cache.load(&engine, &digest).unwrap();
+        let loaded = cache.load(&engine, digest).unwrap();
         assert!(loaded.get_export(None, "f").is_some());
         let file = kept(&cache.dir);
         let whole = fs::read(&file).unwrap();
@@ -177,12 +191,12 @@ mod tests {
             let mut damaged = whole.clone();
             damaged[damage] ^= 1;
             put(&damaged);
-            assert!(cache.load(&engine, &digest).is_none(), "a flipped bit at {damage}");
+            assert!(cache.load(&engine, digest).is_none(), "a flipped bit at {damage}");
             put(&whole[..damage]);
-            assert!(cache.load(&engine, &digest).is_none(), "cut at {damage}");
+            assert!(cache.load(&engine, digest).is_none(), "cut at {damage}");
         }
         put(&whole);
-        assert!(cache.load(&engine, &digest).is_some());
+        assert!(cache.load(&engine, digest).is_some());
     }
 
     #[test]
@@ -191,14 +205,10 @@ mod tests {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
         let cache = Cache::open(dir.path()).unwrap();
         let engine = Engine::default();
-        cache.store(
-            &engine,
-            &[1; 32],
-            &Component::new(&engine, wat::parse_str(WAT).unwrap()).unwrap(),
-        );
+        cache.store(&engine, "1", &Component::new(&engine, wat::parse_str(WAT).unwrap()).unwrap());
         let other = Engine::new(wasmtime::Config::new().epoch_interruption(true)).unwrap();
-        assert!(cache.load(&other, &[1; 32]).is_none());
-        assert!(cache.load(&engine, &[2; 32]).is_none());
+        assert!(cache.load(&other, "1").is_none());
+        assert!(cache.load(&engine, "2").is_none());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use wasmtime::component::types::{ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
 
 use super::binary::BinaryError;
-use super::cache::Cache;
+use super::cache::{Cache, hex};
 use super::docs::Docs;
 use super::shape::Budget;
 use super::tool::{Tool, ToolName};
@@ -94,7 +94,7 @@ impl Plugin {
         compiling: &Mutex<()>,
         compile: impl FnOnce() -> Result<Component, PluginError>,
     ) -> Result<Plugin, PluginError> {
-        let digest: [u8; 32] = Sha256::digest(bytes).into();
+        let digest = hex(&Sha256::digest(bytes));
         let kept = || cache.and_then(|cache| cache.load(engine, &digest));
         let make = || -> Result<Component, PluginError> {
             let _one = compiling.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,6 +109,19 @@ impl Plugin {
             Ok(component)
         };
         let component = kept().map_or_else(make, Ok)?;
+        Plugin::of(engine, name, component, digest)
+    }
+
+    /// The plugin that is compiled already, and the tools that it has.
+    ///
+    /// # Errors
+    /// It exports too much.
+    pub fn of(
+        engine: &Engine,
+        name: &str,
+        component: Component,
+        digest: String,
+    ) -> Result<Plugin, PluginError> {
         let mut found = Found {
             component: &component,
             budget: Budget::default(),
@@ -135,7 +148,6 @@ impl Plugin {
         tell_apart(&mut tools, &mut not_tools);
         let imports = ty.imports(engine).filter(|(_, item)| !only_types(engine, &item.ty));
         let imports = imports.map(|(name, _)| name.to_owned()).collect();
-        let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         Ok(Plugin { name: name.to_owned(), component, tools, not_tools, imports, digest })
     }
 

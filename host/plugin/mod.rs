@@ -19,6 +19,7 @@ mod packed;
 mod parts;
 mod registry;
 mod schema;
+mod seen;
 mod shape;
 mod tool;
 mod touches;
@@ -43,6 +44,7 @@ pub use packed::{Misfits, Wit, WitError};
 pub use registry::{Registry, RegistryError, ToolRef};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use schema::schema;
+pub use seen::{Seen, Stamp};
 #[cfg(any(test, feature = "fuzzing"))]
 pub use shape::Budget;
 pub use shape::{Case, Field, Shape};

@@ -99,12 +99,22 @@ impl Wit {
     /// # Errors
     /// Why the section cannot be read.
     pub fn packed_in(component: &[u8]) -> Option<Result<Wit, String>> {
-        let section = own_sections(component).last()?;
+        Wit::section_of(component).map(Wit::from_section)
+    }
+
+    /// The section itself, which may be damaged.
+    pub fn section_of(component: &[u8]) -> Option<&[u8]> {
+        own_sections(component).last()
+    }
+
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn from_section(section: &[u8]) -> Result<Wit, String> {
         if section.len() > MOST {
-            return Some(Err(format!("it has {} bytes, of at most {MOST}", section.len())));
+            return Err(format!("it has {} bytes, of at most {MOST}", section.len()));
         }
         let section: Result<Section<Package>, _> = serde_json::from_slice(section);
-        Some(section.map_err(|error| error.to_string()).and_then(|it| Wit::parse(it.packages)))
+        section.map_err(|error| error.to_string()).and_then(|it| Wit::parse(it.packages))
     }
 
     fn parse(packages: Vec<Package>) -> Result<Wit, String> {

@@ -29,6 +29,9 @@ pub enum SecretSource {
     Env(String),
     /// A file; one that a config names is relative to that. Line ends at its end are not part of the secret.
     File(PathBuf),
+    /// The item of the user's keyring with the attributes `service` = `inorder` and `name` = this: no other item of it
+    /// is within the reach of a config that a stranger has written.
+    Keyring(String),
     /// Itself, from an embedder who keeps it elsewhere.
     Value(String),
 }
@@ -39,6 +42,7 @@ impl fmt::Debug for SecretSource {
         match self {
             SecretSource::Env(name) => to.debug_tuple("Env").field(name).finish(),
             SecretSource::File(path) => to.debug_tuple("File").field(path).finish(),
+            SecretSource::Keyring(name) => to.debug_tuple("Keyring").field(name).finish(),
             SecretSource::Value(_) => to.write_str("Value(..)"),
         }
     }
@@ -48,7 +52,7 @@ impl fmt::Debug for SecretSource {
 pub enum SecretError {
     #[error("{0:?} is not a name for a secret: letters, digits, `-` and `_` are")]
     Name(String),
-    #[error("`from-env` or `from-file` says where it comes from, one of them")]
+    #[error("`from-env`, `from-file` or `from-keyring` says where it comes from, one of them")]
     Source,
     #[error("it goes to one host, and `{0}` is not one: write its name, or its address")]
     Host(String),
@@ -62,6 +66,13 @@ pub enum SecretError {
     Unset(String),
     #[error("{} cannot be read: {message}", path.display())]
     Unreadable { path: PathBuf, message: String },
+    #[error(
+        "the keyring has it not, or is locked{message}. To put it there: \
+         secret-tool store --label {name} service inorder name {name}"
+    )]
+    NotInKeyring { name: String, message: String },
+    #[error("the keyring is asked by `secret-tool` (of libsecret), which cannot be started: {0}")]
+    NoKeyring(String),
     #[error(
         "it is shorter than {0} characters, which would be found everywhere when it is taken out of answers"
     )]
@@ -98,6 +109,8 @@ pub(super) struct SecretTable {
     from_env: Option<String>,
     #[serde(rename = "from-file")]
     from_file: Option<PathBuf>,
+    #[serde(rename = "from-keyring")]
+    from_keyring: Option<String>,
 }
 
 /// Headers that say how a request is sent, which is the host's business.
@@ -147,9 +160,13 @@ impl SecretConfig {
 impl SecretTable {
     pub(super) fn check(self, name: &str) -> Result<SecretConfig, SecretError> {
         secret_name(name)?;
-        let source = match (self.from_env, self.from_file) {
-            (Some(variable), None) => SecretSource::Env(variable),
-            (None, Some(path)) => SecretSource::File(path),
+        let source = match (self.from_env, self.from_file, self.from_keyring) {
+            (Some(variable), None, None) => SecretSource::Env(variable),
+            (None, Some(path), None) => SecretSource::File(path),
+            (None, None, Some(item)) => {
+                secret_name(&item)?;
+                SecretSource::Keyring(item)
+            }
             _ => return Err(SecretError::Source),
         };
         SecretConfig::new(&self.host, &self.header, &self.prefix, source)

@@ -4,6 +4,7 @@ mod attacks;
 mod effects;
 mod granted;
 mod graphql;
+mod keyring;
 mod secrets;
 pub mod server;
 
