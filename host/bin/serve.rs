@@ -79,6 +79,9 @@ const GRACE: Duration = Duration::from_secs(1);
 /// For cancelled calls; a guest stops within two epoch ticks.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// After so many steps of tasks a worker looks whether the client has said something. Of a guest that computes, a step takes 5 ms.
+const EVENTS: u32 = 3;
+
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let settings = args.http.settings()?;
     let load = loading(args);
@@ -101,6 +104,7 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let server = Server::new(host, Life { stopping, over: over.clone() })?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        .event_interval(EVENTS)
         .build()
         .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
     let interrupts = Interrupts::watch(stop.clone());

@@ -1,5 +1,7 @@
 //! Paths to nodes: one component at a time, symlinks by the rules of POSIX, never out of the roots.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rustix::io::Errno;
@@ -55,14 +57,15 @@ impl Tree {
             return Err(Errno::PERM);
         }
         let mut slash = path.ends_with('/');
-        let mut rest: Vec<Box<str>> = Vec::new();
-        push(&mut rest, path);
+        let mut rest = Cow::Borrowed(path);
+        let mut next = 0;
         let mut links = 0;
         let mut dir = from;
         self.dir(dir)?;
-        while let Some(name) = rest.pop() {
-            let end = rest.is_empty();
-            match &*name {
+        while let Some(part) = component(&rest, next) {
+            let (name, end) = (&rest[part.clone()], component(&rest, part.end).is_none());
+            next = part.end;
+            match name {
                 "." => {}
                 ".." => {
                     let at = self.dir(dir)?;
@@ -73,12 +76,12 @@ impl Tree {
                 }
                 _ => {
                     if end && last == Last::Unseen {
-                        return Ok(At { dir, name, node: None, slash });
+                        return Ok(At { dir, name: name.into(), node: None, slash });
                     }
-                    let node = self.child(dir, &name)?;
+                    let node = self.child(dir, name)?;
                     let Some(id) = node else {
                         return if end {
-                            Ok(At { dir, name, node, slash })
+                            Ok(At { dir, name: name.into(), node, slash })
                         } else {
                             Err(Errno::NOENT)
                         };
@@ -91,9 +94,12 @@ impl Tree {
                             }
                             let target = self.readlink(id)?;
                             slash |= end && target.ends_with('/');
-                            dir = self.enter(dir, &target, &mut rest)?;
+                            let inside;
+                            (dir, inside) = self.enter(dir, &target)?;
+                            rest = Cow::Owned(format!("{inside}/{}", &rest[next..]));
+                            next = 0;
                         }
-                        _ if end => return Ok(At { dir, name, node, slash }),
+                        _ if end => return Ok(At { dir, name: name.into(), node, slash }),
                         Kind::Dir => dir = id,
                         _ => return Err(Errno::NOTDIR),
                     }
@@ -129,21 +135,19 @@ impl Tree {
         at
     }
 
-    /// Puts a symlink's target before the rest of the path. An absolute one counts from the root that it points into.
-    fn enter(&mut self, dir: NodeId, target: &str, rest: &mut Vec<Box<str>>) -> Result<NodeId> {
+    /// Where a symlink in `dir` leads: from which directory, and how. An absolute one counts from the root that it points into.
+    fn enter<'t>(&self, dir: NodeId, target: &'t str) -> Result<(NodeId, &'t str)> {
         if target.is_empty() {
             return Err(Errno::NOENT);
         }
-        if target.len() >= MOST_BYTES || rest.len() > MOST_BYTES {
+        if target.len() >= MOST_BYTES {
             return Err(Errno::NAMETOOLONG);
         }
         if !target.starts_with('/') {
-            push(rest, target);
-            return Ok(dir);
+            return Ok((dir, target));
         }
-        let Some((root, inside)) = self.roots.containing(target) else { return Err(Errno::PERM) };
-        push(rest, inside);
-        Ok(self.root(root))
+        let (root, inside) = self.roots.containing(target).ok_or(Errno::PERM)?;
+        Ok((self.root(root), inside))
     }
 
     /// Where a symlink points. A symlink never changes: another one in its place is another node.
@@ -171,7 +175,9 @@ impl Tree {
     }
 }
 
-/// The components of `path`, before those that are there.
-fn push(rest: &mut Vec<Box<str>>, path: &str) {
-    rest.extend(path.rsplit('/').filter(|part| !part.is_empty()).map(Box::from));
+/// The first component of `path` from a place onward.
+fn component(path: &str, from: usize) -> Option<Range<usize>> {
+    let start = from + path[from..].bytes().position(|byte| byte != b'/')?;
+    let length = path[start..].bytes().position(|byte| byte == b'/');
+    Some(start..length.map_or(path.len(), |length| start + length))
 }

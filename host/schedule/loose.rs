@@ -26,7 +26,7 @@ use super::admission::{Permit, Share};
 use super::job::{Approval, By, Committed, Job, NotRun, Turn, Wants};
 use super::order::{NEIGHBOURS, TRIES, weight};
 use super::questions::{Answer as Question, answered};
-use super::tasks::{Lost, Tasks, TokioTasks};
+use super::tasks::{Here, Left, Lost, Tasks, TokioTasks};
 
 /// Loose calls of one host. Clones share everything.
 pub struct Loose<J: Job, T = TokioTasks<<J as Job>::Run>> {
@@ -146,7 +146,7 @@ impl<J: Job, T: Tasks<J::Run>> Loose<J, T> {
     /// starts when the calls that `hints` name have ended. Dropping the future stops and removes the
     /// call, and decides nothing.
     pub async fn call(&self, ticket: Ticket<J>, hints: Vec<usize>, cancel: CancellationToken) {
-        let mut tasks = Running { id: ticket.id, tasks: T::default(), alive: false };
+        let mut tasks = Running::<T, J::Run>::new(ticket.id);
         let end = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(NotRun::Cancelled),
@@ -159,36 +159,46 @@ impl<J: Job, T: Tasks<J::Run>> Loose<J, T> {
     }
 }
 
-/// The run in progress of a call, if there is one.
-struct Running<T> {
+/// The run in progress of a call, if there is one: done by the call's own future, until it turns out to compute.
+struct Running<T, R> {
     id: usize,
+    here: Here<R>,
     tasks: T,
     alive: bool,
 }
 
-impl<T> Running<T> {
-    fn start<R>(&mut self, task: impl Future<Output = R> + Send + 'static)
-    where
-        T: Tasks<R>,
-    {
-        self.tasks.spawn(self.id, task);
+impl<R: 'static, T: Tasks<R>> Running<T, R> {
+    fn new(id: usize) -> Running<T, R> {
+        Running { id, here: Here::default(), tasks: T::default(), alive: false }
+    }
+
+    fn start(&mut self, run: impl Future<Output = R> + Send + 'static) {
+        self.here.put(self.id, run);
         self.alive = true;
     }
 
-    async fn join<R>(&mut self) -> Result<R, Lost>
-    where
-        T: Tasks<R>,
-    {
+    async fn join(&mut self) -> Result<R, Lost> {
+        while !self.here.is_empty() {
+            match self.here.join().await {
+                Left::Ended(_, end) => {
+                    self.alive = false;
+                    return end;
+                }
+                Left::Computes => {
+                    if let Some((call, run)) = self.here.take() {
+                        self.tasks.spawn(call, run);
+                    }
+                }
+            }
+        }
         let (_, end) = self.tasks.join().await;
         self.alive = false;
         end
     }
 
-    async fn stop<R>(&mut self)
-    where
-        T: Tasks<R>,
-    {
+    async fn stop(&mut self) {
         if self.alive {
+            self.here.abort(self.id);
             self.tasks.abort(self.id);
             // Whatever it left is not wanted.
             let _ = self.join().await;
@@ -201,7 +211,7 @@ impl<J: Job> Shared<J> {
         self: &Arc<Self>,
         id: usize,
         hints: &[usize],
-        tasks: &mut Running<T>,
+        tasks: &mut Running<T, J::Run>,
     ) -> Result<(), NotRun> {
         for &hint in hints.iter().filter(|&&hint| hint < id) {
             let ended = lock(&self.state).ended(hint);
@@ -249,7 +259,7 @@ impl<J: Job> Shared<J> {
         last: bool,
         room: Permit,
         written: &mut watch::Receiver<u64>,
-        tasks: &mut Running<T>,
+        tasks: &mut Running<T, J::Run>,
     ) -> End<J::Run> {
         let (asks, mut asked) = mpsc::unbounded_channel();
         let turn = Turn { attempt, last, call, asks };

@@ -163,7 +163,7 @@ impl Directory {
                 ops::hard_link(source, target, pause)
             }),
             "remove" => json_of(ops::remove(&path(Itself)?, pause)),
-            "mkdir" => json_of(ops::mkdir(&path(Itself)?, pause)),
+            "mkdir" => json_of(ops::mkdir(&self.to_make(text("path"))?, pause)),
             "rmdir" => json_of(ops::rmdir(&path(Itself)?, pause)),
             "list" => json_of(ops::list(&path(Followed)?, pause)),
             "walk" => json_of(ops::walk(&path(Followed)?, pause)),
@@ -182,7 +182,7 @@ impl Directory {
                 json_of(ops::touch(&path(Followed)?, mtime, pause))
             }
             "symlink" => {
-                let (target, path) = (text("target"), path(Itself)?);
+                let (target, path) = (text("target"), self.to_make(text("path"))?);
                 // wasi:filesystem/types, symlink-at: "If `old-path` starts with `/`, the function fails
                 // with `error-code::not-permitted`."
                 if target.starts_with('/') {
@@ -220,6 +220,11 @@ impl Directory {
             Err(rustix::io::Errno::XDEV) => Err("perm".to_owned()),
             _ => Ok(self.root.join(path)),
         }
+    }
+
+    /// A path to make something at. With a slash at the end too, what is there already is not followed.
+    fn to_make(&self, path: &str) -> Answer<PathBuf> {
+        self.beneath(path.trim_end_matches('/'), Last::Itself).map(|_| self.root.join(path))
     }
 
     fn resolve(&self, path: &str, flags: OFlags) -> rustix::io::Result<()> {

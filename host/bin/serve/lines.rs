@@ -1,22 +1,34 @@
-//! Standard input as messages, one for each line, read by a thread of its own.
+//! Standard input as messages, one for each line.
 //!
-//! A thread, since a pipe, a socket, a file or a terminal may be behind it, and reading each of them blocks. It also
-//! parses, beside the runtime. What cannot be a message is handed on too, with the error that answers it: whoever
+//! A pipe or a socket is read by the runtime, in the task that takes the messages: a thread between would have to be woken for
+//! each, which takes as long as a short call. Whatever else may be behind it, a file or a terminal, is read by a thread of its
+//! own, since reading it blocks. What cannot be a message is handed on too, with the error that answers it: whoever
 //! sent it learns why, and the next line is read.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, Read};
 use std::os::fd::AsFd as _;
 
 use anyhow::Context as _;
 use rmcp::model::{ClientJsonRpcMessage, ErrorData, RequestId};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, fstat};
 use serde_json::Value;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::scan::IdScan;
 
 /// The most bytes of one message.
 pub const MOST_BYTES: usize = 16 << 20;
+
+/// What is read at once: as much as a pipe holds.
+const PIECE: usize = 64 << 10;
+
+/// A longer line is parsed beside the runtime: it would keep others waiting.
+const LONG: usize = 64 << 10;
 
 pub enum Line {
     /// A message, and the bytes that it had.
@@ -25,27 +37,150 @@ pub enum Line {
     Refused(ErrorData, Option<RequestId>),
 }
 
-/// Reads until the input ends or nobody takes lines any more.
-pub fn read() -> anyhow::Result<mpsc::Receiver<Line>> {
-    let (sender, receiver) = mpsc::channel(256);
-    let input = std::io::stdin().as_fd().try_clone_to_owned();
-    let input = input.context("standard input cannot be read")?;
-    let mut input = BufReader::with_capacity(64 << 10, File::from(input));
-    // It blocks in a read for as long as the client is silent, and ends with the process.
-    std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        let mut line = Vec::new();
+pub enum Lines {
+    Polled(Box<Polled>),
+    Thread(mpsc::Receiver<Line>),
+}
+
+impl Lines {
+    /// Of standard input. In a runtime.
+    ///
+    /// # Errors
+    /// It is closed, or there is no thread for it.
+    pub fn open() -> anyhow::Result<Lines> {
+        let input = std::io::stdin().as_fd().try_clone_to_owned();
+        Lines::of(File::from(input.context("standard input cannot be read")?))
+    }
+
+    fn of(input: File) -> anyhow::Result<Lines> {
+        let kind = fstat(&input).map(|it| FileType::from_raw_mode(it.st_mode));
+        if matches!(kind, Ok(FileType::Fifo | FileType::Socket)) {
+            // SAFETY: a `File` is open while it lives, and has one descriptor.
+            #[expect(unsafe_code, reason = "tokio cannot tell that of every type")]
+            let input = unsafe { AsyncFd::register_with_interest(input, Interest::READABLE) };
+            let input = input.context("standard input cannot be waited for")?;
+            return Ok(Lines::Polled(Box::new(Polled::new(input))));
+        }
+        Ok(Lines::Thread(thread(input)?))
+    }
+
+    /// The next one, until the input ends. Can be dropped and asked again.
+    pub async fn next(&mut self) -> Option<Line> {
+        match self {
+            Lines::Polled(polled) => polled.next().await,
+            Lines::Thread(lines) => lines.recv().await,
+        }
+    }
+}
+
+pub struct Polled {
+    input: AsyncFd<File>,
+    piece: Vec<u8>,
+    /// What of `piece` was not looked at.
+    left: std::ops::Range<usize>,
+    lines: Splitter,
+    parsing: JoinSet<Option<Line>>,
+    ended: bool,
+}
+
+impl Polled {
+    fn new(input: AsyncFd<File>) -> Polled {
+        let (piece, lines) = (vec![0; PIECE], Splitter::new(MOST_BYTES));
+        Polled { input, piece, left: 0..0, lines, parsing: JoinSet::new(), ended: false }
+    }
+
+    async fn next(&mut self) -> Option<Line> {
         loop {
-            line.clear();
-            let line = match next(&mut input, &mut line, MOST_BYTES) {
-                Ok(Next::Line) => parse(&line),
-                Ok(Next::TooLong(id)) => Some(too_long(id)),
-                Ok(Next::End) => return,
+            if let Some(parsed) = self.parsing.join_next().await {
+                match parsed {
+                    Ok(Some(line)) => return Some(line),
+                    Ok(None) => {}
+                    Err(error) => tracing::error!(%error, "a message is lost"),
+                }
+            }
+            if self.ended {
+                return None;
+            }
+            let read = &self.piece[self.left.clone()];
+            let (taken, found) = match read {
+                [] => match self.read().await {
+                    Ok(0) => {
+                        self.ended = true;
+                        (0, self.lines.end())
+                    }
+                    Ok(length) => {
+                        self.left = 0..length;
+                        continue;
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "standard input cannot be read any further");
+                        return None;
+                    }
+                },
+                read => self.lines.take(read),
+            };
+            self.left.start += taken;
+            match found {
+                Some(Found::Line(line)) if line.len() > LONG => {
+                    self.parsing.spawn_blocking(move || parse(&line));
+                }
+                Some(found) => {
+                    if let Some(line) = found.parsed() {
+                        return Some(line);
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Never waits in the system: others may have the other end of this pipe's description, so that it stays one that blocks.
+    async fn read(&mut self) -> io::Result<usize> {
+        loop {
+            let mut ready = self.input.readable().await?;
+            let mut input = self.input.get_ref();
+            let mut looked = [PollFd::new(input, PollFlags::IN)];
+            poll(&mut looked, Some(&Timespec::default()))?;
+            if looked[0].revents().is_empty() {
+                ready.clear_ready();
+                continue;
+            }
+            match input.read(&mut self.piece) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => return read,
+            }
+        }
+    }
+}
+
+/// Reads until the input ends or nobody takes lines any more. It blocks in a read for as long as the client is silent, and
+/// ends with the process.
+fn thread(mut input: File) -> anyhow::Result<mpsc::Receiver<Line>> {
+    let (sender, receiver) = mpsc::channel(256);
+    std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+        let (mut piece, mut lines) = (vec![0; PIECE], Splitter::new(MOST_BYTES));
+        loop {
+            let length = match input.read(&mut piece) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => {
                     tracing::warn!(%error, "standard input cannot be read any further");
                     return;
                 }
+                Ok(length) => length,
             };
-            if line.is_some_and(|line| sender.blocking_send(line).is_err()) {
+            let mut read = &piece[..length];
+            loop {
+                let (taken, found) = if length == 0 { (0, lines.end()) } else { lines.take(read) };
+                read = &read[taken..];
+                let line = found.and_then(Found::parsed);
+                if line.is_some_and(|line| sender.blocking_send(line).is_err()) {
+                    return;
+                }
+                if read.is_empty() {
+                    break;
+                }
+            }
+            if length == 0 {
                 return;
             }
         }
@@ -53,45 +188,60 @@ pub fn read() -> anyhow::Result<mpsc::Receiver<Line>> {
     Ok(receiver)
 }
 
-#[derive(Debug, PartialEq)]
-enum Next {
-    /// In the buffer, without its end. The input may have ended instead.
-    Line,
-    TooLong(Option<RequestId>),
-    End,
+/// Pieces of input as lines.
+struct Splitter {
+    line: Vec<u8>,
+    /// Of a line that is too long, what may be its id.
+    long: Option<IdScan>,
+    most: usize,
 }
 
-/// Reads a line into `line`, or past one of more than `most` bytes.
-fn next(input: &mut impl BufRead, line: &mut Vec<u8>, most: usize) -> std::io::Result<Next> {
-    let mut long: Option<IdScan> = None;
-    loop {
-        let read = match input.fill_buf() {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            read => read?,
-        };
+#[derive(Debug, PartialEq)]
+enum Found {
+    /// Without its end.
+    Line(Vec<u8>),
+    TooLong(Option<RequestId>),
+}
+
+impl Found {
+    fn parsed(self) -> Option<Line> {
+        match self {
+            Found::Line(line) => parse(&line),
+            Found::TooLong(id) => Some(too_long(id)),
+        }
+    }
+}
+
+impl Splitter {
+    fn new(most: usize) -> Splitter {
+        Splitter { line: Vec::new(), long: None, most }
+    }
+
+    /// Up to the end of a line, or all of it: how much was taken.
+    fn take(&mut self, read: &[u8]) -> (usize, Option<Found>) {
         let end = read.iter().position(|&byte| byte == b'\n');
         let piece = &read[..end.unwrap_or(read.len())];
-        match &mut long {
+        match &mut self.long {
             Some(scan) => scan.feed(piece),
-            None if line.len() + piece.len() > most => {
+            None if self.line.len() + piece.len() > self.most => {
                 let mut scan = IdScan::default();
-                scan.feed(line);
+                scan.feed(&std::mem::take(&mut self.line));
                 scan.feed(piece);
-                // The memory too: the next message may be a small one.
-                *line = Vec::new();
-                long = Some(scan);
+                self.long = Some(scan);
             }
-            None => line.extend_from_slice(piece),
+            None => self.line.extend_from_slice(piece),
         }
-        let (ended, taken) = (read.is_empty(), piece.len() + usize::from(end.is_some()));
-        input.consume(taken);
-        if ended || end.is_some() {
-            return Ok(match long {
-                Some(scan) => Next::TooLong(scan.found()),
-                None if ended && line.is_empty() => Next::End,
-                None => Next::Line,
-            });
-        }
+        (piece.len() + usize::from(end.is_some()), end.and_then(|_| self.found()))
+    }
+
+    /// What was begun when the input ended.
+    fn end(&mut self) -> Option<Found> {
+        if self.line.is_empty() && self.long.is_none() { None } else { self.found() }
+    }
+
+    fn found(&mut self) -> Option<Found> {
+        let line = std::mem::take(&mut self.line);
+        Some(self.long.take().map_or(Found::Line(line), |scan| Found::TooLong(scan.found())))
     }
 }
 
@@ -149,21 +299,76 @@ fn parse(line: &[u8]) -> Option<Line> {
 mod tests {
     use super::*;
 
+    const TEXT: &str = "one\r\n\n{\"id\":5,\"x\":\"yyyyyyyyyyyyyyyyyyyyyyyyy\"}\ntwo";
+
     #[test]
     fn lines_are_read_up_to_a_length_and_longer_ones_passed_over() {
-        let text = format!("one\r\n\n{{\"id\":5,\"x\":\"{}\"}}\ntwo", "y".repeat(100));
-        let mut input = BufReader::with_capacity(7, text.as_bytes());
-        let mut line = Vec::new();
-        let mut read = || {
-            line.clear();
-            let next = next(&mut input, &mut line, 20).unwrap();
-            (next, String::from_utf8(line.clone()).unwrap())
-        };
-        assert_eq!(read(), (Next::Line, "one\r".to_owned()));
-        assert_eq!(read(), (Next::Line, String::new()));
-        assert_eq!(read(), (Next::TooLong(Some(RequestId::Number(5))), String::new()));
-        assert_eq!(read(), (Next::Line, "two".to_owned()));
-        assert_eq!(read(), (Next::End, String::new()));
+        for size in 1..TEXT.len() {
+            let mut lines = Splitter::new(20);
+            let mut found = Vec::new();
+            for mut piece in TEXT.as_bytes().chunks(size) {
+                while !piece.is_empty() {
+                    let (taken, line) = lines.take(piece);
+                    found.extend(line);
+                    piece = &piece[taken..];
+                }
+            }
+            found.extend(lines.end());
+            let line = |text: &str| Found::Line(text.as_bytes().to_vec());
+            let too_long = Found::TooLong(Some(RequestId::Number(5)));
+            assert_eq!(found, [line("one\r"), line(""), too_long, line("two")], "by {size}");
+            assert_eq!(lines.end(), None);
+        }
+    }
+
+    /// What is told of each message of a connection into which `write` writes.
+    async fn told(mut lines: Lines, write: impl FnOnce() + Send + 'static) -> Vec<String> {
+        let writer = std::thread::spawn(write);
+        let mut told = Vec::new();
+        while let Some(line) = lines.next().await {
+            told.push(match line {
+                Line::Message(_, bytes) => format!("{bytes} bytes"),
+                Line::Refused(error, _) => error.message.into_owned(),
+            });
+        }
+        writer.join().unwrap();
+        told
+    }
+
+    const PING: &str = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}";
+
+    #[tokio::test]
+    async fn a_pipe_is_read_in_order_whatever_the_pieces_and_the_lengths() {
+        use std::io::Write as _;
+        let (input, output) = std::io::pipe().unwrap();
+        let lines = Lines::of(File::from(std::os::fd::OwnedFd::from(input))).unwrap();
+        assert!(matches!(lines, Lines::Polled(_)));
+        let told = told(lines, move || {
+            let mut output = output;
+            for byte in PING.bytes() {
+                output.write_all(&[byte]).unwrap();
+            }
+            let long = format!("\n{}{PING}\n", " ".repeat(3 * LONG));
+            output.write_all(long.as_bytes()).unwrap();
+            std::thread::sleep(std::time::Duration::from_millis(20));
+            output.write_all(b"nonsense\n\n").unwrap();
+            output.write_all(PING.as_bytes()).unwrap();
+        });
+        let told = told.await;
+        let ping = |more| format!("{} bytes", PING.len() + more);
+        assert_eq!([&told[0], &told[1], &told[3]], [&ping(0), &ping(3 * LONG), &ping(0)]);
+        assert!(told[2].contains("not JSON") && told.len() == 4, "{told:?}");
+    }
+
+    #[tokio::test]
+    async fn a_file_is_read_by_a_thread() {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, format!("{PING}\n\n{PING}").as_bytes()).unwrap();
+        std::io::Seek::rewind(&mut file).unwrap();
+        let lines = Lines::of(file).unwrap();
+        assert!(matches!(lines, Lines::Thread(_)));
+        let ping = format!("{} bytes", PING.len());
+        assert_eq!(told(lines, || {}).await, [ping.clone(), ping]);
     }
 
     #[test]

@@ -9,18 +9,17 @@ use std::time::Duration;
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::service::RoleServer;
 use rmcp::transport::Transport;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{Gate, Kept};
-use super::lines::{self, Line};
+use super::lines::{Line, Lines};
 use super::output::Output;
 
 /// For a client that takes its time to read the last answers.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 pub struct Stdio {
-    lines: mpsc::Receiver<Line>,
+    lines: Lines,
     output: Output,
     gate: Gate,
     ended: CancellationToken,
@@ -30,7 +29,7 @@ impl Stdio {
     /// Cancels `ended` when the client has closed its end, of either.
     pub fn open(ended: CancellationToken) -> anyhow::Result<Stdio> {
         let output = Output::start(ended.clone())?;
-        Ok(Stdio { lines: lines::read()?, output, gate: Gate::new(), ended })
+        Ok(Stdio { lines: Lines::open()?, output, gate: Gate::new(), ended })
     }
 
     fn answer(&self, message: &ServerJsonRpcMessage) {
@@ -56,7 +55,7 @@ impl Transport<RoleServer> for Stdio {
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
             self.output.room().await;
-            match self.lines.recv().await {
+            match self.lines.next().await {
                 Some(Line::Message(message, bytes)) => match self.gate.admit(*message, bytes) {
                     Ok(message) => return Some(message),
                     Err(Kept::Answered(answer)) => self.answer(&answer),
