@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use tokio::runtime::Handle;
+
 use crate::asking::Asks;
 use crate::audit::{AuditSink, Trail};
 use crate::batch::LimitsConfig;
@@ -36,6 +38,7 @@ pub struct HostBuilder {
     jobs: usize,
     max_memory: Option<u64>,
     max_waiting: usize,
+    workers: Option<Handle>,
     cache: Option<PathBuf>,
     loading: LoadLimits,
     compiler: Option<(PathBuf, Vec<String>)>,
@@ -84,6 +87,7 @@ impl Default for HostBuilder {
             jobs: 4 * cores,
             max_memory: None,
             max_waiting: 100_000,
+            workers: None,
             cache: None,
             loading: LoadLimits::default(),
             compiler: None,
@@ -164,6 +168,15 @@ impl HostBuilder {
     #[must_use]
     pub fn max_waiting(mut self, calls: usize) -> HostBuilder {
         self.max_waiting = calls;
+        self
+    }
+
+    /// A runtime for calls that are not alone, or that compute: those that are short and alone run where they are awaited. By
+    /// default all run on the runtime that awaits them. For a program whose own tasks are not to wait for guests, nor guests for
+    /// them.
+    #[must_use]
+    pub fn workers(mut self, workers: Handle) -> HostBuilder {
+        self.workers = Some(workers);
         self
     }
 
@@ -331,7 +344,7 @@ impl HostBuilder {
         }
         let fixed = self.fixed();
         let trail = self.audit.map(|sink| Trail::new(sink, self.audit_arguments));
-        Ok(Host::new(engine, registry, sandboxes, files, room, trail, fixed))
+        Ok(Host::new(engine, registry, sandboxes, files, room, trail, (fixed, self.workers)))
     }
 }
 

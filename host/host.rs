@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +30,8 @@ use crate::schedule::{self, Admission, Busy, Tenant};
 
 /// Loaded plugins with their grants, ready to run batches. Clones share everything.
 ///
-/// Calls run on the tokio runtime that [`Host::run`] is awaited on, which needs its time driver, and
-/// its I/O driver for plugins that may send requests.
+/// Calls run on the tokio runtime that [`Host::run`] is awaited on, or on [`HostBuilder::workers`]: either needs its time driver,
+/// and its I/O driver for plugins that may send requests.
 #[derive(Clone)]
 pub struct Host {
     shared: Arc<Shared>,
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) trail: Option<Trail>,
     pub(crate) burden: Burden,
     pub(crate) fixed: Fixed,
+    pub(crate) workers: Option<Handle>,
 }
 
 /// What a run may be given besides its batch.
@@ -95,12 +97,22 @@ impl Host {
         files: Arc<Files>,
         room: Arc<Admission>,
         trail: Option<Trail>,
-        fixed: Fixed,
+        (fixed, workers): (Fixed, Option<Handle>),
     ) -> Host {
         let burden = Burden::default();
         let (sandboxes, asks) = sandboxes.into_iter().unzip();
-        let shared =
-            Shared { engine, registry, sandboxes, asks, files, room, trail, burden, fixed };
+        let shared = Shared {
+            engine,
+            registry,
+            sandboxes,
+            asks,
+            files,
+            room,
+            trail,
+            burden,
+            fixed,
+            workers,
+        };
         Host { shared: Arc::new(shared) }
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use serde_json::Value;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -311,6 +312,10 @@ impl Drop for BatchJob {
 
 impl Job for BatchJob {
     type Run = Ran;
+
+    fn workers(&self) -> Option<&Handle> {
+        self.shared.workers.as_ref()
+    }
 
     async fn run(&self, index: usize, turn: &Turn) -> Ran {
         let (call, state) = (&self.plan.calls[index], &self.calls[index]);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -69,6 +70,7 @@ struct Waiting {
 
 pub(crate) struct LooseJob {
     work: Work,
+    workers: Option<Handle>,
     audited: Option<Audited>,
     /// Those that have not ended.
     calls: Mutex<BTreeMap<usize, Arc<LooseCall>>>,
@@ -103,7 +105,8 @@ impl Host {
         let work = shared.files.work(Effect::Commit);
         let (calls, changed) = (Mutex::default(), Mutex::default());
         let audited = Audited::of(&shared, tenant, Effect::Commit);
-        let job = Arc::new(LooseJob { work, audited, calls, changed });
+        let workers = shared.workers.clone();
+        let job = Arc::new(LooseJob { work, workers, audited, calls, changed });
         Session { host: self.clone(), loose: Loose::new(job.clone(), room.clone()), room, job }
     }
 }
@@ -297,6 +300,10 @@ impl Drop for LooseJob {
 
 impl Job for LooseJob {
     type Run = Ran;
+
+    fn workers(&self) -> Option<&Handle> {
+        self.workers.as_ref()
+    }
 
     async fn run(&self, call: usize, turn: &Turn) -> Ran {
         let Some(loose) = self.get(call) else {

@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use inorder::CancellationToken;
 use rmcp::service::{ServerInitializeError, serve_server_with_ct};
+use tokio::runtime::{Handle, Runtime};
 
 use self::http::HttpArgs;
 use crate::interrupts::Interrupts;
@@ -79,12 +80,13 @@ const GRACE: Duration = Duration::from_secs(1);
 /// For cancelled calls; a guest stops within two epoch ticks.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// After so many steps of tasks a worker looks whether the client has said something. Of a guest that computes, a step takes 5 ms.
-const EVENTS: u32 = 3;
-
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let settings = args.http.settings()?;
-    let load = loading(args);
+    // One client is answered by one thread, on which no guest computes: to wake another for a message takes as long as a short
+    // call. Many clients are answered by all.
+    let workers = runtime(None)?;
+    let answering = if settings.is_some() { None } else { Some(runtime(Some(1))?) };
+    let load = loading(args, answering.as_ref().map(|_| workers.handle().clone()));
     let builder = load()?;
     // From before anything of them is read.
     let watch = match builder.may_reload() {
@@ -102,13 +104,8 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     // Over standard input, to be stopped is to end.
     let stopping = if settings.is_some() { stop.clone() } else { CancellationToken::new() };
     let server = Server::new(host, Life { stopping, over: over.clone() })?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .event_interval(EVENTS)
-        .build()
-        .map_err(|error| HostFault(format!("the async runtime cannot be started: {error}")))?;
     let interrupts = Interrupts::watch(stop.clone());
-    let served = runtime.block_on(async {
+    let served = answering.as_ref().unwrap_or(&workers).block_on(async {
         let reloading = async {
             match watch {
                 Some(watch) => reloading::run(&server, watch, load).await,
@@ -133,19 +130,35 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     });
     interrupts.end_at_once();
     // A lookup of a name that nobody waits for is not waited for here either.
-    runtime.shutdown_background();
+    answering.into_iter().chain([workers]).for_each(Runtime::shutdown_background);
     served.map(|()| Ending::AllOk)
 }
 
+/// As many threads as there are processors, or so many.
+fn runtime(threads: Option<usize>) -> Result<Runtime, HostFault> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads);
+    }
+    let failed = |error| HostFault(format!("the async runtime cannot be started: {error}"));
+    builder.enable_all().event_interval(EVENTS).build().map_err(failed)
+}
+
+/// After so many steps of tasks a worker looks whether somebody has said something. Of a guest that computes, a step takes 5 ms.
+const EVENTS: u32 = 3;
+
 /// What is loaded, at the start and whenever it has changed.
-fn loading(args: &Args) -> reloading::Load {
+fn loading(args: &Args, workers: Option<Handle>) -> reloading::Load {
     let (audit, token) = (args.audit.clone(), args.http.token());
     let hosts = [args.host.clone(), args.host.again()];
     let begun = AtomicBool::new(false);
     Arc::new(move || {
         let [first, again] = &hosts;
         let host = if begun.swap(true, Ordering::Relaxed) { again } else { first };
-        let builder = host.audited_builder(&audit)?;
+        let mut builder = host.audited_builder(&audit)?;
+        if let Some(workers) = &workers {
+            builder = builder.workers(workers.clone());
+        }
         if let Some(token) = &token {
             token.unseen(&builder)?;
         }

@@ -36,10 +36,11 @@ pub(super) async fn run_on<J: Job, T: Tasks<Ended<J::Run>>>(
     cancel: CancellationToken,
 ) {
     let (asks, mut asked) = mpsc::unbounded_channel();
+    let tasks = T::on(job.workers());
     let mut batch = Batch {
         job,
         order: Order::new(needs),
-        tasks: T::default(),
+        tasks,
         here: Here::default(),
         runs: BTreeMap::new(),
         questions: Questions::default(),

@@ -4,6 +4,7 @@
 
 use std::future::{Future, pending};
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
 use super::questions::Answer;
@@ -15,6 +16,11 @@ use super::questions::Answer;
 pub trait Job: Send + Sync + 'static {
     /// What one run of a call leaves, to be committed or dropped.
     type Run: Send + 'static;
+
+    /// Where runs go that are not done by whoever waits for them. Else to the runtime on which that is.
+    fn workers(&self) -> Option<&Handle> {
+        None
+    }
 
     /// Runs a call once. Nothing of it lasts before `commit`, but for what it does after
     /// [`Turn::irrevocable`]. The future is dropped when the run is stopped. No two runs of one call

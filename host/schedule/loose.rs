@@ -19,6 +19,7 @@ use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -146,7 +147,7 @@ impl<J: Job, T: Tasks<J::Run>> Loose<J, T> {
     /// starts when the calls that `hints` name have ended. Dropping the future stops and removes the
     /// call, and decides nothing.
     pub async fn call(&self, ticket: Ticket<J>, hints: Vec<usize>, cancel: CancellationToken) {
-        let mut tasks = Running::<T, J::Run>::new(ticket.id);
+        let mut tasks = Running::<T, J::Run>::new(ticket.id, self.shared.job.workers());
         let end = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(NotRun::Cancelled),
@@ -159,7 +160,8 @@ impl<J: Job, T: Tasks<J::Run>> Loose<J, T> {
     }
 }
 
-/// The run in progress of a call, if there is one: done by the call's own future, until it turns out to compute.
+/// The run in progress of a call, if there is one. That of a call that is alone is done by its own future, until it turns out to
+/// compute: to hand it to a task takes as long as a short one.
 struct Running<T, R> {
     id: usize,
     here: Here<R>,
@@ -168,12 +170,16 @@ struct Running<T, R> {
 }
 
 impl<R: 'static, T: Tasks<R>> Running<T, R> {
-    fn new(id: usize) -> Running<T, R> {
-        Running { id, here: Here::default(), tasks: T::default(), alive: false }
+    fn new(id: usize, workers: Option<&Handle>) -> Running<T, R> {
+        Running { id, here: Here::default(), tasks: T::on(workers), alive: false }
     }
 
-    fn start(&mut self, run: impl Future<Output = R> + Send + 'static) {
-        self.here.put(self.id, run);
+    fn start(&mut self, alone: bool, run: impl Future<Output = R> + Send + 'static) {
+        match alone {
+            true => self.here.put(self.id, run),
+            // Others wait for this future's thread.
+            false => self.tasks.spawn(self.id, run),
+        }
         self.alive = true;
     }
 
@@ -264,7 +270,8 @@ impl<J: Job> Shared<J> {
         let (asks, mut asked) = mpsc::unbounded_channel();
         let turn = Turn { attempt, last, call, asks };
         let job = self.job.clone();
-        tasks.start(async move {
+        let alone = lock(&self.state).calls.len() == 1;
+        tasks.start(alone, async move {
             let _room = room;
             job.run(call, &turn).await
         });

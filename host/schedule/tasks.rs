@@ -9,10 +9,14 @@ use std::pin::Pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
 
 /// At most one task per call.
-pub trait Tasks<T>: Default + Send {
+pub trait Tasks<T>: Send {
+    /// None yet. They will run on `workers`, or else where they are spawned.
+    fn on(workers: Option<&Handle>) -> Self;
+
     fn spawn(&mut self, call: usize, task: impl Future<Output = T> + Send + 'static);
 
     /// The call whose task has ended next, and what it left. Never resolves while there are none. Can be
@@ -41,17 +45,20 @@ pub struct TokioTasks<T> {
     set: JoinSet<T>,
     /// As many as there is room for: searched, not mapped.
     handles: Vec<(usize, AbortHandle)>,
-}
-
-impl<T> Default for TokioTasks<T> {
-    fn default() -> TokioTasks<T> {
-        TokioTasks { set: JoinSet::new(), handles: Vec::new() }
-    }
+    workers: Option<Handle>,
 }
 
 impl<T: Send + 'static> Tasks<T> for TokioTasks<T> {
+    fn on(workers: Option<&Handle>) -> TokioTasks<T> {
+        TokioTasks { set: JoinSet::new(), handles: Vec::new(), workers: workers.cloned() }
+    }
+
     fn spawn(&mut self, call: usize, task: impl Future<Output = T> + Send + 'static) {
-        self.handles.push((call, self.set.spawn(task)));
+        let handle = match &self.workers {
+            Some(workers) => self.set.spawn_on(task, workers),
+            None => self.set.spawn(task),
+        };
+        self.handles.push((call, handle));
     }
 
     async fn join(&mut self) -> (usize, Result<T, Lost>) {
@@ -230,6 +237,22 @@ mod tests {
         match left {
             Some(Left::Ended(call, end)) => Some((call, end)),
             _ => None,
+        }
+    }
+
+    #[test]
+    fn a_task_runs_on_the_workers_and_is_joined_elsewhere() {
+        let name = || std::thread::current().name().map(str::to_owned);
+        let workers = tokio::runtime::Builder::new_multi_thread().thread_name("worker").build();
+        let (workers, own) = (workers.unwrap(), tokio::runtime::Builder::new_current_thread());
+        let own = { own }.build().unwrap();
+        for (on, expected) in [(Some(workers.handle()), Some("worker".to_owned())), (None, name())] {
+            let (call, end) = own.block_on(async {
+                let mut tasks = TokioTasks::on(on);
+                tasks.spawn(3, async move { name() });
+                tasks.join().await
+            });
+            assert_eq!((call, end.unwrap()), (3, expected));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Standard input as messages, one for each line.
 //!
-//! A pipe or a socket is read by the runtime, in the task that takes the messages: a thread between would have to be woken for
-//! each, which takes as long as a short call. Whatever else may be behind it, a file or a terminal, is read by a thread of its
+//! A pipe or a socket is read by a task: a thread would have to be woken for each message, and to wake the runtime for it, which
+//! takes as long as a short call. Whatever else may be behind it, a file or a terminal, is read by a thread of its
 //! own, since reading it blocks. What cannot be a message is handed on too, with the error that answers it: whoever
 //! sent it learns why, and the next line is read.
 
@@ -37,9 +37,14 @@ pub enum Line {
     Refused(ErrorData, Option<RequestId>),
 }
 
-pub enum Lines {
-    Polled(Box<Polled>),
-    Thread(mpsc::Receiver<Line>),
+/// So many wait to be taken; then no more is read.
+const WAITING: usize = 256;
+
+pub struct Lines {
+    lines: mpsc::Receiver<Line>,
+    /// What reads, if that is a task.
+    #[cfg_attr(not(test), expect(dead_code, reason = "it ends with this"))]
+    reading: JoinSet<()>,
 }
 
 impl Lines {
@@ -53,139 +58,98 @@ impl Lines {
     }
 
     fn of(input: File) -> anyhow::Result<Lines> {
+        let (sender, lines) = mpsc::channel(WAITING);
+        let mut reading = JoinSet::new();
         let kind = fstat(&input).map(|it| FileType::from_raw_mode(it.st_mode));
         if matches!(kind, Ok(FileType::Fifo | FileType::Socket)) {
             // SAFETY: a `File` is open while it lives, and has one descriptor.
             #[expect(unsafe_code, reason = "tokio cannot tell that of every type")]
             let input = unsafe { AsyncFd::register_with_interest(input, Interest::READABLE) };
             let input = input.context("standard input cannot be waited for")?;
-            return Ok(Lines::Polled(Box::new(Polled::new(input))));
+            reading.spawn(read_when_ready(input, sender));
+        } else {
+            // It ends with the process.
+            let read = move || read_blocking(input, &sender);
+            std::thread::Builder::new().name("stdin".to_owned()).spawn(read)?;
         }
-        Ok(Lines::Thread(thread(input)?))
+        Ok(Lines { lines, reading: reading })
     }
 
     /// The next one, until the input ends. Can be dropped and asked again.
     pub async fn next(&mut self) -> Option<Line> {
-        match self {
-            Lines::Polled(polled) => polled.next().await,
-            Lines::Thread(lines) => lines.recv().await,
-        }
+        self.lines.recv().await
     }
 }
 
-pub struct Polled {
-    input: AsyncFd<File>,
-    piece: Vec<u8>,
-    /// What of `piece` was not looked at.
-    left: std::ops::Range<usize>,
-    lines: Splitter,
-    parsing: JoinSet<Option<Line>>,
-    ended: bool,
-}
-
-impl Polled {
-    fn new(input: AsyncFd<File>) -> Polled {
-        let (piece, lines) = (vec![0; PIECE], Splitter::new(MOST_BYTES));
-        Polled { input, piece, left: 0..0, lines, parsing: JoinSet::new(), ended: false }
-    }
-
-    async fn next(&mut self) -> Option<Line> {
-        loop {
-            if let Some(parsed) = self.parsing.join_next().await {
-                match parsed {
-                    Ok(Some(line)) => return Some(line),
-                    Ok(None) => {}
-                    Err(error) => tracing::error!(%error, "a message is lost"),
+/// Reads until the input ends or nobody takes lines any more.
+async fn read_when_ready(input: AsyncFd<File>, sender: mpsc::Sender<Line>) {
+    let (mut piece, mut lines) = (vec![0; PIECE], Splitter::new(MOST_BYTES));
+    loop {
+        let length = match read(&input, &mut piece).await {
+            Ok(length) => length,
+            Err(error) => return tracing::warn!(%error, "{CANNOT_BE_READ}"),
+        };
+        let mut rest = &piece[..length];
+        while let Some(found) = lines.next(&mut rest, length == 0) {
+            let line = match found {
+                Found::Line(line) if line.len() > LONG => {
+                    let mut parsing = JoinSet::new();
+                    parsing.spawn_blocking(move || parse(&line));
+                    parsing.join_next().await.and_then(Result::ok).flatten()
                 }
-            }
-            if self.ended {
-                return None;
-            }
-            let read = &self.piece[self.left.clone()];
-            let (taken, found) = match read {
-                [] => match self.read().await {
-                    Ok(0) => {
-                        self.ended = true;
-                        (0, self.lines.end())
-                    }
-                    Ok(length) => {
-                        self.left = 0..length;
-                        continue;
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "standard input cannot be read any further");
-                        return None;
-                    }
-                },
-                read => self.lines.take(read),
+                found => found.parsed(),
             };
-            self.left.start += taken;
-            match found {
-                Some(Found::Line(line)) if line.len() > LONG => {
-                    self.parsing.spawn_blocking(move || parse(&line));
-                }
-                Some(found) => {
-                    if let Some(line) = found.parsed() {
-                        return Some(line);
-                    }
-                }
-                None => {}
-            }
-        }
-    }
-
-    /// Never waits in the system: others may have the other end of this pipe's description, so that it stays one that blocks.
-    async fn read(&mut self) -> io::Result<usize> {
-        loop {
-            let mut ready = self.input.readable().await?;
-            let mut input = self.input.get_ref();
-            let mut looked = [PollFd::new(input, PollFlags::IN)];
-            poll(&mut looked, Some(&Timespec::default()))?;
-            if looked[0].revents().is_empty() {
-                ready.clear_ready();
-                continue;
-            }
-            match input.read(&mut self.piece) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => return read,
-            }
-        }
-    }
-}
-
-/// Reads until the input ends or nobody takes lines any more. It blocks in a read for as long as the client is silent, and
-/// ends with the process.
-fn thread(mut input: File) -> anyhow::Result<mpsc::Receiver<Line>> {
-    let (sender, receiver) = mpsc::channel(256);
-    std::thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-        let (mut piece, mut lines) = (vec![0; PIECE], Splitter::new(MOST_BYTES));
-        loop {
-            let length = match input.read(&mut piece) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    tracing::warn!(%error, "standard input cannot be read any further");
-                    return;
-                }
-                Ok(length) => length,
-            };
-            let mut read = &piece[..length];
-            loop {
-                let (taken, found) = if length == 0 { (0, lines.end()) } else { lines.take(read) };
-                read = &read[taken..];
-                let line = found.and_then(Found::parsed);
-                if line.is_some_and(|line| sender.blocking_send(line).is_err()) {
-                    return;
-                }
-                if read.is_empty() {
-                    break;
-                }
-            }
-            if length == 0 {
+            if let Some(line) = line
+                && sender.send(line).await.is_err()
+            {
                 return;
             }
         }
-    })?;
-    Ok(receiver)
+        if length == 0 {
+            return;
+        }
+    }
+}
+
+const CANNOT_BE_READ: &str = "standard input cannot be read any further";
+
+/// Never waits in the system: the other end may belong to others too, so that the pipe stays one that blocks.
+async fn read(from: &AsyncFd<File>, piece: &mut [u8]) -> io::Result<usize> {
+    loop {
+        let mut ready = from.readable().await?;
+        let mut input = from.get_ref();
+        let mut looked = [PollFd::new(input, PollFlags::IN)];
+        poll(&mut looked, Some(&Timespec::default()))?;
+        if looked[0].revents().is_empty() {
+            ready.clear_ready();
+            continue;
+        }
+        match input.read(piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
+/// As [`read_when_ready`]. It blocks in a read for as long as the client is silent.
+fn read_blocking(mut input: File, sender: &mpsc::Sender<Line>) {
+    let (mut piece, mut lines) = (vec![0; PIECE], Splitter::new(MOST_BYTES));
+    loop {
+        let length = match input.read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return tracing::warn!(%error, "{CANNOT_BE_READ}"),
+            Ok(length) => length,
+        };
+        let mut rest = &piece[..length];
+        while let Some(found) = lines.next(&mut rest, length == 0) {
+            if found.parsed().is_some_and(|line| sender.blocking_send(line).is_err()) {
+                return;
+            }
+        }
+        if length == 0 {
+            return;
+        }
+    }
 }
 
 /// Pieces of input as lines.
@@ -217,10 +181,10 @@ impl Splitter {
         Splitter { line: Vec::new(), long: None, most }
     }
 
-    /// Up to the end of a line, or all of it: how much was taken.
-    fn take(&mut self, read: &[u8]) -> (usize, Option<Found>) {
-        let end = read.iter().position(|&byte| byte == b'\n');
-        let piece = &read[..end.unwrap_or(read.len())];
+    /// The next line of what was read, which is cut by it. None, if more is to be read; but at the `end`, what was begun is one.
+    fn next(&mut self, read: &mut &[u8], end: bool) -> Option<Found> {
+        let newline = read.iter().position(|&byte| byte == b'\n');
+        let piece = &read[..newline.unwrap_or(read.len())];
         match &mut self.long {
             Some(scan) => scan.feed(piece),
             None if self.line.len() + piece.len() > self.most => {
@@ -231,17 +195,14 @@ impl Splitter {
             }
             None => self.line.extend_from_slice(piece),
         }
-        (piece.len() + usize::from(end.is_some()), end.and_then(|_| self.found()))
+        *read = &read[piece.len() + usize::from(newline.is_some())..];
+        let begun = !self.line.is_empty() || self.long.is_some();
+        (newline.is_some() || (end && begun)).then(|| self.found())
     }
 
-    /// What was begun when the input ended.
-    fn end(&mut self) -> Option<Found> {
-        if self.line.is_empty() && self.long.is_none() { None } else { self.found() }
-    }
-
-    fn found(&mut self) -> Option<Found> {
+    fn found(&mut self) -> Found {
         let line = std::mem::take(&mut self.line);
-        Some(self.long.take().map_or(Found::Line(line), |scan| Found::TooLong(scan.found())))
+        self.long.take().map_or(Found::Line(line), |scan| Found::TooLong(scan.found()))
     }
 }
 
@@ -307,17 +268,13 @@ mod tests {
             let mut lines = Splitter::new(20);
             let mut found = Vec::new();
             for mut piece in TEXT.as_bytes().chunks(size) {
-                while !piece.is_empty() {
-                    let (taken, line) = lines.take(piece);
-                    found.extend(line);
-                    piece = &piece[taken..];
-                }
+                found.extend(std::iter::from_fn(|| lines.next(&mut piece, false)));
             }
-            found.extend(lines.end());
+            found.extend(lines.next(&mut &b""[..], true));
             let line = |text: &str| Found::Line(text.as_bytes().to_vec());
             let too_long = Found::TooLong(Some(RequestId::Number(5)));
             assert_eq!(found, [line("one\r"), line(""), too_long, line("two")], "by {size}");
-            assert_eq!(lines.end(), None);
+            assert_eq!(lines.next(&mut &b""[..], true), None);
         }
     }
 
@@ -342,7 +299,7 @@ mod tests {
         use std::io::Write as _;
         let (input, output) = std::io::pipe().unwrap();
         let lines = Lines::of(File::from(std::os::fd::OwnedFd::from(input))).unwrap();
-        assert!(matches!(lines, Lines::Polled(_)));
+        assert_eq!(lines.reading.len(), 1);
         let told = told(lines, move || {
             let mut output = output;
             for byte in PING.bytes() {
@@ -366,7 +323,7 @@ mod tests {
         std::io::Write::write_all(&mut file, format!("{PING}\n\n{PING}").as_bytes()).unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
         let lines = Lines::of(file).unwrap();
-        assert!(matches!(lines, Lines::Thread(_)));
+        assert!(lines.reading.is_empty());
         let ping = format!("{} bytes", PING.len());
         assert_eq!(told(lines, || {}).await, [ping.clone(), ping]);
     }

@@ -23,8 +23,11 @@ const MOST_WAITING: usize = 64 << 20;
 /// Written at once, at most about this much.
 const PIECE: usize = 256 << 10;
 
-/// As much as a pipe that can be written at all takes without waiting, and as one piece (`PIPE_BUF`).
-const SHORT: usize = 4096;
+/// Longer texts are written by the thread.
+pub const SHORT: usize = 32 << 10;
+
+/// As much as a pipe that can be written at all takes without waiting (`PIPE_BUF`).
+const ALWAYS: usize = 4096;
 
 /// Clones write to the same place.
 #[derive(Clone)]
@@ -32,6 +35,8 @@ pub struct Output {
     pieces: mpsc::UnboundedSender<Piece>,
     backlog: Arc<Backlog>,
     file: Arc<Mutex<File>>,
+    /// Held, never for long, by whoever hands something over: the pieces of a line stay together.
+    turn: Arc<Mutex<()>>,
     /// Of others it cannot be told that a write will not wait.
     is_pipe: bool,
 }
@@ -43,6 +48,7 @@ struct Backlog {
 }
 
 enum Piece {
+    /// A line, or the rest of one.
     Line(Vec<u8>),
     /// Everything before it is to be written, and no more.
     End(oneshot::Sender<()>),
@@ -65,31 +71,44 @@ impl Output {
         std::thread::Builder::new()
             .name("stdout".to_owned())
             .spawn(move || write(&output, receiver, &written, &ended))?;
-        Ok(Output { pieces, backlog, file, is_pipe })
+        Ok(Output { pieces, backlog, file, turn: Arc::default(), is_pipe })
     }
 
     /// # Errors
     /// Nobody reads any more.
     pub fn line(&self, mut text: Vec<u8>) -> io::Result<()> {
         text.push(b'\n');
-        if self.is_pipe && text.len() <= SHORT && self.written_here(&text) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.is_pipe && text.len() <= SHORT {
+            let written = self.written_here(&text);
+            text.drain(..written);
+        }
+        if text.is_empty() {
             return Ok(());
         }
         self.backlog.bytes.fetch_add(text.len(), Ordering::SeqCst);
         self.pieces.send(Piece::Line(text)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
-    /// Writes it, if nothing waits to be written and it need not wait either: to wake the thread would take longer.
-    fn written_here(&self, text: &[u8]) -> bool {
-        let Ok(mut file) = self.file.try_lock() else { return false };
+    /// Writes as much of it as need not wait, neither for room nor for what was handed over before: to wake the thread would take
+    /// longer.
+    fn written_here(&self, text: &[u8]) -> usize {
+        let Ok(mut file) = self.file.try_lock() else { return 0 };
         if self.backlog.bytes.load(Ordering::SeqCst) > 0 {
-            return false;
+            return 0;
         }
-        let mut ready = [PollFd::new(&*file, PollFlags::OUT)];
-        let at_once = poll(&mut ready, Some(&Timespec::default())).is_ok();
-        let ready = at_once && ready[0].revents() == PollFlags::OUT;
-        // Whatever is wrong, the thread meets it too, and tells of it.
-        ready && file.write_all(text).is_ok()
+        let mut written = 0;
+        for piece in text.chunks(ALWAYS) {
+            let mut ready = [PollFd::new(&*file, PollFlags::OUT)];
+            let at_once = poll(&mut ready, Some(&Timespec::default())).is_ok();
+            let ready = at_once && ready[0].revents() == PollFlags::OUT;
+            // Whatever is wrong, the thread meets it too, and tells of it.
+            if !ready || file.write_all(piece).is_err() {
+                break;
+            }
+            written += piece.len();
+        }
+        written
     }
 
     /// Until the client has read most of what there was.
@@ -166,7 +185,7 @@ mod tests {
         assert!(output.is_pipe);
         // More than a pipe holds, before anybody reads.
         let lines: Vec<String> = (0..2000_usize)
-            .map(|at| format!("{at} {}", "x".repeat([0, 10, 4000, 5000][at % 4])))
+            .map(|at| format!("{at} {}", "x".repeat([0, 10, 4000, 5000, 40_000][at % 5])))
             .collect();
         for line in &lines {
             output.line(line.clone().into_bytes()).unwrap();

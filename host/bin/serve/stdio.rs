@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::gate::{Gate, Kept};
 use super::lines::{Line, Lines};
-use super::output::Output;
+use super::output::{Output, SHORT};
 
 /// For a client that takes its time to read the last answers.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -48,8 +48,9 @@ impl Transport<RoleServer> for Stdio {
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         self.gate.answered(&message);
         let output = self.output.clone();
-        // Written out where it is awaited: a large answer keeps no other waiting.
-        async move { written(&output, &message) }
+        // A short one at once, since whoever awaits this is a task more. The others there: a large answer keeps no other waiting.
+        let at_once = short(&message).map(|text| output.line(text));
+        async move { at_once.unwrap_or_else(|| written(&output, &message)) }
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
@@ -78,4 +79,27 @@ impl Transport<RoleServer> for Stdio {
 
 fn written(output: &Output, message: &ServerJsonRpcMessage) -> io::Result<()> {
     output.line(serde_json::to_vec(message)?)
+}
+
+/// The text of a message that is a short one.
+fn short(message: &ServerJsonRpcMessage) -> Option<Vec<u8>> {
+    let mut text = Short(Vec::with_capacity(SHORT / 4));
+    serde_json::to_writer(&mut text, message).ok().map(|()| text.0)
+}
+
+/// Takes no more than [`SHORT`], with the end of the line.
+struct Short(Vec<u8>);
+
+impl io::Write for Short {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        if self.0.len() + piece.len() >= SHORT {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(piece);
+        Ok(piece.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

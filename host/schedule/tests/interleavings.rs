@@ -22,13 +22,11 @@ use crate::schedule::{Loose, NotRun};
 /// Tasks on shuttle's executor.
 struct Explored<T>(Vec<(usize, shuttle::future::JoinHandle<T>)>);
 
-impl<T> Default for Explored<T> {
-    fn default() -> Explored<T> {
+impl<T: Send + 'static> Tasks<T> for Explored<T> {
+    fn on(_: Option<&tokio::runtime::Handle>) -> Explored<T> {
         Explored(Vec::new())
     }
-}
 
-impl<T: Send + 'static> Tasks<T> for Explored<T> {
     fn spawn(&mut self, call: usize, task: impl Future<Output = T> + Send + 'static) {
         self.0.push((call, shuttle::future::spawn(task)));
     }
@@ -199,7 +197,7 @@ where
 {
     let cells = Arc::new(cells);
     let loose = Loose::<Cells, T>::new_on(cells.clone(), room_for(room));
-    let mut calls = C::default();
+    let mut calls = C::on(None);
     for (call, needs) in cells.needs().into_iter().enumerate() {
         let (loose, ticket) = (loose.clone(), loose.issue());
         calls.spawn(call, async move {
