@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use inorder::CancellationToken;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::print;
 
@@ -16,17 +17,16 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
+    /// When this returns, signals are caught. Where they cannot be, they keep their default: they end the process.
     pub fn watch(cancel: CancellationToken) -> Interrupts {
         let ended = Arc::new(AtomicBool::new(false));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        std::thread::spawn({
+        if let Ok(runtime) = runtime
+            && let Some(signals) = Signals::catch(&runtime)
+        {
             let ended = ended.clone();
-            move || {
-                // Without a runtime signals keep their default: they end the process.
-                let Ok(runtime) = runtime else { return };
-                runtime.block_on(watched(&cancel, &ended));
-            }
-        });
+            std::thread::spawn(move || runtime.block_on(watched(signals, &cancel, &ended)));
+        }
         Interrupts { ended }
     }
 
@@ -36,19 +36,30 @@ impl Interrupts {
     }
 }
 
-async fn watched(cancel: &CancellationToken, ended: &AtomicBool) {
-    let Ok(mut interrupts) = signal(SignalKind::interrupt()) else { return };
-    // From a supervisor, or `timeout`.
-    let mut terminations = signal(SignalKind::terminate()).ok();
+struct Signals {
+    interrupts: Signal,
+    /// From a supervisor, or `timeout`.
+    terminations: Option<Signal>,
+}
+
+impl Signals {
+    fn catch(runtime: &Runtime) -> Option<Signals> {
+        let _entered = runtime.enter();
+        let interrupts = signal(SignalKind::interrupt()).ok()?;
+        Some(Signals { interrupts, terminations: signal(SignalKind::terminate()).ok() })
+    }
+}
+
+async fn watched(mut signals: Signals, cancel: &CancellationToken, ended: &AtomicBool) {
     loop {
         let terminated = async {
-            match &mut terminations {
+            match &mut signals.terminations {
                 Some(signal) => signal.recv().await,
                 None => std::future::pending().await,
             }
         };
         let signalled = tokio::select! {
-            signalled = interrupts.recv() => signalled,
+            signalled = signals.interrupts.recv() => signalled,
             signalled = terminated => signalled,
         };
         if signalled.is_none() {

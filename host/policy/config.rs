@@ -332,7 +332,10 @@ mod tests {
             ("[plugins.a]\nask = [\"net:a/b\"]", "net:a/b"),
             ("[plugins.a]\nask = [\"write:**.md\"]", "whole components"),
             ("[plugins.a]\ngraphql = [\"a.org\"]", "a path is missing"),
-            ("[secrets]\nx = { host = \"a.org\", header = \"A\" }", "`from-env`, `from-file` or `from-keyring`"),
+            (
+                "[secrets]\nx = { host = \"a.org\", header = \"A\" }",
+                "`from-env`, `from-file` or `from-keyring`",
+            ),
             ("[secrets]\nx = { host = \"*.a.org\", header = \"A\", from-env = \"E\" }", "one host"),
             (
                 "[secrets]\nx = { host = \"a.org\", header = \"Host\", from-env = \"E\" }",

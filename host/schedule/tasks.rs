@@ -246,7 +246,8 @@ mod tests {
         let workers = tokio::runtime::Builder::new_multi_thread().thread_name("worker").build();
         let (workers, own) = (workers.unwrap(), tokio::runtime::Builder::new_current_thread());
         let own = { own }.build().unwrap();
-        for (on, expected) in [(Some(workers.handle()), Some("worker".to_owned())), (None, name())] {
+        for (on, expected) in [(Some(workers.handle()), Some("worker".to_owned())), (None, name())]
+        {
             let (call, end) = own.block_on(async {
                 let mut tasks = TokioTasks::on(on);
                 tasks.spawn(3, async move { name() });

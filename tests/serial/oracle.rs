@@ -133,9 +133,15 @@ impl Directory {
                 let (offset, length) = (number("offset"), number("length") as u32);
                 json_of(ops::read_at(&path(Followed)?, offset, length, pause))
             }
-            "write" => json_of(ops::write(&path(Followed)?, text("text"), times, pause)),
-            "create_new" => json_of(ops::create_new(&path(Itself)?, text("text"), pause)),
-            "append" => json_of(ops::append(&path(Followed)?, text("text"), times, pause)),
+            "write" => {
+                json_of(ops::write(&self.creatable(text("path"))?, text("text"), times, pause))
+            }
+            "create_new" => {
+                json_of(ops::create_new(&self.entry(text("path"))?, text("text"), pause))
+            }
+            "append" => {
+                json_of(ops::append(&self.creatable(text("path"))?, text("text"), times, pause))
+            }
             "replace" => {
                 let (old, new) = (text("old"), text("new"));
                 json_of(ops::replace(&path(Followed)?, old, new, pause))
@@ -162,9 +168,9 @@ impl Directory {
             "hard_link" => self.move_or_link(text("source"), text("target"), |source, target| {
                 ops::hard_link(source, target, pause)
             }),
-            "remove" => json_of(ops::remove(&path(Itself)?, pause)),
-            "mkdir" => json_of(ops::mkdir(&self.to_make(text("path"))?, pause)),
-            "rmdir" => json_of(ops::rmdir(&path(Itself)?, pause)),
+            "remove" => json_of(ops::remove(&self.entry(text("path"))?, pause)),
+            "mkdir" => json_of(ops::mkdir(&self.entry(text("path"))?, pause)),
+            "rmdir" => json_of(ops::rmdir(&self.entry(text("path"))?, pause)),
             "list" => json_of(ops::list(&path(Followed)?, pause)),
             "walk" => json_of(ops::walk(&path(Followed)?, pause)),
             "stat" => {
@@ -182,7 +188,7 @@ impl Directory {
                 json_of(ops::touch(&path(Followed)?, mtime, pause))
             }
             "symlink" => {
-                let (target, path) = (text("target"), self.to_make(text("path"))?);
+                let (target, path) = (text("target"), self.entry(text("path"))?);
                 // wasi:filesystem/types, symlink-at: "If `old-path` starts with `/`, the function fails
                 // with `error-code::not-permitted`."
                 if target.starts_with('/') {
@@ -222,8 +228,13 @@ impl Directory {
         }
     }
 
-    /// A path to make something at. With a slash at the end too, what is there already is not followed.
-    fn to_make(&self, path: &str) -> Answer<PathBuf> {
+    /// A path of a file that is made if it is not there: with a slash at the end the system says no before it follows a symlink.
+    fn creatable(&self, path: &str) -> Answer<PathBuf> {
+        if path.ends_with('/') { self.entry(path) } else { self.beneath(path, Last::Followed) }
+    }
+
+    /// A path at which something is made or removed: with a slash at the end too, a symlink there is not followed.
+    fn entry(&self, path: &str) -> Answer<PathBuf> {
         self.beneath(path.trim_end_matches('/'), Last::Itself).map(|_| self.root.join(path))
     }
 
@@ -256,6 +267,10 @@ impl Directory {
             let mut errors = vec![error];
             errors.extend(wrong_of_source.err());
             errors.extend(wrong_of_target.err());
+            if source.ends_with('/') || target.ends_with('/') {
+                // What the system says of a symlink there before it would follow it.
+                errors.extend(["notdir", "exist"].map(str::to_owned));
+            }
             errors.dedup();
             errors.join(" or ")
         }))
@@ -269,7 +284,7 @@ impl Directory {
             ops::read(&path, || {})?;
             paths.push(path);
         }
-        Ok((paths, self.beneath(target, Last::Followed)?))
+        Ok((paths, self.creatable(target)?))
     }
 }
 

@@ -20,7 +20,7 @@ fn revision_2026_07_28_is_answered_request_by_request() {
     assert_eq!(listed.result()["tools"][0]["name"], "run_batch");
     let params = json!({"name": "read_text_file", "arguments": {"path": "a.txt"}});
     let answer = read(server.modern("tools/call", params));
-    assert_eq!(answer.result()["structuredContent"]["result"], "hello");
+    assert_eq!(answer.result()["content"][0]["text"], "hello");
     // Whoever closes the connection has cancelled the call: there is room for this one alone.
     let spin = server.modern("tools/call", json!({"name": "spin", "arguments": {}}));
     std::thread::sleep(Duration::from_millis(200));

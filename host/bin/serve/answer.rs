@@ -13,9 +13,9 @@ pub enum Form {
     Object,
     /// `{"result": ..}`
     Wrapped,
-    /// A block of its own, where it is a picture or a sound. As structured content, which many clients give to the model
-    /// in place of blocks, it would be base64 to be read.
-    Media,
+    /// As blocks alone: text as it is, or that it is done; a picture or a sound. Many clients give structured content to the model
+    /// in place of blocks, and a file would be a string of JSON to be read, a picture base64.
+    Blocks,
 }
 
 /// What a failed plugin wrote itself; more of it would bury the message.
@@ -31,7 +31,7 @@ pub fn of_call(outcome: Outcome, form: Form) -> CallToolResult {
     result.structured_content = match form {
         Form::Object => Some(value.into_value()),
         Form::Wrapped => Some(json!({ RESULT: value })),
-        Form::Media => None,
+        Form::Blocks => None,
     };
     result
 }

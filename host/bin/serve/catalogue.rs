@@ -53,11 +53,11 @@ impl Catalogue {
             most.requests |= effects.requests;
             let (input, output) = (tool.input_schema(), tool.output_schema());
             let form = match () {
-                () if tool.gives_media() => Form::Media,
+                () if tool.gives_media() || schema::is_told(&output) => Form::Blocks,
                 () if schema::is_object(&output) => Form::Object,
                 () => Form::Wrapped,
             };
-            let output = (form != Form::Media).then(|| schema::wrapped(output));
+            let output = (form != Form::Blocks).then(|| schema::wrapped(output));
             let shown = names.add(name).to_owned();
             forms.insert(shown.clone(), form);
             tools.push(listed(

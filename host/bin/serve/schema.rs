@@ -12,6 +12,11 @@ pub fn is_object(schema: &Value) -> bool {
     schema["type"] == "object"
 }
 
+/// Whether results of this schema are text, or nothing: to tell it is to hand it out.
+pub fn is_told(schema: &Value) -> bool {
+    ["string", "null"].iter().any(|it| *schema == json!({ "type": it }))
+}
+
 /// The schema of what is handed out for a result of `schema`.
 pub fn wrapped(schema: Value) -> Map<String, Value> {
     match schema {
@@ -218,6 +223,21 @@ mod tests {
     #[test]
     fn results_that_are_no_objects_are_wrapped() {
         assert_eq!(wrapped(text(true)), fields(text(true)));
-        assert_eq!(wrapped(json!({"type": "null"}))["properties"]["result"]["type"], "null");
+        let list = json!({"type": "array"});
+        assert_eq!(wrapped(list)["properties"]["result"]["type"], "array");
+    }
+
+    #[test]
+    fn text_and_nothing_are_told() {
+        for (schema, told) in [
+            (json!({"type": "string"}), true),
+            (json!({"type": "null"}), true),
+            (json!({"type": "string", "enum": ["a", "b"]}), false),
+            (json!({"type": "string", "contentEncoding": "base64"}), false),
+            (json!({"type": "object"}), false),
+            (json!({"anyOf": [{"type": "string"}, {"type": "null"}]}), false),
+        ] {
+            assert_eq!(is_told(&schema), told, "{schema}");
+        }
     }
 }
