@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 use crate::support::{inorder, repository};
 
 /// What is offered, the folder of `kit/` that it comes from, and the programs that its `build.sh` looks for.
-const LANGUAGES: [(&str, &str, &[&str]); 6] = [
+const LANGUAGES: [(&str, &str, &[&str]); 7] = [
     ("rust", "rust", &[]),
     ("python", "python", &["componentize-py"]),
     ("c", "c", &["zig", "wit-bindgen"]),
+    ("zig", "zig", &["zig", "wit-bindgen"]),
     ("go", "go", &["go", "wit-bindgen"]),
     ("ts", "typescript", &["node", "componentize-qjs", "esbuild", "tsc"]),
     ("js", "javascript", &["node", "componentize-qjs"]),
@@ -145,6 +146,11 @@ fn tools_in_python_work_as_they_are_generated() {
 #[test]
 fn tools_in_c_work_as_they_are_generated() {
     works("c");
+}
+
+#[test]
+fn tools_in_zig_work_as_they_are_generated() {
+    works("zig");
 }
 
 #[test]

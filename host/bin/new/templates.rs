@@ -13,6 +13,8 @@ pub enum Language {
     Python,
     /// Needs zig or the WASI SDK, and wit-bindgen
     C,
+    /// Needs Zig 0.17, and wit-bindgen
+    Zig,
     /// Needs Go 1.25, and wit-bindgen
     #[value(alias = "golang")]
     Go,
@@ -53,6 +55,9 @@ const PYTHON: Files = files!("kit/python": "app.py" "requirements.txt" "build.sh
 const C: Files =
     files!("kit/c": "src/my-tools.c" "build.sh" "expected.json" "README.md" ".gitignore");
 
+const ZIG: Files =
+    files!("kit/zig": "src/tools.zig" "build.sh" "expected.json" "README.md" ".gitignore");
+
 const GO: Files = files!("kit/go": "go.mod" "export_wit_world/tools.go" "pkg/go.mod" "pkg/wit/runtime/runtime.go"
     "pkg/wit/types/types.go" "build.sh" "expected.json" "README.md" ".gitignore");
 
@@ -82,6 +87,7 @@ impl Language {
             Language::Rust => vec![RUST],
             Language::Python => vec![PYTHON],
             Language::C => vec![C],
+            Language::Zig => vec![ZIG],
             Language::Go => vec![GO],
             Language::Ts => [&[TS][..], &WASI_FILES].concat(),
             Language::Js => [&[JS][..], &WASI_FILES].concat(),
