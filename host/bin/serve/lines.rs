@@ -72,7 +72,7 @@ impl Lines {
             let read = move || read_blocking(input, &sender);
             std::thread::Builder::new().name("stdin".to_owned()).spawn(read)?;
         }
-        Ok(Lines { lines, reading: reading })
+        Ok(Lines { lines, reading })
     }
 
     /// The next one, until the input ends. Can be dropped and asked again.
