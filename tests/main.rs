@@ -22,6 +22,7 @@ mod dialects;
 mod escapes;
 mod fetch;
 mod git;
+mod grep;
 mod hostile;
 mod kit;
 mod layout;

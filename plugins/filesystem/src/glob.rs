@@ -1,10 +1,12 @@
 //! What a pattern in a call means: which names and paths below a directory it matches. Knows
 //! neither walks nor contents.
 
+use crate::files::Kind;
 use crate::paths::Step;
 use globset::{GlobBuilder, GlobMatcher};
+use ignore::overrides::{Override, OverrideBuilder};
 
-/// The pattern of a search, or of the files to grep.
+/// The pattern of a search.
 pub struct Pattern {
     text: String,
     meaning: Meaning,
@@ -71,6 +73,46 @@ impl Excluded {
 
     pub fn matches(&self, step: &Step) -> bool {
         self.0.iter().any(|pattern| pattern.matches(&step.name, &step.relative))
+    }
+}
+
+/// What grep is narrowed to, by the rules of ripgrep's `-g`: those of a line in .gitignore, `!` having
+/// the opposite meaning.
+pub struct Narrowed {
+    glob: Override,
+    text: String,
+    inverted: bool,
+}
+
+impl Narrowed {
+    pub fn new(glob: Option<&str>) -> Result<Narrowed, String> {
+        let given = glob.unwrap_or_default();
+        let (text, inverted) = given.strip_prefix('!').map_or((given, false), |text| (text, true));
+        // by `./*.rs` ripgrep finds nothing, and it can mean only one thing
+        let text = text.strip_prefix('.').filter(|text| text.starts_with('/')).unwrap_or(text);
+        let mut builder = OverrideBuilder::new(".");
+        let glob = builder
+            .add(&format!("{}{text}", if inverted { "!" } else { "" }))
+            .and_then(|builder| builder.build())
+            .map_err(|error| match error {
+                ignore::Error::Glob { err, .. } => format!("glob `{given}`: {err}"),
+                error => format!("glob `{given}`: {error}"),
+            })?;
+        Ok(Narrowed { glob, text: text.into(), inverted })
+    }
+
+    pub fn leaves_out(&self, step: &Step) -> bool {
+        let is_directory = step.kind == Kind::Directory;
+        // files are called `[id].tsx`, and meant by that
+        if !is_directory && self.is_name_of(step) {
+            return self.inverted;
+        }
+        self.glob.matched(&step.relative, is_directory).is_ignore()
+    }
+
+    fn is_name_of(&self, step: &Step) -> bool {
+        let path = self.text.strip_prefix('/').unwrap_or(&self.text);
+        step.name == self.text || step.relative == path
     }
 }
 
@@ -142,6 +184,37 @@ mod tests {
         ] {
             assert_eq!(matched(Pattern::whole(pattern), path), expected, "{pattern} {path}");
         }
+    }
+
+    #[test]
+    fn grep_is_narrowed_as_ripgrep_is_by_its_option() {
+        for (glob, path, kind, expected) in [
+            ("", "a.rs", Kind::File, true),
+            ("*.rs", "src/a.rs", Kind::File, true),
+            ("*.rs", "src/a.md", Kind::File, false),
+            ("*.rs", "src", Kind::Directory, true),
+            ("src/*.rs", "src/a.rs", Kind::File, true),
+            ("./src/*.rs", "src/a.rs", Kind::File, true),
+            ("src/*.rs", "x/src/a.rs", Kind::File, false),
+            ("src/a.rs", "x/src/a.rs", Kind::File, false),
+            ("/a.rs", "a.rs", Kind::File, true),
+            ("/a.rs", "src/a.rs", Kind::File, false),
+            ("src/**", "src/b/a.rs", Kind::File, true),
+            ("!*.rs", "src/a.rs", Kind::File, false),
+            ("!*.rs", "src/a.md", Kind::File, true),
+            ("!src", "src", Kind::Directory, false),
+            ("!src/", "src", Kind::Directory, false),
+            ("!src/", "src", Kind::File, true),
+            ("[id].tsx", "app/[id].tsx", Kind::File, true),
+            ("app/[id].tsx", "app/[id].tsx", Kind::File, true),
+            ("![id].tsx", "app/[id].tsx", Kind::File, false),
+        ] {
+            let name = path.rsplit('/').next().unwrap().into();
+            let step = Step { path: path.into(), relative: path.into(), name, kind, depth: 0 };
+            let narrowed = Narrowed::new(Some(glob)).unwrap();
+            assert_eq!(!narrowed.leaves_out(&step), expected, "{glob} {path}");
+        }
+        assert!(Narrowed::new(Some("![")).err().unwrap().starts_with("glob `![`: "));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::errors::{Access, describe};
 use crate::files::{Kind, LineMatch, Matches};
-use crate::glob::Pattern;
+use crate::glob::Narrowed;
 use crate::ignoring::Rules;
 use crate::lines::{Around, End, Hit, Searcher};
 use crate::paths::{Walk, given};
@@ -37,7 +37,7 @@ pub fn grep(query: &Query) -> Result<Matches, String> {
         left: most + 1,
         found: Matches { matches: Vec::new(), truncated: false, skipped: Vec::new() },
     };
-    let wanted = Wanted::new(query.glob)?;
+    let wanted = Narrowed::new(query.glob)?;
     let root = &given(query.path)?;
     let metadata = fs::metadata(root).map_err(|error| describe(root, Access::Read, &error))?;
     if metadata.is_dir() {
@@ -58,18 +58,17 @@ struct Search {
 }
 
 impl Search {
-    fn directory(&mut self, root: &str, wanted: &Wanted) -> Result<(), String> {
+    fn directory(&mut self, root: &str, wanted: &Narrowed) -> Result<(), String> {
         let mut walk = Walk::new(root).map_err(|error| describe(root, Access::Read, &error))?;
         let mut rules = Rules::new(root, walk.rest());
         while let Some(step) = walk.next().filter(|_| self.left > 0) {
             match step.kind {
                 Kind::Symlink | Kind::Other => {}
-                _ if rules.ignores(&step) => {}
+                _ if rules.ignores(&step) || wanted.leaves_out(&step) => {}
                 Kind::Directory => match walk.enter(&step) {
                     Ok(()) => rules.enter(&step, walk.rest()),
                     Err(error) => self.skip(describe(&step.path, Access::Read, &error)),
                 },
-                Kind::File if !wanted.matches(&step.name, &step.relative) => {}
                 Kind::File => {
                     match File::open(&step.path).and_then(|file| self.file(&step.path, file)) {
                         Ok(End::Searched | End::Binary) => {}
@@ -115,26 +114,4 @@ impl Search {
 
 fn long_line(path: &str) -> String {
     format!("{path}: a line in it is too long to search (over 8 MiB)")
-}
-
-/// Which files to search.
-struct Wanted {
-    pattern: Option<Pattern>,
-    inverted: bool,
-}
-
-impl Wanted {
-    fn new(glob: Option<&str>) -> Result<Wanted, String> {
-        let glob = glob.filter(|glob| !glob.is_empty());
-        let (glob, inverted) = match glob.map(|glob| (glob, glob.strip_prefix('!'))) {
-            Some((_, Some(glob))) => (Some(glob), true),
-            Some((glob, None)) => (Some(glob), false),
-            None => (None, false),
-        };
-        Ok(Wanted { pattern: glob.map(Pattern::whole).transpose()?, inverted })
-    }
-
-    fn matches(&self, name: &str, relative: &str) -> bool {
-        self.pattern.as_ref().is_none_or(|pattern| pattern.matches(name, relative) != self.inverted)
-    }
 }

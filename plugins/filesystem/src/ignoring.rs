@@ -1,5 +1,5 @@
-//! Which files a search of contents passes over: hidden ones, and what .ignore, .gitignore and
-//! .git/info/exclude name, by ripgrep's rules, except that .gitignore also counts outside a git
+//! Which files a search of contents passes over: hidden ones, and what .rgignore, .ignore, .gitignore
+//! and .git/info/exclude name, by ripgrep's rules, except that .gitignore also counts outside a git
 //! repository. Does not walk: it is told which directories are entered.
 //!
 //! Not `ignore::Walk`, which asks for the current directory and canonical paths to find the
@@ -25,6 +25,7 @@ pub struct Rules {
 
 struct Directory {
     path: String,
+    rgignore: Gitignore,
     ignore: Gitignore,
     gitignore: Gitignore,
     exclude: Gitignore,
@@ -38,8 +39,9 @@ impl Rules {
     pub fn new(root: &str, entries: &[Named]) -> Rules {
         let mut directories =
             vec![Directory::new(root, |name| entries.iter().any(|entry| entry.name == name))];
-        while let Some(last) = directories.last().filter(|last| !last.repository) {
-            let Some(above) = parent(&last.path).map(str::to_owned) else { break };
+        // past the top of a repository too: .ignore and .rgignore reach into it
+        while let Some(above) = directories.last().and_then(|last| parent(&last.path)) {
+            let above = above.to_owned();
             // above the granted directories there is nothing to find, and asking would look like an
             // attempt
             if !is_reachable(&above) {
@@ -70,14 +72,16 @@ impl Rules {
         }
     }
 
-    /// The nearest directory with a rule decides; all of .ignore comes before all of .gitignore,
-    /// and that before exclude.
+    /// The nearest directory with a rule decides; all of .rgignore comes before all of .ignore, that
+    /// before .gitignore, and that before exclude.
     fn decide(&self, path: &str, is_directory: bool) -> Match<()> {
-        let (mut ignore, mut gitignore, mut exclude) = (Match::None, Match::None, Match::None);
+        let (mut rgignore, mut ignore) = (Match::None, Match::None);
+        let (mut gitignore, mut exclude) = (Match::None, Match::None);
         let mut in_repository = true;
         for directory in self.directories.iter().rev() {
             let below = below(&directory.path, path);
             let of = |rules: &Gitignore| rules.matched(below, is_directory).map(|_| ());
+            rgignore = rgignore.or(of(&directory.rgignore));
             ignore = ignore.or(of(&directory.ignore));
             if in_repository {
                 gitignore = gitignore.or(of(&directory.gitignore));
@@ -85,7 +89,7 @@ impl Rules {
             }
             in_repository &= !directory.repository;
         }
-        ignore.or(gitignore).or(exclude)
+        rgignore.or(ignore).or(gitignore).or(exclude)
     }
 }
 
@@ -101,6 +105,7 @@ impl Directory {
         };
         Directory {
             path: path.into(),
+            rgignore: rules(".rgignore"),
             ignore: rules(".ignore"),
             gitignore: rules(".gitignore"),
             exclude,
@@ -140,7 +145,8 @@ mod tests {
 
     fn directory(path: &str, ignore: &str, gitignore: &str, repository: bool) -> Directory {
         let (ignore, gitignore) = (compile(ignore), compile(gitignore));
-        Directory { path: path.into(), ignore, gitignore, exclude: Gitignore::empty(), repository }
+        let (rgignore, exclude) = (Gitignore::empty(), Gitignore::empty());
+        Directory { path: path.into(), rgignore, ignore, gitignore, exclude, repository }
     }
 
     #[test]
@@ -181,6 +187,7 @@ mod tests {
             (from.ignore.clone(), from.gitignore.clone(), from.exclude.clone());
         Directory {
             path: from.path.clone(),
+            rgignore: Gitignore::empty(),
             ignore,
             gitignore,
             exclude,

@@ -1,6 +1,6 @@
 //! The standard file tools, as a component. This file only maps the exports of `wit/filesystem.wit`
 //! to what does the work: `read`, `write`, `edit` (with `matching` and `diff`), `list`, `search`
-//! (with `glob`) and `grep` (with `lines` and `ignoring`).
+//! (with `glob`) and `grep` (with `lines`, `utf16` and `ignoring`).
 //!
 //! The plugin decides nothing about what it may reach, and takes no care of other calls: the host
 //! does both.
@@ -17,6 +17,7 @@ mod matching;
 mod paths;
 mod read;
 mod search;
+mod utf16;
 mod write;
 
 use bindings::exports::inorder::filesystem::files;

@@ -2,13 +2,15 @@
 //! the stream. Knows no files, no walks and no limits on the number of results but the one it is
 //! given.
 
+use crate::utf16::{Order, Utf16};
 use memchr::{memchr, memchr_iter, memrchr};
 use regex_automata::meta::{Cache, Regex};
 use regex_automata::{Input, util::syntax};
 use regex_syntax::hir::{
     Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look,
 };
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
+use std::mem;
 use std::ops::Range;
 
 /// The longest line that is searched, and the longest that is shown.
@@ -65,13 +67,28 @@ impl Searcher {
         most: usize,
         hits: &mut Vec<Hit>,
     ) -> io::Result<End> {
+        self.search_text(&mut reader, most, hits)
+    }
+
+    fn search_text(
+        &mut self,
+        reader: &mut dyn Read,
+        most: usize,
+        hits: &mut Vec<Hit>,
+    ) -> io::Result<End> {
         self.buffer.clear();
         let first = hits.len();
         let mut scanned = 0; // the start of the first line not yet searched
         let mut line = 1; // its number
         loop {
             let filled = self.buffer.len();
-            let read = reader.by_ref().take(CHUNK as u64).read_to_end(&mut self.buffer)?;
+            let read = Read::take(&mut *reader, CHUNK as u64).read_to_end(&mut self.buffer)?;
+            if filled == 0
+                && let Some(order) = Order::of(&self.buffer)
+            {
+                let begun = Cursor::new(mem::take(&mut self.buffer)).chain(reader);
+                return self.search_text(&mut Utf16::new(begun, order), most, hits);
+            }
             if memchr(0, &self.buffer[filled..]).is_some() {
                 hits.truncate(first);
                 return Ok(End::Binary);
@@ -212,7 +229,8 @@ fn last_line(error: &str) -> String {
 
 /// The same expression unable to match a line end, so that many lines can be searched at once and
 /// each match is still within one; none if it asks for a line end. The start and end of a text
-/// become those of a line.
+/// become those of a line. A class holds no carriage return either, so that `foo\s` finds the same
+/// whether lines end in LF or CRLF; one that is asked for by itself is found.
 fn within_a_line(hir: Hir) -> Option<Hir> {
     let all = |hirs: Vec<Hir>| hirs.into_iter().map(within_a_line).collect::<Option<Vec<Hir>>>();
     Some(match hir.into_kind() {
@@ -220,11 +238,13 @@ fn within_a_line(hir: Hir) -> Option<Hir> {
         HirKind::Literal(literal) if literal.0.contains(&b'\n') => return None,
         HirKind::Literal(literal) => Hir::literal(literal.0),
         HirKind::Class(Class::Unicode(mut class)) => {
-            class.difference(&ClassUnicode::new([ClassUnicodeRange::new('\n', '\n')]));
+            let ends = ['\r', '\n'].map(|end| ClassUnicodeRange::new(end, end));
+            class.difference(&ClassUnicode::new(ends));
             Hir::class(Class::Unicode(class))
         }
         HirKind::Class(Class::Bytes(mut class)) => {
-            class.difference(&ClassBytes::new([ClassBytesRange::new(b'\n', b'\n')]));
+            let ends = [b'\r', b'\n'].map(|end| ClassBytesRange::new(end, end));
+            class.difference(&ClassBytes::new(ends));
             Hir::class(Class::Bytes(class))
         }
         HirKind::Look(Look::Start) => Hir::look(Look::StartCRLF),
