@@ -211,11 +211,9 @@ fn finish(
         }
         if let Some(transcript) = &agent.transcript {
             let path = print::plain(&transcript.path().display().to_string());
-            let server = match &args.endpoint.base_url {
-                Some(url) => format!(" --base-url {}", print::plain(url)),
-                None => String::new(),
-            };
-            say(dim(format!("to go on: inorder agent 'what to do next' --resume {path}{server}")));
+            say(dim(format!(
+                "to go on: the same command with what to do next, and --resume {path}"
+            )));
         }
     }
     let ending = ended?.ending();

@@ -10,9 +10,9 @@ class WitWorld(wit_world.WitWorld):
         try:
             with open(path, "rb") as file:
                 text = file.read()
-        except OSError as error:
-            # Raising Err is how a tool fails with the error of its result<.., string>.
-            raise Err(f"cannot read {path}: {error.strerror}") from error
+        except (OSError, ValueError) as error:
+            # Raising Err is how a tool fails with the error of its result<.., string>. A NUL in a path is a ValueError.
+            raise Err(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
         return Counts(lines=text.count(b"\n"), words=len(text.split()), bytes=len(text))
 
     def greet(self, name: str) -> str:

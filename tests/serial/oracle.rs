@@ -205,8 +205,8 @@ impl Directory {
                     paths.map(|it| self.beneath(it, Followed).unwrap_or_else(|_| nowhere()));
                 json_of(ops::exists_all(&paths.collect::<Vec<_>>(), pause))
             }
-            "remove_tree" => json_of(ops::remove_tree(&path(Itself)?, pause)),
-            "create_tree" => json_of(ops::create_tree(&path(Itself)?, pause)),
+            "remove_tree" => json_of(ops::remove_tree(&self.entry(text("path"))?, pause)),
+            "create_tree" => json_of(ops::create_tree(&self.entry(text("path"))?, pause)),
             _ => panic!("the oracle knows no {tool:?}"),
         }
     }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::client::{Client, call, folder};
+use crate::support::inorder;
 
 #[test]
 fn a_thousand_calls_at_once_are_all_answered() {
@@ -46,4 +47,24 @@ fn a_client_that_does_not_read_while_it_writes_loses_nothing() {
         let answer = client.answer(n);
         assert_eq!(answer["result"]["content"][0]["text"].as_str().unwrap().len(), 200_000);
     }
+}
+
+#[test]
+fn calls_that_came_together_are_undone_together_however_soon_each_has_ended() {
+    let root = folder(&[]);
+    let mut client = Client::connect(root.path(), &["--allow-write", "**"]);
+    // One that had ended, and is not of them.
+    client.call("write_file", json!({"path": "before.txt", "content": "x"}));
+    let write = |n| call(n, "write_file", json!({"path": format!("{n}.txt"), "content": "x"}));
+    let calls: String = (0..6).map(|n| format!("{}\n", write(n))).collect();
+    client.raw(calls.as_bytes());
+    for n in 0..6 {
+        assert_eq!(client.answer(n)["result"]["isError"], false);
+    }
+    assert_eq!(client.end().code, Some(0));
+    let undone = inorder().arg("undo").arg("--root").arg(root.path()).output().unwrap();
+    assert!(undone.status.success(), "{undone:?}");
+    let names = std::fs::read_dir(root.path()).unwrap().map(|it| it.unwrap().file_name());
+    let files: Vec<_> = names.filter(|name| name.to_string_lossy().ends_with(".txt")).collect();
+    assert_eq!(files, ["before.txt"]);
 }

@@ -6,8 +6,9 @@
 //! here ([`Arrival`]).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use inorder::Session;
 use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, ErrorData, GetMeta as _,
     JsonRpcMessage, ProtocolVersion, RequestId, ServerJsonRpcMessage,
@@ -27,6 +28,7 @@ pub struct Gate {
     open: HashMap<RequestId, Open>,
     room: Arc<Semaphore>,
     places: Places,
+    together: Weak<Together>,
 }
 
 enum Phase {
@@ -47,8 +49,13 @@ pub struct Arrival(Arc<Held>);
 
 struct Held {
     place: Mutex<Option<Place>>,
+    together: Mutex<Option<Arc<Together>>>,
     _room: OwnedSemaphorePermit,
 }
+
+/// What calls that have come and not ended keep for each other: a session that lasts until the last of them has. The first may
+/// have ended before the next one begins.
+type Together = Mutex<Option<Arc<Session>>>;
 
 /// What becomes of a message that is not let in.
 pub enum Kept {
@@ -59,15 +66,32 @@ pub enum Kept {
 impl Arrival {
     /// Waits until the calls that came before have acted, or are gone; they that come after wait until this is dropped.
     pub async fn turn(&self) -> Option<Place> {
-        let place = self.0.place.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let place = lock(&self.0.place).take();
         Some(place?.turn().await)
     }
+
+    /// For those that came by now as well, and have not ended.
+    pub fn keep(&self, session: &Arc<Session>) {
+        if let Some(together) = &*lock(&self.0.together) {
+            *lock(together) = Some(session.clone());
+        }
+    }
+
+    /// It is no call of a session: what it takes keeps none from its end.
+    pub fn leave(&self) {
+        lock(&self.0.together).take();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Gate {
     pub fn new() -> Gate {
         let room = Arc::new(Semaphore::new(MOST_OPEN));
-        Gate { phase: Phase::New, open: HashMap::new(), room, places: Places::default() }
+        let (open, places, together) = (HashMap::new(), Places::default(), Weak::new());
+        Gate { phase: Phase::New, open, room, places, together }
     }
 
     /// Lets a message of so many bytes in, or says what becomes of it instead.
@@ -138,7 +162,10 @@ impl Gate {
                 return Err(ErrorData::new(BUSY, message, None));
             };
             let place = Mutex::new(Some(self.places.give()));
-            let held = Arc::new(Held { place, _room: room });
+            let together = self.together.upgrade().unwrap_or_default();
+            self.together = Arc::downgrade(&together);
+            let together = Mutex::new(Some(together));
+            let held = Arc::new(Held { place, together, _room: room });
             call = Arc::downgrade(&held);
             request.extensions.insert(Arrival(held));
         }

@@ -172,6 +172,9 @@ impl Server {
         let call = Call { id: Some(context.id.to_string()), ..Call::new(tool, arguments) };
         let options = CallOptions { cancel: context.ct.clone(), progress: told, approver };
         let session = self.0.sessions.current(entered.host());
+        if let Some(arrival) = context.extensions.get::<Arrival>() {
+            arrival.keep(&session);
+        }
         let issued = match session.issue(call, options) {
             Ok(issued) => issued,
             Err(error) => {
@@ -223,6 +226,9 @@ impl Server {
             Some(Named::Batch) => {
                 // It is ordered within itself alone, and nobody is to wait for its end.
                 drop(turn);
+                if let Some(arrival) = context.extensions.get::<Arrival>() {
+                    arrival.leave();
+                }
                 Ok(self.batch(entered, arguments, context, approver).await)
             }
             Some(Named::Tool(tool, form)) => {

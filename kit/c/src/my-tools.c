@@ -9,8 +9,13 @@
 
 #include "my_tools.h"
 
-// A string of the component model has no NUL at its end; one for fopen has. The caller frees it.
+// A string of the component model has no NUL at its end, and may have some within; one for fopen has one, at its end. The
+// caller frees it.
 static char *to_c(const my_tools_string_t *string) {
+    if (memchr(string->ptr, '\0', string->len) != NULL) {
+        errno = EINVAL;
+        return NULL;
+    }
     char *text = malloc(string->len + 1);
     memcpy(text, string->ptr, string->len);
     text[string->len] = '\0';
@@ -30,15 +35,14 @@ static void count(FILE *file, my_tools_counts_t *counts) {
 // True says that `counts` was filled, false that `error` was.
 bool exports_my_tools_word_count(my_tools_string_t *path, my_tools_counts_t *counts, my_tools_string_t *error) {
     char *name = to_c(path);
-    my_tools_string_free(path);
-    FILE *file = fopen(name, "rb");
+    FILE *file = name != NULL ? fopen(name, "rb") : NULL;
     if (file != NULL) {
         count(file, counts);
     }
     bool read = file != NULL && !ferror(file);
     if (!read) {
         char *message = NULL;
-        int length = asprintf(&message, "cannot read %s: %s", name, strerror(errno));
+        int length = asprintf(&message, "cannot read %.*s: %s", (int)path->len, path->ptr, strerror(errno));
         // What is given back belongs to the caller, which frees it.
         *error = (my_tools_string_t){(uint8_t *)message, (size_t)length};
     }
@@ -46,6 +50,7 @@ bool exports_my_tools_word_count(my_tools_string_t *path, my_tools_counts_t *cou
         fclose(file);
     }
     free(name);
+    my_tools_string_free(path);
     return read;
 }
 
