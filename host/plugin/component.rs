@@ -251,9 +251,8 @@ impl Found<'_> {
             _ if function.starts_with('[') => {
                 Err("it belongs to a resource, which cannot outlive a call".to_owned())
             }
-            _ if used_up(instance, function, ty) => {
-                Err("it is what the component was built with, and not for calls".to_owned())
-            }
+            // Nothing that its author has made, or can do something about.
+            _ if used_up(instance, function, ty) => return,
             Some((_, export)) => {
                 Tool::new(ToolName::new(instance, function), ty, export, &mut self.budget)
             }
