@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::Approver;
+use crate::aside::aside;
 use crate::asking::{Asking, Asks, Said};
 use crate::batch::{Args, CallError, Change, ErrorKind, Outcome, Planned, Step, Usage};
 use crate::files::{Bounds, Changed, Effect, Failed, Staged, Touched, View, Work};
@@ -243,7 +244,10 @@ impl Ran {
         let Ran { mut outcome, left, .. } = self;
         if let Some((view, staged)) = left {
             let began = Instant::now();
-            let committed = caught(|| work.commit(&view, staged)).unwrap_or_else(|message| {
+            let much = staged.is_much();
+            let commit = || caught(|| work.commit(&view, staged));
+            let committed = if much { aside(commit) } else { commit() };
+            let committed = committed.unwrap_or_else(|message| {
                 tracing::error!(call = %outcome.id, tool = %outcome.tool, %message, "the host panicked");
                 Err(Failed::Broken(format!("the host panicked: {message}")))
             });

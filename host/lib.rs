@@ -23,6 +23,7 @@
 //! [`Host::run`] is awaited on), no global state and no logging subscriber (it emits `tracing` events).
 
 mod approval;
+mod aside;
 mod asking;
 mod atomic;
 mod attempt;

@@ -7,12 +7,12 @@ use crate::support::repository;
 
 /// Folder -> the folders it may import. Imports run one way.
 const MAY_IMPORT: [(&str, &[&str]); 8] = [
-    ("audit", &[]),
+    ("audit", &["aside"]),
     ("batch", &[]),
     ("policy", &["batch"]),
-    ("schedule", &["batch"]),
+    ("schedule", &["aside", "batch"]),
     ("plugin", &["batch"]),
-    ("files", &["batch", "policy"]),
+    ("files", &["aside", "batch", "policy"]),
     ("net", &["batch", "policy"]),
     ("sandbox", &["batch", "policy", "plugin", "files", "net"]),
 ];

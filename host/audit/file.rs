@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use crate::aside::aside;
 
 use super::record::{AuditRecord, AuditSink};
 
@@ -65,7 +68,7 @@ impl AuditFile {
                 None => self.open()?,
             };
             // What is locked is unlocked when it is closed.
-            flock(&file, FlockOperation::LockShared)?;
+            shared(&file)?;
             let Some(length) = self.named(&file)? else { continue };
             if length > 0 && length + line.len() as u64 > self.full && self.turn_page(&file)? {
                 continue;
@@ -83,7 +86,7 @@ impl AuditFile {
     fn turn_page(&self, file: &File) -> io::Result<bool> {
         if flock(file, FlockOperation::NonBlockingLockExclusive).is_err() {
             // By whoever comes when nobody writes.
-            flock(file, FlockOperation::LockShared)?;
+            shared(file)?;
             return Ok(self.named(file)?.is_none());
         }
         // Somebody else may have been first.
@@ -146,6 +149,15 @@ impl AuditSink for AuditFile {
         };
         [&self.path, &self.older()].map(|path| real(path).unwrap_or_else(|| path.clone())).into()
     }
+}
+
+/// Locks it for writing, beside others that write; who moves it away is waited for.
+fn shared(file: &File) -> io::Result<()> {
+    match flock(file, FlockOperation::NonBlockingLockShared) {
+        Err(Errno::WOULDBLOCK) => aside(|| flock(file, FlockOperation::LockShared)),
+        locked => locked,
+    }
+    .map_err(io::Error::from)
 }
 
 #[cfg(test)]

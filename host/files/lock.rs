@@ -3,12 +3,12 @@
 use std::hash::{BuildHasher as _, RandomState};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use crate::aside::{aside, lock_aside};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::disk::{self, Result};
 
@@ -66,10 +66,7 @@ impl LockFile {
     /// # Errors
     /// `DEADLK`: somebody has held it for longer than any commit takes.
     pub fn lock(&self) -> Result<RootLock<'_>> {
-        let here = match self.here.try_lock() {
-            Ok(here) => here,
-            Err(_) => aside(|| self.here.lock().unwrap_or_else(PoisonError::into_inner)),
-        };
+        let here = lock_aside(&self.here);
         match lock(&self.file) {
             Err(Errno::WOULDBLOCK) => aside(|| self.wait())?,
             done => done?,
@@ -96,14 +93,6 @@ impl LockFile {
 
 fn lock(file: &OwnedFd) -> Result<()> {
     disk::retry(|| rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive))
-}
-
-/// Waits where that does not keep other tasks of the runtime from their worker thread.
-fn aside<T>(wait: impl FnOnce() -> T) -> T {
-    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(wait),
-        _ => wait(),
-    }
 }
 
 impl RootLock<'_> {

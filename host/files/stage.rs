@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use crate::aside::lock_aside;
+
 use super::disk::{self, Result};
 use super::ledger::Ledger;
 use super::place::Place;
@@ -105,7 +107,8 @@ impl Stages {
 
     /// The stage of a root, made if need be.
     pub fn stage(&self, root: usize) -> Result<Arc<Stage>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        // The first one waits for the lock of the root.
+        let mut open = lock_aside(&self.open);
         if let Some(stage) = &open[root] {
             return Ok(stage.clone());
         }

@@ -223,6 +223,9 @@ impl Drop for View {
     }
 }
 
+/// Of what is written, at a few microseconds each.
+const MUCH: usize = 1000;
+
 impl Staged {
     /// The changes of a commit that waits for the disk, as policy and messages write paths.
     pub fn changes(&self, roots: &Roots) -> Vec<Change> {
@@ -235,6 +238,11 @@ impl Staged {
             Change::Renamed { from, to } => Change::Renamed { from: shown(from), to: shown(to) },
         };
         prepared.changes.iter().map(change).collect()
+    }
+
+    /// Whether to commit it takes long enough for others to notice: a hundredth of a second, or more.
+    pub fn is_much(&self) -> bool {
+        self.writes().len() > MUCH
     }
 
     pub fn writes(&self) -> &[(super::place::Key, super::place::Facets)] {

@@ -62,11 +62,15 @@ impl Stamp {
 impl Cache {
     /// What the file held when it was last read, if it has not changed.
     pub fn seen(&self, stamp: &Stamp) -> Option<Seen> {
-        let bytes = fs::read(self.dir().join(&stamp.name)).ok()?;
+        let path = self.dir().join(&stamp.name);
+        let bytes = fs::read(&path).ok()?;
         let (seen, sum) = bytes.split_last_chunk::<SUM>()?;
         if crc32fast::hash(seen).to_le_bytes() != *sum {
             return None;
         }
+        // When it was last used decides what goes first; that this cannot be noted is no loss.
+        let used = || fs::File::open(&path)?.set_modified(SystemTime::now());
+        let _ = used();
         serde_json::from_slice(seen).ok()
     }
 

@@ -165,6 +165,10 @@ impl SecretTable {
             (None, Some(path), None) => SecretSource::File(path),
             (None, None, Some(item)) => {
                 secret_name(&item)?;
+                if item.starts_with('-') {
+                    // To the program that is asked it would be an option.
+                    return Err(SecretError::Name(item));
+                }
                 SecretSource::Keyring(item)
             }
             _ => return Err(SecretError::Source),

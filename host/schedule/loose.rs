@@ -23,6 +23,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::aside::lock_aside;
+
 use super::admission::{Permit, Share};
 use super::job::{Approval, By, Committed, Job, NotRun, Turn, Wants};
 use super::order::{NEIGHBOURS, TRIES, weight};
@@ -319,7 +321,8 @@ impl<J: Job> Shared<J> {
     }
 
     fn try_commit(&self, id: usize, run: J::Run) -> Tried<J::Run> {
-        let _deciding = lock(&self.deciding);
+        // Whoever holds it may wait for the lock of a root, or commit much.
+        let _deciding = lock_aside(&self.deciding);
         let wrote = J::wrote(&run);
         let job = &self.job;
         let ended = lock(&self.state).blocker(id, |other, hold| {
@@ -347,7 +350,7 @@ impl<J: Job> Shared<J> {
 
     /// A run wants to go past an irrevocable effect.
     fn asked(&self, id: usize, granted: oneshot::Sender<()>, wants: Wants) -> Answer {
-        let _deciding = lock(&self.deciding);
+        let _deciding = lock_aside(&self.deciding);
         let mut state = lock(&self.state);
         let job = &self.job;
         if state.is_granted(id) {

@@ -6,13 +6,14 @@
 //! sent it learns why, and the next line is read.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, IoSliceMut, Read as _};
 use std::os::fd::AsFd as _;
 
 use anyhow::Context as _;
 use rmcp::model::{ClientJsonRpcMessage, ErrorData, RequestId};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use serde_json::Value;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -113,21 +114,29 @@ async fn read_when_ready(input: AsyncFd<File>, sender: mpsc::Sender<Line>) {
 
 const CANNOT_BE_READ: &str = "standard input cannot be read any further";
 
-/// Never waits in the system: the other end may belong to others too, so that the pipe stays one that blocks.
 async fn read(from: &AsyncFd<File>, piece: &mut [u8]) -> io::Result<usize> {
     loop {
         let mut ready = from.readable().await?;
-        let mut input = from.get_ref();
-        let mut looked = [PollFd::new(input, PollFlags::IN)];
-        poll(&mut looked, Some(&Timespec::default()))?;
-        if looked[0].revents().is_empty() {
-            ready.clear_ready();
-            continue;
-        }
-        match input.read(piece) {
+        match read_now(from.get_ref(), piece) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             read => return read,
         }
+    }
+}
+
+/// Does not wait, though the pipe stays one that blocks: others may have it too. Older systems only tell whether there is
+/// something; should another process that reads it be quicker, this waits for more.
+fn read_now(mut input: &File, piece: &mut [u8]) -> io::Result<usize> {
+    match preadv2(input, &mut [IoSliceMut::new(piece)], u64::MAX, ReadWriteFlags::NOWAIT) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
+        read => return Ok(read?),
+    }
+    let mut looked = [PollFd::new(input, PollFlags::IN)];
+    poll(&mut looked, Some(&Timespec::default()))?;
+    match looked[0].revents().is_empty() {
+        true => Err(io::ErrorKind::WouldBlock.into()),
+        false => input.read(piece),
     }
 }
 

@@ -5,7 +5,7 @@
 //! calls.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write as _};
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
+use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -86,6 +87,8 @@ impl Output {
         if text.is_empty() {
             return Ok(());
         }
+        // What is counted is what it takes.
+        text.shrink_to_fit();
         self.backlog.bytes.fetch_add(text.len(), Ordering::SeqCst);
         self.pieces.send(Piece::Line(text)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
@@ -98,15 +101,12 @@ impl Output {
             return 0;
         }
         let mut written = 0;
-        for piece in text.chunks(ALWAYS) {
-            let mut ready = [PollFd::new(&*file, PollFlags::OUT)];
-            let at_once = poll(&mut ready, Some(&Timespec::default())).is_ok();
-            let ready = at_once && ready[0].revents() == PollFlags::OUT;
+        while written < text.len() {
             // Whatever is wrong, the thread meets it too, and tells of it.
-            if !ready || file.write_all(piece).is_err() {
-                break;
+            match write_now(&mut file, &text[written..]) {
+                Ok(0) | Err(_) => break,
+                Ok(length) => written += length,
             }
-            written += piece.len();
         }
         written
     }
@@ -132,8 +132,38 @@ impl Output {
     }
 }
 
+/// Writes what there is room for. Older systems cannot do that with a pipe that blocks, but tell whether there is any.
+fn write_now(file: &mut File, text: &[u8]) -> io::Result<usize> {
+    match pwritev2(&*file, &[IoSlice::new(text)], u64::MAX, ReadWriteFlags::NOWAIT) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => {}
+        written => return Ok(written?),
+    }
+    let mut ready = [PollFd::new(&*file, PollFlags::OUT)];
+    poll(&mut ready, Some(&Timespec::default()))?;
+    match ready[0].revents() == PollFlags::OUT {
+        true => file.write(&text[..text.len().min(ALWAYS)]),
+        false => Ok(0),
+    }
+}
+
+/// Waits for room, also where the other end has said that it is not to be waited for.
+fn write_whole(mut file: &File, mut text: &[u8]) -> io::Result<()> {
+    while !text.is_empty() {
+        match file.write(text) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(length) => text = &text[length..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                poll(&mut [PollFd::new(file, PollFlags::OUT)], None)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
 fn write(
-    output: &Mutex<impl Write>,
+    output: &Mutex<File>,
     mut pieces: mpsc::UnboundedReceiver<Piece>,
     backlog: &Backlog,
     ended: &CancellationToken,
@@ -153,9 +183,7 @@ fn write(
             next = if text.len() < PIECE { pieces.try_recv().ok() } else { None };
         }
         // Kept for as long as the client does not read: nobody waits for it.
-        let mut output = output.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = output.write_all(&text).and_then(|()| output.flush());
-        drop(output);
+        let written = write_whole(&output.lock().unwrap_or_else(PoisonError::into_inner), &text);
         backlog.bytes.fetch_sub(text.len(), Ordering::SeqCst);
         if let Err(error) = written {
             tracing::debug!(%error, "nobody reads standard output any more");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rmcp::model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage};
 use rmcp::service::RoleServer;
 use rmcp::transport::Transport;
+use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{Gate, Kept};
@@ -50,7 +51,11 @@ impl Transport<RoleServer> for Stdio {
         let output = self.output.clone();
         // A short one at once, since whoever awaits this is a task more. The others there: a large answer keeps no other waiting.
         let at_once = short(&message).map(|text| output.line(text));
-        async move { at_once.unwrap_or_else(|| written(&output, &message)) }
+        async move {
+            // To write out a large one takes a while.
+            let aside = || block_in_place(|| written(&output, &message));
+            at_once.unwrap_or_else(aside)
+        }
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
