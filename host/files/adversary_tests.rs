@@ -179,6 +179,27 @@ fn a_commit_that_fails_does_not_cost_the_undo_of_the_batch_before() {
 }
 
 #[test]
+fn a_directory_that_took_the_place_of_a_removed_one_goes_back_with_what_is_in_it() {
+    let (dir, files) = root(&[("d/a", "old"), ("e/a", "moved")]);
+    let all = may_write(&files, "**");
+    let work = files.work(Effect::Commit);
+    let view = work.view(all.clone(), BOUNDS);
+    let top = view.tree().root(0);
+    view.tree().unlink(top, "d/a").unwrap();
+    view.tree().rmdir(top, "d").unwrap();
+    commit(&work, &view);
+    let view = work.view(all, BOUNDS);
+    let top = view.tree().root(0);
+    view.tree().rename(top, "e", top, "d").unwrap();
+    commit(&work, &view);
+    drop((view, work));
+    super::history::undo(dir.path()).unwrap();
+    for (path, text) in [("d/a", "old"), ("e/a", "moved")] {
+        assert_eq!(std::fs::read_to_string(dir.path().join(path)).unwrap(), text);
+    }
+}
+
+#[test]
 fn a_file_that_is_replaced_between_its_name_and_its_content_is_read_whole() {
     let (_dir, files) = root(&[("f", &"a".repeat(20_000))]);
     let all = may_write(&files, "**");

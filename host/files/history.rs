@@ -255,8 +255,13 @@ fn follow<'s>(paths: &mut BTreeMap<String, Now>, steps: &'s [Step]) -> HashSet<&
                 moving.insert(slot, taken.collect::<Vec<_>>());
             }
             Step::Place { slot, path, .. } => match moving.remove(slot) {
-                Some(moved) => paths
-                    .extend(moved.into_iter().map(|(rest, now)| (format!("{path}{rest}"), now))),
+                Some(moved) => {
+                    // What was removed there was in a directory that was removed too: another one has come.
+                    let inside = format!("{path}/");
+                    paths.retain(|it, _| !it.starts_with(&inside));
+                    paths
+                        .extend(moved.into_iter().map(|(rest, now)| (format!("{path}{rest}"), now)))
+                }
                 None => {
                     new.insert(path.as_str());
                 }
