@@ -259,8 +259,8 @@ fn follow<'s>(paths: &mut BTreeMap<String, Now>, steps: &'s [Step]) -> HashSet<&
                     // What was removed there was in a directory that was removed too: another one has come.
                     let inside = format!("{path}/");
                     paths.retain(|it, _| !it.starts_with(&inside));
-                    paths
-                        .extend(moved.into_iter().map(|(rest, now)| (format!("{path}{rest}"), now)))
+                    let moved = moved.into_iter();
+                    paths.extend(moved.map(|(rest, now)| (format!("{path}{rest}"), now)));
                 }
                 None => {
                     new.insert(path.as_str());
