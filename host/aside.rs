@@ -1,14 +1,27 @@
 //! To wait in the system, or to work for long, without keeping other tasks of a runtime from their thread.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// Does `work`, which blocks, where others wait for this thread; on a runtime of one thread there is nowhere else.
+/// Does `work`, which blocks, and has another thread take over what waits for this one. On a runtime of one thread, and in a
+/// `LocalSet`, there is none.
 pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
+    let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+    if !matches!(flavor, Ok(RuntimeFlavor::MultiThread)) {
+        return work();
+    }
+    // In a `LocalSet` tokio panics, and offers nothing to ask before.
+    let mut work = Some(work);
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        tokio::task::block_in_place(|| work.take().map(|work| work()))
+    }));
+    match (done, work) {
+        (Ok(Some(done)), _) => done,
+        (_, Some(work)) => work(),
+        (Err(panic), None) => resume_unwind(panic),
+        (Ok(None), None) => unreachable!("the work was there"),
     }
 }
 
@@ -20,5 +33,24 @@ pub(crate) fn lock_aside<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         Err(TryLockError::WouldBlock) => {
             aside(|| mutex.lock().unwrap_or_else(PoisonError::into_inner))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_done_wherever_it_is_asked_for_and_its_panic_is_its_own() {
+        let many = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let one = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let local = tokio::task::LocalSet::new();
+        assert_eq!(aside(|| 1), 1);
+        assert_eq!(one.block_on(async { aside(|| 2) }), 2);
+        assert_eq!(many.block_on(async { aside(|| 3) }), 3);
+        assert_eq!(local.block_on(&many, async { aside(|| 4) }), 4);
+        let panics = || catch_unwind(|| aside(|| panic!("its own")));
+        let words = many.block_on(async { panics() }).unwrap_err().downcast::<&str>().unwrap();
+        assert_eq!(*words, "its own");
     }
 }

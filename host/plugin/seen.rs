@@ -47,7 +47,8 @@ impl Stamp {
         for (seconds, nanoseconds) in times {
             name.update(seconds.to_le_bytes());
             name.update(nanoseconds.to_le_bytes());
-            let since = Duration::from_secs(seconds.try_into().unwrap_or(0));
+            let (seconds, nanoseconds) = (seconds.try_into(), nanoseconds.try_into());
+            let since = Duration::new(seconds.unwrap_or(0), nanoseconds.unwrap_or(0));
             changed = changed.max(SystemTime::UNIX_EPOCH + since);
         }
         Stamp { name: format!("{}.seen", hex(&name.finalize())), changed }
@@ -91,7 +92,7 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     fn stamp(path: &Path) -> Stamp {
         Stamp::of(&fs::metadata(path).unwrap())
@@ -101,12 +102,18 @@ mod tests {
         Seen { digest: "ab".to_owned(), concurrent: false, wit: Some("{}".to_owned()) }
     }
 
-    #[test]
-    fn a_file_is_known_until_it_is_written_replaced_or_has_its_time_set_back() {
+    /// A cache, and a file that has just been written.
+    fn written() -> (tempfile::TempDir, Cache, PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(&dir.path().join("made")).unwrap();
         let path = dir.path().join("plugin.wasm");
         fs::write(&path, "one").unwrap();
+        (dir, cache, path)
+    }
+
+    #[test]
+    fn a_file_is_known_until_it_is_written_replaced_or_has_its_time_set_back() {
+        let (dir, cache, path) = written();
         let first = stamp(&path);
         assert_eq!(cache.seen(&first), None);
         cache.remember(&first, SystemTime::now() + REST * 2, &seen());
@@ -126,20 +133,14 @@ mod tests {
 
     #[test]
     fn a_file_that_was_written_just_before_it_was_read_is_read_again() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = Cache::open(&dir.path().join("made")).unwrap();
-        let path = dir.path().join("plugin.wasm");
-        fs::write(&path, "one").unwrap();
+        let (_dir, cache, path) = written();
         cache.remember(&stamp(&path), SystemTime::now(), &seen());
         assert_eq!(cache.seen(&stamp(&path)), None);
     }
 
     #[test]
     fn a_damaged_record_is_none() {
-        let dir = tempfile::tempdir().unwrap();
-        let cache = Cache::open(&dir.path().join("made")).unwrap();
-        let path = dir.path().join("plugin.wasm");
-        fs::write(&path, "one").unwrap();
+        let (_dir, cache, path) = written();
         let stamp = stamp(&path);
         cache.remember(&stamp, SystemTime::now() + REST * 2, &seen());
         let record = cache.dir().join(&stamp.name);

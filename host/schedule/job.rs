@@ -17,7 +17,7 @@ pub trait Job: Send + Sync + 'static {
     /// What one run of a call leaves, to be committed or dropped.
     type Run: Send + 'static;
 
-    /// Where runs go that are not done by whoever waits for them. Else to the runtime on which that is.
+    /// Where runs go that are not done by whoever waits for them: the runtime of that one, if none is named.
     fn workers(&self) -> Option<&Handle> {
         None
     }

@@ -19,7 +19,6 @@ use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +28,8 @@ use super::admission::{Permit, Share};
 use super::job::{Approval, By, Committed, Job, NotRun, Turn, Wants};
 use super::order::{NEIGHBOURS, TRIES, weight};
 use super::questions::{Answer as Question, answered};
-use super::tasks::{Here, Left, Lost, Tasks, TokioTasks};
+use super::running::Running;
+use super::tasks::{Lost, Tasks, TokioTasks};
 
 /// Loose calls of one host. Clones share everything.
 pub struct Loose<J: Job, T = TokioTasks<<J as Job>::Run>> {
@@ -158,58 +158,6 @@ impl<J: Job, T: Tasks<J::Run>> Loose<J, T> {
         tasks.stop().await;
         if let Err(why) = end {
             self.shared.job.not_run(ticket.id, why);
-        }
-    }
-}
-
-/// The run in progress of a call, if there is one. That of a call that is alone is done by its own future, until it turns out to
-/// compute: to hand it to a task takes as long as a short one.
-struct Running<T, R> {
-    id: usize,
-    here: Here<R>,
-    tasks: T,
-    alive: bool,
-}
-
-impl<R: 'static, T: Tasks<R>> Running<T, R> {
-    fn new(id: usize, workers: Option<&Handle>) -> Running<T, R> {
-        Running { id, here: Here::default(), tasks: T::on(workers), alive: false }
-    }
-
-    fn start(&mut self, alone: bool, run: impl Future<Output = R> + Send + 'static) {
-        match alone {
-            true => self.here.put(self.id, run),
-            // Others wait for this future's thread.
-            false => self.tasks.spawn(self.id, run),
-        }
-        self.alive = true;
-    }
-
-    async fn join(&mut self) -> Result<R, Lost> {
-        while !self.here.is_empty() {
-            match self.here.join().await {
-                Left::Ended(_, end) => {
-                    self.alive = false;
-                    return end;
-                }
-                Left::Computes => {
-                    if let Some((call, run)) = self.here.take() {
-                        self.tasks.spawn(call, run);
-                    }
-                }
-            }
-        }
-        let (_, end) = self.tasks.join().await;
-        self.alive = false;
-        end
-    }
-
-    async fn stop(&mut self) {
-        if self.alive {
-            self.here.abort(self.id);
-            self.tasks.abort(self.id);
-            // Whatever it left is not wanted.
-            let _ = self.join().await;
         }
     }
 }

@@ -10,7 +10,7 @@
 //! - `batch` is the loop that starts, joins, commits, and tells `order`; `tasks` owns what runs;
 //! - `questions` are calls at their turn that somebody has to agree with;
 //! - `admission` is the room that all of them share, `shares` whose turn it is for it;
-//! - `loose` is for calls that are each a request of their own, ordered by when they finish.
+//! - `loose` is for calls that are each a request of their own, ordered by when they finish, `running` the run of one.
 
 mod admission;
 mod batch;
@@ -19,6 +19,7 @@ mod loose;
 mod order;
 mod questions;
 mod queue;
+mod running;
 mod shares;
 mod tasks;
 #[cfg(test)]
