@@ -82,27 +82,31 @@ pub fn edits(bench: &Arc<Bench>) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// A tool that is called beside others.
+const ONE: &str = r#"(component
+    (core module $m (func (export "f") (param i32) (result i32) local.get 0))
+    (core instance $i (instantiate $m))
+    (func (export "one") (param "value" u32) (result u32) (canon lift (core func $i "f"))))"#;
+
 pub fn tools(bench: &Arc<Bench>) -> anyhow::Result<Vec<Row>> {
-    let types = guest("types")?;
+    let (one, types) = (wat::parse_str(ONE)?, guest("types")?);
+    let plugin = |name: String, bytes: &[u8]| {
+        let mut plugin =
+            PluginSpec::new(name.clone(), Source::Bytes(bytes.to_vec()), Grants::default());
+        plugin.prefix = format!("{name}_");
+        plugin
+    };
+    let batch = json!({"calls": [{"tool": "a_one", "args": {"value": 1}}]}).to_string();
     let mut rows = Vec::new();
     let mut few = Duration::ZERO;
-    for plugins in [1usize, 8] {
-        let mut builder = Host::builder();
-        for at in 0..plugins {
-            let mut plugin = PluginSpec::new(
-                format!("types{at}"),
-                Source::Bytes(types.clone()),
-                Grants::default(),
-            );
-            plugin.prefix = format!("t{at}_");
-            builder = builder.plugin(plugin);
+    for others in [0, 1, 8] {
+        let mut builder = Host::builder().plugin(plugin("a".to_owned(), &one));
+        for at in 0..others {
+            builder = builder.plugin(plugin(format!("t{at}"), &types));
         }
         let host = builder.build()?;
         let tools = host.tools().count();
-        let last = plugins - 1;
-        let tool = format!("t{last}_echo_u32");
-        let batch = json!({"calls": [{"tool": tool, "args": {"value": 1}}]}).to_string();
-        let runs = bench.effort.runs(2000);
+        let (runs, batch) = (bench.effort.runs(2000), batch.clone());
         let times = Threads::One.run(async move {
             let (host, batch) = (&host, &batch);
             let call = || async {
@@ -111,10 +115,10 @@ pub fn tools(bench: &Arc<Bench>) -> anyhow::Result<Vec<Row>> {
             };
             warm(runs, call).await
         })?;
-        few = if plugins == 1 { times.median() } else { few };
+        few = if others == 0 { times.median() } else { few };
         rows.push(
-            Row::new(format!("a call with {tools} tools loaded"), &times)
-                .ratio("with fewest", ratio(times.median(), few))
+            Row::new(format!("a call of one tool, with {tools} loaded"), &times)
+                .ratio("with it alone", ratio(times.median(), few))
                 .wanted(1.1),
         );
     }
