@@ -64,6 +64,10 @@ pub enum About {
         origin: String,
         /// With its query.
         path: String,
+        /// Those that the plugin has set, but for those that any client sets (`accept`, `user-agent`, ..).
+        headers: Vec<(String, String)>,
+        /// As text, if it is that, else its size; at most 64 KiB, and a line that says so where that is not all.
+        body: String,
     },
 }
 

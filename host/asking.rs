@@ -8,13 +8,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinSet;
 
+mod requested;
+
 use crate::approval::{About, Approver, AskedCall, Decision, Question};
 use crate::audit::AskedRule;
 use crate::batch::{CallError, Change, ErrorKind};
 use crate::files::{FilesError, Roots, Touched};
 use crate::net::Sending;
 use crate::places;
-use crate::policy::{AskRule, PathPattern};
+use crate::policy::{AskRule, Door, Host, PathPattern};
 use crate::sandbox::Pauses;
 
 /// The rules for one plugin, as they are beneath the roots of a host.
@@ -120,8 +122,9 @@ impl Asks {
         self.matching(matches)
     }
 
-    fn about_request(&self, sending: &Sending) -> Vec<usize> {
-        self.matching(|it| it.rule.matches_request(&sending.host, sending.door))
+    /// The rules that ask about requests to there.
+    pub(crate) fn about_request(&self, host: &Host, door: Door) -> Vec<usize> {
+        self.matching(|it| it.rule.matches_request(host, door))
     }
 
     fn matching(&self, matches: impl Fn(&Rule) -> bool) -> Vec<usize> {
@@ -154,9 +157,9 @@ const MOST_KEPT: usize = 1000;
 struct State {
     /// The changes that somebody has agreed to.
     agreed: Option<[u8; 32]>,
-    /// The requests that somebody has agreed to, by their place among those of a run that were asked about. A run that was
+    /// Digests of the requests that somebody has agreed to, by their place among those of a run that were asked about. A run that was
     /// stopped before its first effect is run again, and does not ask again about the same.
-    requests: BTreeMap<usize, Sending>,
+    requests: BTreeMap<usize, [u8; 32]>,
     /// What was said instead of yes. It holds for all that the call still asks about: whoever has said no is not to be
     /// asked until they are tired of it.
     refused: Option<Said>,
@@ -258,8 +261,8 @@ impl Asking {
         self.asked.ask(self.approver.as_ref(), question).await
     }
 
-    /// Asks about a request, the one of this number among those of its run that are asked about, if any rule does.
-    /// `come` resolves when it might be sent.
+    /// Asks about a request, the one of this number among those of its run that are asked about. `come` resolves when it
+    /// might be sent.
     ///
     /// # Errors
     /// It is not to be sent, and why.
@@ -269,34 +272,28 @@ impl Asking {
         sending: Sending,
         come: impl Future<Output = ()>,
     ) -> Result<(), String> {
-        let rules = self.asks.about_request(&sending);
-        if rules.is_empty() {
-            return Ok(());
-        }
+        let rules = self.asks.about_request(&sending.host, sending.door);
         come.await;
         let _one = self.asked.asking.lock().await;
+        let digest = requested::digest(&sending);
         let known = {
             let state = self.asked.state();
-            let agreed = state.requests.get(&number) == Some(&sending);
+            let agreed = digest.is_some() && state.requests.get(&number) == digest.as_ref();
             state.refused.clone().or(agreed.then_some(Said::Yes))
         };
         let said = match known {
             Some(said) => said,
             None => {
                 let _pause = self.asked.pauses.begin();
-                let about = About::Request {
-                    method: sending.request.method.clone(),
-                    origin: sending.request.origin.clone(),
-                    path: sending.path.clone(),
-                };
+                let about = requested::about(sending);
                 let question = Question { calls: vec![self.call(&rules)], about };
                 let said = self.asked.ask(self.approver.as_ref(), question).await;
                 let mut state = self.asked.state();
-                match said {
-                    Said::Yes if state.requests.len() < MOST_KEPT => {
-                        state.requests.insert(number, sending);
+                match (&said, digest) {
+                    (Said::Yes, Some(digest)) if state.requests.len() < MOST_KEPT => {
+                        state.requests.insert(number, digest);
                     }
-                    Said::Yes => {}
+                    (Said::Yes, _) => {}
                     _ => state.refused = Some(said.clone()),
                 }
                 said

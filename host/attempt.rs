@@ -297,6 +297,11 @@ pub(crate) fn asking(
     }
 }
 
+/// Who has changed something that the run in progress has read so far, if anybody has.
+pub(crate) fn changed(work: &Work, runs: &Runs) -> Option<By> {
+    work.still_holds(&*runs.view()?).err().map(|failed| by(&failed))
+}
+
 /// Who has changed what a run had read. That of which nothing is known was nobody of ours.
 fn by(failed: &Failed) -> By {
     match failed {

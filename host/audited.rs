@@ -99,6 +99,7 @@ fn told(denial: &Denial) -> Denied {
             DeniedBy::Policy => "policy",
             DeniedBy::Declaration => "declaration",
             DeniedBy::OtherNames => "other_names",
+            DeniedBy::Outside => "outside",
         },
     }
 }

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::approval::{Approver, AskedCall};
 use crate::asking::Asking;
-use crate::attempt::{Attempt, Filled, Ran, asking, conflict, failed};
+use crate::attempt::{Attempt, Filled, Ran, asking, changed, conflict, failed};
 use crate::audit::{AskedRule, AuditRecord, Listed};
 use crate::audited::Audited;
 use crate::batch::{
@@ -26,7 +26,7 @@ use crate::plugin::{Known, References, ToolRef, Values, check, decode};
 use crate::reach::{CallReach, Certainty, Hints};
 use crate::runs::Runs;
 use crate::sandbox::{Listener, Said, cancelled_call};
-use crate::schedule::{Approval, Calls, Committed, Job, Needs, NotRun, Turn};
+use crate::schedule::{Approval, By, Calls, Committed, Job, Needs, NotRun, Turn};
 
 /// What happens while a batch runs. Calls are named by their index in the batch.
 #[derive(Clone, Debug, PartialEq)]
@@ -370,8 +370,8 @@ impl Job for BatchJob {
         committed
     }
 
-    fn valid(&self, call: usize) -> bool {
-        self.calls[call].runs.view().is_none_or(|view| view.holds())
+    fn invalid(&self, call: usize) -> Option<By> {
+        changed(&self.work, &self.calls[call].runs)
     }
 
     fn may_conflict_running(&self, _call: usize, other: usize) -> bool {

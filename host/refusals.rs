@@ -73,6 +73,11 @@ fn explain(denial: &Denial, plugin: &str) -> String {
             "{path:?} is one file with other names (hard links) that may not be written, so it may not be either"
         );
     }
+    if *by == DeniedBy::Outside {
+        return format!(
+            "{path:?} leads out of what the host was given as a root (--root), beyond which no file is granted"
+        );
+    }
     let (field, flag) = match access {
         Access::Look | Access::Pass | Access::Read => ("read", "--allow-read"),
         Access::Write | Access::MakeDir | Access::WriteTree => ("write", "--allow-write"),

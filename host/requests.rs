@@ -2,21 +2,25 @@
 //!
 //! Joins `net/`, which knows requests, with `schedule/`, which knows turns.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::asking::Asking;
 use crate::batch::{CallError, ErrorKind, Json, limit_of};
 use crate::files::Effect;
-use crate::net::{Consent, Effects, NetDenial, NetDeniedBy, NetLog, Requested};
-use crate::policy::Limits;
+use crate::net::{Consent, Effects, NetDenial, NetDeniedBy, NetLog, Requested, Sending};
+use crate::policy::{Door, Host, Limits};
 use crate::schedule::Turn;
 
 /// When requests that change something are sent. `asking` is how somebody is asked about them, if any rule has it so.
 pub(crate) fn effects(effect: Effect, turn: &Turn, asking: Option<Asking>) -> Effects {
     match effect {
         Effect::Commit => {
-            let consent = asking.map(|asking| consent(turn.clone(), Arc::new(asking)));
+            let consent = asking.map(|asking| {
+                let (turn, count) = (turn.clone(), AtomicUsize::new(0));
+                Arc::new(Asker { turn, asking, count }) as _
+            });
             let turn = turn.clone();
             let gate = Arc::new(move || {
                 let turn = turn.clone();
@@ -30,13 +34,22 @@ pub(crate) fn effects(effect: Effect, turn: &Turn, asking: Option<Asking>) -> Ef
 }
 
 /// Asks when the effect might happen. The call may still be stopped then, and run again.
-fn consent(turn: Turn, asking: Arc<Asking>) -> Consent {
-    let count = AtomicUsize::new(0);
-    Arc::new(move |sending| {
-        let (turn, asking) = (turn.clone(), asking.clone());
-        let number = count.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async move { asking.request(number, sending, turn.come()).await })
-    })
+struct Asker {
+    turn: Turn,
+    asking: Asking,
+    /// Requests of this run that were asked about.
+    count: AtomicUsize,
+}
+
+impl Consent for Asker {
+    fn is_needed(&self, host: &Host, door: Door) -> bool {
+        !self.asking.asks.about_request(host, door).is_empty()
+    }
+
+    fn to(&self, sending: Sending) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        Box::pin(self.asking.request(number, sending, self.turn.come()))
+    }
 }
 
 /// What refused requests make of a result. As with files, a tool that knows what to do without is as good as its word.

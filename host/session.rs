@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::Approver;
-use crate::attempt::{Attempt, Filled, Ran, asking, conflict, failed};
+use crate::attempt::{Attempt, Filled, Ran, asking, changed, conflict, failed};
 use crate::audited::Audited;
 use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, Step, Usage};
 use crate::error::Error;
@@ -21,7 +21,7 @@ use crate::reach::{CallReach, same_paths};
 use crate::runs::Runs;
 use crate::sandbox::cancelled_call;
 use crate::schedule::{
-    Approval, Busy, Calls, Committed, Job, Loose, NotRun, Share, Tenant, Ticket, Turn,
+    Approval, Busy, By, Calls, Committed, Job, Loose, NotRun, Share, Tenant, Ticket, Turn,
 };
 
 /// Calls that come one by one, from whoever shares it. Each is a transaction: it sees all that was committed before it
@@ -358,9 +358,8 @@ impl Job for LooseJob {
         committed
     }
 
-    fn valid(&self, call: usize) -> bool {
-        let view = self.get(call).and_then(|call| call.runs.view());
-        view.is_none_or(|view| view.holds())
+    fn invalid(&self, call: usize) -> Option<By> {
+        self.get(call).and_then(|call| changed(&self.work, &call.runs))
     }
 
     fn may_conflict_running(&self, _call: usize, other: usize) -> bool {

@@ -90,7 +90,7 @@ pub struct Denied {
     /// `read` or `write`.
     pub access: &'static str,
     /// `policy` (the grants do not cover it), `declaration` (the tool said that it would not), `other_names` (the file
-    /// has names that are not granted).
+    /// has names that are not granted), `outside` (the path leads out of all roots).
     pub by: &'static str,
 }
 

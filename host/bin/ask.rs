@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use inorder::{Approver, Decision, Host, Question};
+use inorder::{About, Approver, Decision, Host, Question};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::termios::{QueueSelector, tcflush, tcgetpgrp};
 use tokio::task::JoinSet;
@@ -198,7 +198,7 @@ fn key(typed: &str) -> Option<Key> {
         "y" | "yes" => Some(Key::Yes),
         "" | "n" | "no" => Some(Key::No),
         "a" | "always" => Some(Key::Always),
-        "d" | "diff" => Some(Key::All),
+        "d" | "diff" | "details" => Some(Key::All),
         _ => None,
     }
 }
@@ -223,9 +223,9 @@ fn shown(question: &Question, lines: Lines) -> String {
 fn rendered(question: &Question, lines: Lines, width: usize) -> String {
     let mut text = String::new();
     let mut add = |line: &dyn std::fmt::Display| text.push_str(&format!("{line}\n"));
-    let diff = words::diff(question);
+    let details = words::details(question);
     if lines == Lines::All {
-        for line in &diff {
+        for line in &details {
             rows(line, width)
                 .iter()
                 .for_each(|row| add(&format!("{GUTTER}{}", coloured(line, row))));
@@ -240,11 +240,11 @@ fn rendered(question: &Question, lines: Lines, width: usize) -> String {
     for arguments in words::arguments(question) {
         add(&print::dim(quoted(&arguments)));
     }
-    for line in diff.iter().take(FIRST_LINES) {
+    for line in details.iter().take(FIRST_LINES) {
         let row = console::truncate_str(line, width, "…");
         add(&format!("{GUTTER}{}", coloured(line, &row)));
     }
-    if let Some(more @ 1..) = diff.len().checked_sub(FIRST_LINES) {
+    if let Some(more @ 1..) = details.len().checked_sub(FIRST_LINES) {
         add(&print::dim(format!("    and {more} more lines: d shows all")));
     }
     text
@@ -252,8 +252,12 @@ fn rendered(question: &Question, lines: Lines, width: usize) -> String {
 
 fn prompt(question: &Question) -> String {
     let (rules, tools) = (words::rules(question), words::tools(question));
-    let diff = if words::diff(question).is_empty() { "" } else { ", [d]iff" };
-    format!("Allow it ({rules})? [y]es, [N]o, [a]lways for {tools} in this session{diff}: ")
+    let details = match (&question.about, words::details(question).is_empty()) {
+        (_, true) => "",
+        (About::Files { .. }, false) => ", [d]iff",
+        (About::Request { .. }, false) => ", [d]etails",
+    };
+    format!("Allow it ({rules})? [y]es, [N]o, [a]lways for {tools} in this session{details}: ")
 }
 
 /// A line of a diff, or a row of one, in its colour.

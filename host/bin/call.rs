@@ -74,7 +74,7 @@ pub fn arguments(given: &[String], tool: Option<&Tool>) -> anyhow::Result<Map<St
         let Some((name, text)) = given.split_once('=') else {
             bail!("{given:?} is not an argument: write name=value, or one JSON object");
         };
-        let param = tool.and_then(|tool| tool.params.iter().find(|param| param.json == name));
+        let param = tool.and_then(|tool| tool.params.iter().find(|param| param.is_called(name)));
         let textual = param.is_some_and(|param| takes_text(&param.shape));
         let value = match serde_json::from_str(text) {
             Ok(value) if !textual => value,

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::disk::{self, Kind, Result};
 use super::node::{Body, NodeId};
 use super::place::Facets;
-use super::scope::Access;
+use super::scope::{Access, Denial, DeniedBy};
 use super::tree::{Tree, locked};
 
 /// Where a path leads.
@@ -54,7 +54,7 @@ impl Tree {
             return Err(Errno::NAMETOOLONG);
         }
         if path.starts_with('/') {
-            return Err(Errno::PERM);
+            return self.leads_out(from, path);
         }
         let mut slash = path.ends_with('/');
         let mut rest = Cow::Borrowed(path);
@@ -70,7 +70,7 @@ impl Tree {
                 ".." => {
                     let at = self.dir(dir)?;
                     if at.path.is_empty() {
-                        return Err(Errno::PERM);
+                        return self.leads_out(from, path);
                     }
                     dir = at.parent;
                 }
@@ -95,7 +95,10 @@ impl Tree {
                             let target = self.readlink(id)?;
                             slash |= end && target.ends_with('/');
                             let inside;
-                            (dir, inside) = self.enter(dir, &target)?;
+                            (dir, inside) = match self.enter(dir, &target)? {
+                                Some(entered) => entered,
+                                None => return self.leads_out(from, path),
+                            };
                             rest = Cow::Owned(format!("{inside}/{}", &rest[next..]));
                             next = 0;
                         }
@@ -122,6 +125,7 @@ impl Tree {
         let at = self.resolve(from, path, last);
         if let Some(denial) = self.denials.get_mut(known)
             && denial.access == Access::Look
+            && denial.by != DeniedBy::Outside
         {
             // A directory on the way, rather than what it leads to.
             let name =
@@ -135,8 +139,25 @@ impl Tree {
         at
     }
 
-    /// Where a symlink in `dir` leads: from which directory, and how. An absolute one counts from the root that it points into.
-    fn enter<'t>(&self, dir: NodeId, target: &'t str) -> Result<(NodeId, &'t str)> {
+    /// A path of which some step is out of the roots.
+    fn leads_out<T>(&mut self, from: NodeId, path: &str) -> Result<T> {
+        // Not a guest's doing.
+        if self.scope.is_none() {
+            return Err(Errno::PERM);
+        }
+        let path = match path.starts_with('/') {
+            true => path.to_owned(),
+            false => {
+                let (root, path) = self.path(from, path)?;
+                self.roots.display(root, &path)
+            }
+        };
+        self.deny(Denial { path, access: Access::Look, by: DeniedBy::Outside })
+    }
+
+    /// Where a symlink in `dir` leads: from which directory, and how. An absolute one counts from the root that it points
+    /// into; if that is none, it leads nowhere.
+    fn enter<'t>(&self, dir: NodeId, target: &'t str) -> Result<Option<(NodeId, &'t str)>> {
         if target.is_empty() {
             return Err(Errno::NOENT);
         }
@@ -144,10 +165,10 @@ impl Tree {
             return Err(Errno::NAMETOOLONG);
         }
         if !target.starts_with('/') {
-            return Ok((dir, target));
+            return Ok(Some((dir, target)));
         }
-        let (root, inside) = self.roots.containing(target).ok_or(Errno::PERM)?;
-        Ok((self.root(root), inside))
+        let containing = self.roots.containing(target);
+        Ok(containing.map(|(root, inside)| (self.root(root), inside)))
     }
 
     /// Where a symlink points. A symlink never changes: another one in its place is another node.

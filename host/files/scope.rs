@@ -43,6 +43,8 @@ pub enum DeniedBy {
     Declaration,
     /// The file has names outside of what is granted.
     OtherNames,
+    /// The path leads out of all roots, by `..` or by a symlink.
+    Outside,
 }
 
 /// What a plugin's grants open, by root.

@@ -104,11 +104,6 @@ impl View {
         stale
     }
 
-    /// Whether everything that was read so far still holds, as far as our own commits go.
-    pub fn holds(&self) -> bool {
-        self.ledger.overwritten(&self.tree().reads).is_none()
-    }
-
     /// Whether nothing was looked at, nor refused.
     pub fn is_unused(&self) -> bool {
         let tree = self.tree();

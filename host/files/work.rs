@@ -144,7 +144,7 @@ impl Work {
         let _turn = self.turn();
         match staged {
             Staged::Disk(prepared, _) => {
-                view.with_reads(|reads| self.holds(reads, prepared.root)).map(drop)
+                view.with_reads(|reads| self.holds(reads, Some(prepared.root))).map(drop)
             }
             Staged::Nothing | Staged::Layer(_) => {
                 match view.with_reads(|reads| self.ledger.overwritten(reads)) {
@@ -153,6 +153,18 @@ impl Work {
                 }
             }
         }
+    }
+
+    /// Whether all that a run has read so far is still as it was.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn still_holds(&self, view: &View) -> Result<(), Failed> {
+        let _turn = self.turn();
+        view.with_reads(|reads| match self.layer {
+            Some(_) => self.ledger.overwritten(reads).map_or(Ok(()), |key| Err(overwritten(&key))),
+            None => self.holds(reads, None).map(drop),
+        })
     }
 
     /// Commits what a run has staged, if what it read still holds. Gives what was changed.
@@ -189,7 +201,7 @@ impl Work {
                 // Another host may keep this waiting, which need not hold up those who only read.
                 let lock = self.lock(prepared.root, &stage).map_err(broken)?;
                 let _turn = self.turn();
-                let expected = view.with_reads(|reads| self.holds(reads, prepared.root))?;
+                let expected = view.with_reads(|reads| self.holds(reads, Some(prepared.root)))?;
                 let changes = prepared.changes.clone();
                 let (roots, stages) = (&self.files.roots, &self.stages);
                 let committed =
@@ -231,7 +243,7 @@ impl Work {
         if let Some(key) = ledger.overwritten(&layer.reads) {
             return Err(overwritten(&key));
         }
-        let expected = self.outside(&layer.reads, prepared.root)?;
+        let expected = self.outside(&layer.reads, Some(prepared.root))?;
         let changes = prepared.changes.clone();
         let (roots, stages) = (&self.files.roots, &self.stages);
         let committed = commit::commit(roots, stages, ledger, &lock, expected, prepared);
@@ -306,15 +318,19 @@ impl Work {
         Ok(lock)
     }
 
-    fn holds(&self, reads: &Reads, root: usize) -> Result<HashMap<String, Stat>, Failed> {
+    fn holds(&self, reads: &Reads, root: Option<usize>) -> Result<HashMap<String, Stat>, Failed> {
         match self.ledger.overwritten(reads) {
             Some(key) => Err(overwritten(&key)),
             None => self.outside(reads, root),
         }
     }
 
-    /// Whether what was read is on the disk as it was, but for our own commits. Gives how the files of one root are now.
-    fn outside(&self, reads: &Reads, in_root: usize) -> Result<HashMap<String, Stat>, Failed> {
+    /// Whether what was read is on the disk as it was, but for our own commits. Gives how the files of a root are now.
+    fn outside(
+        &self,
+        reads: &Reads,
+        in_root: Option<usize>,
+    ) -> Result<HashMap<String, Stat>, Failed> {
         let changed = |what: String| Failed::Stale { what, by: Changed::ByOthers };
         if reads.torn() {
             return Err(changed("a file changed while it was read".to_owned()));
@@ -339,7 +355,7 @@ impl Work {
                 return Err(changed(place.to_string()));
             }
             if let Some(found) = found.filter(|found| found.kind == Kind::File)
-                && place.root == in_root
+                && Some(place.root) == in_root
             {
                 files.insert(place.path.to_string(), found);
             }

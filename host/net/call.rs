@@ -4,6 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::HeaderMap;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{Linker, ResourceTable};
 use wasmtime_wasi::runtime::poll_noop;
@@ -25,24 +27,34 @@ use super::send::send;
 pub type Gate = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 /// A request that may change something, as it is asked about before it is sent.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Sending {
     pub request: Requested,
     pub host: Host,
     pub door: Door,
     /// With its query.
     pub path: String,
+    /// Those that the guest has set.
+    pub headers: HeaderMap,
+    /// Its body, or the beginning of one that is longer than is looked at.
+    pub body: Bytes,
+    pub is_whole: bool,
 }
 
-/// Resolves when somebody has agreed to a request, or not, and why.
-pub type Consent =
-    Arc<dyn Fn(Sending) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+/// Who has to agree before requests that may change something are sent.
+pub trait Consent: Send + Sync {
+    /// Whether it is asked about requests to there.
+    fn is_needed(&self, host: &Host, door: Door) -> bool;
+
+    /// Resolves when somebody has agreed to a request, or not, and why.
+    fn to(&self, sending: Sending) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
+}
 
 /// What becomes of requests that change something.
 #[derive(Clone)]
 pub enum Effects {
     /// They are sent when somebody has agreed, if anybody has to, and the gate opens.
-    When { consent: Option<Consent>, gate: Gate },
+    When { consent: Option<Arc<dyn Consent>>, gate: Gate },
     /// They are refused. This says in which kind of run.
     Refused(&'static str),
 }

@@ -4,23 +4,17 @@
 //! occurs at all holds none, however a server reads it. What is not plainly a query is taken for a change.
 
 use std::borrow::Cow;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{
     ACCEPT, ACCEPT_CHARSET, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_LENGTH,
     CONTENT_TYPE, COOKIE, HOST, HeaderName, USER_AGENT,
 };
 use http::{HeaderMap, Method};
-use http_body::{Body, Frame};
-use http_body_util::{BodyExt as _, Full};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use wasmtime_wasi_http::{Error, WasiBody};
 
-/// How much of a body is looked at, in bytes. A longer one is not a query to us.
-const MOST: usize = 64 << 10;
+use super::begun::Begun;
 
 /// Any other header could make something else of a request: another method, another path, another coding of the body.
 const HEADERS: [HeaderName; 10] = [
@@ -52,83 +46,9 @@ fn is_json(content_type: &str) -> bool {
     kind.trim() == "application/json" && matches!(rest.trim(), "" | "charset=utf-8")
 }
 
-/// A body of which all, or more than is looked at, has come.
-pub struct Begun {
-    start: Bytes,
-    rest: Rest,
-}
-
-enum Rest {
-    /// The start is the whole body.
-    Nothing,
-    /// Trailers, and what may follow.
-    Trailers(Frame<Bytes>, WasiBody),
-    More(WasiBody),
-}
-
-impl Begun {
-    /// Waits for the body.
-    ///
-    /// # Errors
-    /// The guest gave it up.
-    pub async fn read(mut body: WasiBody) -> Result<Begun, Error> {
-        let mut start = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            match frame?.into_data() {
-                Ok(data) => start.extend_from_slice(&data),
-                Err(frame) => {
-                    return Ok(Begun { start: start.into(), rest: Rest::Trailers(frame, body) });
-                }
-            }
-            if start.len() > MOST {
-                return Ok(Begun { start: start.into(), rest: Rest::More(body) });
-            }
-        }
-        Ok(Begun { start: start.into(), rest: Rest::Nothing })
-    }
-
-    /// All of it, if it is a query and nothing else.
-    pub fn query(&self) -> Option<Bytes> {
-        let whole = matches!(self.rest, Rest::Nothing);
-        (whole && is_query(&self.start)).then(|| self.start.clone())
-    }
-
-    /// The body as it came.
-    pub fn into_body(self) -> WasiBody {
-        let (trailers, rest) = match self.rest {
-            Rest::Nothing => return whole(self.start),
-            Rest::Trailers(trailers, rest) => (Some(trailers), rest),
-            Rest::More(rest) => (None, rest),
-        };
-        Joined { start: Some(self.start), trailers, rest }.boxed_unsync()
-    }
-}
-
-/// A body of a known size.
-pub fn whole(bytes: Bytes) -> WasiBody {
-    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
-}
-
-struct Joined {
-    start: Option<Bytes>,
-    trailers: Option<Frame<Bytes>>,
-    rest: WasiBody,
-}
-
-impl Body for Joined {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
-        let start = self.start.take().filter(|start| !start.is_empty()).map(Frame::data);
-        match start.or_else(|| self.trailers.take()) {
-            Some(frame) => Poll::Ready(Some(Ok(frame))),
-            None => Pin::new(&mut self.rest).poll_frame(context),
-        }
-    }
+/// All of a body, if it is a query and nothing else.
+pub fn query(body: &Begun) -> Option<Bytes> {
+    body.whole().filter(|body| is_query(body)).cloned()
 }
 
 /// A request as "GraphQL over HTTP" has it. Names that are there twice, and names of nobody knows what (a stored operation, say), are errors.

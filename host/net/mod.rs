@@ -6,6 +6,7 @@
 //!   target      who is asked: scheme, host and port of a request
 //!   plugin      what a plugin may request, and its secrets
 //!   address     which addresses are nobody's to reach unless they are granted as such
+//!   begun       bodies that are looked at before they are sent
 //!   body        bodies, in bounds of size and time
 //!   graphql     which requests to a GraphQL endpoint change nothing
 //!   secret, scrub   secrets put in, and taken out of what comes back
@@ -18,6 +19,7 @@
 //! Knows requests, not calls: whether an effect may happen now is asked of a gate that it is given.
 
 mod address;
+mod begun;
 mod body;
 mod call;
 mod client;
@@ -34,6 +36,7 @@ mod send;
 mod target;
 mod tls;
 
+pub use begun::LOOKED_AT;
 pub use call::{CallNet, Consent, Effects, Face, Sending, add_to_linker};
 pub use client::{Client, NetOptions};
 pub use log::{NetDenial, NetDeniedBy, NetLog, Requested};

@@ -1,6 +1,7 @@
 //! The path of a request: allowed, resolved, checked, connected, let through, sent; and the head of its answer.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, EXPECT, HOST, HeaderValue, IF_RANGE, RANGE,
     TE,
 };
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -15,11 +17,12 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout, timeout_at};
 use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions, WasiBody};
 
+use super::begun::{Begun, whole};
 use super::body::{Answer, Sent, Wait};
-use super::call::{CallNet, Effects, Room, Sending};
+use super::call::{CallNet, Consent, Effects, Room, Sending};
 use super::client::Timeouts;
 use super::connect::{Connection, broken};
-use super::graphql::{self, Begun};
+use super::graphql;
 use super::log::{NetDenial, NetDeniedBy, Requested};
 use super::plugin::Stop;
 use super::pool::Key;
@@ -88,6 +91,9 @@ impl Exchange {
             self.may_change()?;
         }
         self.address(&mut request)?;
+        let consent = self.consent();
+        // Before the host sets any that are not the guest's.
+        let headers = consent.is_some().then(|| request.headers().clone());
         for secret in &secrets {
             request.headers_mut().insert(&secret.header, secret.value.clone());
         }
@@ -107,9 +113,12 @@ impl Exchange {
             false if request.body().is_end_stream() => (request, Kind::Read(Some(Bytes::new()))),
             false => (request, Kind::Read(None)),
         };
-        if matches!(kind, Kind::Change) {
-            self.agreed(request.uri()).await?;
-        }
+        let request = match (&kind, consent, headers) {
+            (Kind::Change, Some(consent), Some(headers)) => {
+                self.agreed(&**consent, request, headers, limits).await?
+            }
+            _ => request,
+        };
         let (response, connection) = self.exchange(request, kind, limits).await?;
 
         let (mut head, incoming) = response.into_parts();
@@ -158,12 +167,8 @@ impl Exchange {
         request: Request<WasiBody>,
         limits: Timeouts,
     ) -> Result<(Request<WasiBody>, Kind), Stop> {
-        let (head, body) = request.into_parts();
-        let begun = match timeout(limits.first_byte, Begun::read(body)).await {
-            Ok(begun) => begun.map_err(Stop::Failed)?,
-            Err(_) => return Err(Stop::Failed(Error::ConnectionWriteTimeout)),
-        };
-        let kind = match begun.query() {
+        let (head, begun) = begun(request, limits).await?;
+        let kind = match graphql::query(&begun) {
             Some(query) => Kind::Read(Some(query)),
             None => {
                 self.may_change()?;
@@ -181,15 +186,33 @@ impl Exchange {
         }
     }
 
-    /// Waits until somebody has agreed to it, if anybody has to: before anything is connected, since people take longer
-    /// than a server waits.
-    async fn agreed(&self, path: &Uri) -> Result<(), Stop> {
-        let Effects::When { consent: Some(consent), .. } = &self.call.effects else {
-            return Ok(());
+    /// Who has to agree, if it turns out to change something.
+    fn consent(&self) -> Option<&Arc<dyn Consent>> {
+        let Effects::When { consent: Some(consent), .. } = &self.call.effects else { return None };
+        consent.is_needed(&self.target.host, self.target.door()).then_some(consent)
+    }
+
+    /// Waits until somebody has agreed to it: before anything is connected, since people take longer than a server waits.
+    async fn agreed(
+        &self,
+        consent: &dyn Consent,
+        request: Request<WasiBody>,
+        headers: HeaderMap,
+        limits: Timeouts,
+    ) -> Result<Request<WasiBody>, Stop> {
+        let (head, begun) = begun(request, limits).await?;
+        let sending = Sending {
+            request: self.sent.clone(),
+            host: self.target.host.clone(),
+            door: self.target.door(),
+            path: head.uri.to_string(),
+            headers,
+            body: begun.start().clone(),
+            is_whole: begun.whole().is_some(),
         };
-        let (host, door) = (self.target.host.clone(), self.target.door());
-        let sending = Sending { request: self.sent.clone(), host, door, path: path.to_string() };
-        consent(sending).await.map_err(|why| Stop::Denied(NetDeniedBy::Refused { why }))
+        let agreed = consent.to(sending).await;
+        agreed.map_err(|why| Stop::Denied(NetDeniedBy::Refused { why }))?;
+        Ok(Request::from_parts(head, begun.into_body()))
     }
 
     /// In the form that goes to a server, never to a proxy: the path alone, and the host in its header.
@@ -275,9 +298,18 @@ impl Exchange {
     }
 }
 
+/// The head of a request, and what is looked at of its body.
+async fn begun(request: Request<WasiBody>, limits: Timeouts) -> Result<(Parts, Begun), Stop> {
+    let (head, body) = request.into_parts();
+    match timeout(limits.first_byte, Begun::read(body)).await {
+        Ok(begun) => Ok((head, begun.map_err(Stop::Failed)?)),
+        Err(_) => Err(Stop::Failed(Error::ConnectionWriteTimeout)),
+    }
+}
+
 /// A request with a body that is known, once more.
 fn copy(request: &Request<WasiBody>, body: Bytes) -> Request<WasiBody> {
-    let mut copy = Request::new(graphql::whole(body));
+    let mut copy = Request::new(whole(body));
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();
     *copy.headers_mut() = request.headers().clone();

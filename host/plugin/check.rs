@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::batch::{Pointer, Problem, Reference, describe};
 
+use super::names::given;
 use super::shape::{Case, Field, Shape};
 
 /// Whether a reference may stand where a value is expected.
@@ -55,8 +56,8 @@ impl Walk<'_> {
     fn given_as_bytes(&mut self, params: &[Field], args: &Map<String, Value>) {
         for (place, (name, _)) in self.bytes.iter().enumerate() {
             let param = params.iter().find(|param| param.json == *name);
-            let twice =
-                args.contains_key(name) || self.bytes[..place].iter().any(|it| it.0 == *name);
+            let twice = given(args, name).iter().any(Option::is_some)
+                || self.bytes[..place].iter().any(|it| it.0 == *name);
             let message = match param {
                 None => "unknown argument, given as bytes".to_owned(),
                 Some(_) if twice => "given twice: as bytes, too".to_owned(),
@@ -122,18 +123,24 @@ impl Walk<'_> {
         what: &'static str,
     ) {
         for field in fields {
-            match object.get(&field.json) {
-                // A pointer only where one can be needed.
-                Some(value) if fits_plainly(&field.shape, value) => {}
-                Some(value) => self.value(&field.shape, value, &at.child(&field.json)),
-                None if field.optional() || self.is_beside(field, at) => {}
-                None => {
+            match given(object, &field.json) {
+                [Some(_), Some((name, _))] => {
+                    self.problem(at.child(name), format!("given twice: as {:?}, too", field.json));
+                }
+                [Some((name, value)), None] | [None, Some((name, value))] => {
+                    // A pointer only where one can be needed.
+                    if !fits_plainly(&field.shape, value) {
+                        self.value(&field.shape, value, &at.child(name));
+                    }
+                }
+                [None, None] if field.optional() || self.is_beside(field, at) => {}
+                [None, None] => {
                     let message = format!("missing: expected {}", expected(&field.shape));
                     self.problem(at.child(&field.json), message);
                 }
             }
         }
-        let known = |key: &str| fields.iter().any(|field| field.json == key);
+        let known = |key: &str| fields.iter().any(|field| field.is_called(key));
         for key in object.keys().filter(|key| !known(key)).take(MOST_PROBLEMS) {
             let names = fields.iter().map(|field| field.json.as_str());
             let hint = match similar(key, names.clone()) {

@@ -14,6 +14,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use crate::batch::Args;
 
 use super::check::{BASE64, character, digits, in_range, named_float, single, whole};
+use super::names::of_camel_case;
 use super::shape::{Case, Field, Shape};
 use super::wire::Wire;
 
@@ -334,10 +335,15 @@ struct Name<'s, T> {
 }
 
 trait Named {
+    /// Whether it may be given in `camelCase`.
+    const IN_CAMEL_CASE: bool = false;
+
     fn name(&self) -> &str;
 }
 
 impl Named for Field {
+    const IN_CAMEL_CASE: bool = true;
+
     fn name(&self) -> &str {
         &self.json
     }
@@ -358,7 +364,10 @@ impl Named for &str {
 fn place<T: Named>(all: &[T], next: usize, name: &str) -> Option<usize> {
     match all.get(next) {
         Some(it) if it.name() == name => Some(next),
-        _ => all.iter().position(|it| it.name() == name),
+        _ => all.iter().position(|it| it.name() == name).or_else(|| {
+            let name = of_camel_case(name).filter(|_| T::IN_CAMEL_CASE)?;
+            all.iter().position(|it| it.name() == name)
+        }),
     }
 }
 

@@ -8,14 +8,9 @@ use wasmtime::component::__internal::{CanonicalAbiInfo, InstanceType, InterfaceT
 use wasmtime::component::{ComponentNamedList, ComponentType, Lift};
 use wasmtime::{Result, ValRaw, bail};
 
+use super::crossing;
 use super::lift::{flat, memory, memory_case, no_case, pointed, slice, unfit};
 use super::writer::{TooLong, Writer};
-
-tokio::task_local! {
-    /// How long what a function gives may be, in bytes, of JSON text where there is one. wasmtime hands nothing of a caller's
-    /// to what lifts; it does so in the task that calls, however.
-    static MOST: usize;
-}
 
 /// What a function gave.
 pub struct Given {
@@ -32,9 +27,8 @@ pub enum GivenValue {
 }
 
 impl Given {
-    /// Calls a function that may give so many bytes. More are a [`TooLong`] among its errors; nothing may be given outside.
-    pub async fn of<F: Future>(most: u64, call: F) -> F::Output {
-        MOST.scope(usize::try_from(most).unwrap_or(usize::MAX), call).await
+    pub fn nothing() -> Given {
+        Given { ok: true, value: GivenValue::Nothing }
     }
 }
 
@@ -78,7 +72,7 @@ unsafe impl Lift for Given {
         let InterfaceType::Tuple(results) = ty else { return Err(unfit()) };
         let results = &cx.types[results];
         let Some(result) = results.types.first().copied() else {
-            return Ok(Given { ok: true, value: GivenValue::Nothing });
+            return Ok(Given::nothing());
         };
         if results.abi.flat_count(src.len()).is_some() {
             return given(cx, result, Source::Word(src[0]));
@@ -129,7 +123,7 @@ fn given(cx: &mut LiftContext<'_>, ty: InterfaceType, source: Source<'_>) -> Res
 }
 
 fn value(cx: &mut LiftContext<'_>, ty: InterfaceType, source: Source<'_>) -> Result<GivenValue> {
-    let mut to = Writer::new(MOST.try_with(|most| *most).unwrap_or_default());
+    let mut to = Writer::new(crossing::most());
     if let InterfaceType::List(list) = ty
         && matches!(cx.types[list].element, InterfaceType::U8)
         && let Source::Memory(place) = source

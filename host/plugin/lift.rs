@@ -9,6 +9,7 @@ use wasmtime::component::__internal::{ComponentTypes, InterfaceType, LiftContext
 use wasmtime::component::Lift;
 use wasmtime::{Error, Result, ValRaw, bail};
 
+use super::crossing::{items_of_a_portion, passing};
 use super::writer::Writer;
 
 pub(super) fn slice<'m>(cx: &LiftContext<'m>, at: usize, size: usize) -> Result<&'m [u8]> {
@@ -98,7 +99,9 @@ pub(super) fn memory(
         InterfaceType::Char => to.char(character(u32::from_le_bytes(first(bytes)?))?)?,
         InterfaceType::String => {
             // As many units of its encoding, which are no fewer bytes in ours; one bit may tell which encoding it is.
-            to.room_for(pointed(bytes)?.1 & !UTF16_TAG)?;
+            let length = pointed(bytes)?.1 & !UTF16_TAG;
+            to.room_for(length)?;
+            passing(length)?;
             // In the encoding that the guest has declared.
             let text = String::linear_lift_from_memory(cx, ty, bytes)?;
             to.string(&text)?;
@@ -151,7 +154,11 @@ fn items(cx: &mut LiftContext<'_>, ty: InterfaceType, place: &[u8], to: &mut Wri
         return Ok(to.bytes(bytes)?);
     }
     // Items have a size: WIT knows no empty records, tuples or flags.
-    between(to, "[", "]", bytes.chunks_exact(each.max(1)), |to, item| {
+    let (each, portion) = (each.max(1), items_of_a_portion(each));
+    between(to, "[", "]", bytes.chunks_exact(each).enumerate(), |to, (index, item)| {
+        if index.is_multiple_of(portion) {
+            passing((size - index * each).min(portion * each))?;
+        }
         memory(cx, ty, item, to)?;
         Ok(to.room_for(0)?)
     })

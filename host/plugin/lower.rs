@@ -14,6 +14,7 @@ use wasmtime::component::__internal::{
 use wasmtime::component::{ComponentNamedList, ComponentType, Lower};
 use wasmtime::{Error, Result, ValRaw};
 
+use super::crossing::{items_of_a_portion, passing};
 use super::wire::Wire;
 
 /// The arguments of a function, in order.
@@ -239,6 +240,7 @@ fn pointed<T>(
 ) -> Result<(usize, usize)> {
     let list = match (ty, value) {
         (InterfaceType::String, Wire::String(text)) => {
+            passing(text.len())?;
             // In the encoding that the guest asked for.
             let mut words = MaybeUninit::uninit();
             text.as_str().linear_lower_to_flat(cx, ty, &mut words)?;
@@ -258,7 +260,11 @@ fn pointed<T>(
             let (each, align) = (abi.size32 as usize, abi.align32);
             let size = items.len().checked_mul(each).ok_or_else(unfit)?;
             let at = cx.realloc(0, 0, align, size)?;
+            let portion = items_of_a_portion(each);
             for (index, item) in items.iter().enumerate() {
+                if index.is_multiple_of(portion) {
+                    passing((size - index * each).min(portion * each))?;
+                }
                 memory(cx, list, item, at + index * each)?;
             }
             Ok((at, items.len()))

@@ -8,6 +8,7 @@ mod cache;
 mod check;
 mod compile;
 mod component;
+mod crossing;
 mod decode;
 mod divide;
 mod docs;
@@ -34,6 +35,7 @@ pub use check::{BASE64, MAX_SAFE};
 pub use check::{References, check};
 pub use compile::{Helper, LoadLimits, REFUSED, compile, translate};
 pub use component::{Asks, NotATool, Plugin, PluginError};
+pub use crossing::Crossing;
 pub use decode::decode;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use divide::divide;

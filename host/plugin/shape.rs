@@ -6,7 +6,7 @@
 
 use wasmtime::component::Type;
 
-use super::names::snake_case;
+use super::names::{of_camel_case, snake_case};
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Shape {
@@ -85,6 +85,11 @@ impl Budget {
 impl Field {
     pub fn new(wit: &str, shape: Shape) -> Field {
         Field { wit: wit.to_owned(), json: snake_case(wit), shape }
+    }
+
+    /// Whether JSON may call it that: by its name, or by that in `camelCase`.
+    pub fn is_called(&self, given: &str) -> bool {
+        self.json == given || of_camel_case(given).is_some_and(|meant| meant == self.json)
     }
 
     /// Whether the field may be absent in JSON.

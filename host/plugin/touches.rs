@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::check::similar;
 use super::docs::Tag;
+use super::names::given;
 use super::shape::{Field, Shape};
 use super::wire::{Values, Wire};
 use crate::batch::Args;
@@ -55,10 +56,14 @@ impl<'a> Known<'a> {
                 Some(Some(Wire::List(items))) => values = items,
                 Some(Some(other)) => one = Some(text(other)),
             },
-            Known::Json(args) => match args.get(&param.json) {
-                None | Some(Value::Null) => {}
-                Some(Value::Array(items)) => json = items,
-                Some(other) => one = Some(other.as_str()),
+            Known::Json(args) => match given(args, &param.json) {
+                [None, None] | [Some((_, Value::Null)), None] | [None, Some((_, Value::Null))] => {}
+                [Some((_, Value::Array(items))), None] | [None, Some((_, Value::Array(items)))] => {
+                    json = items;
+                }
+                [Some((_, other)), None] | [None, Some((_, other))] => one = Some(other.as_str()),
+                // Refused before it runs.
+                [Some(_), Some(_)] => one = Some(None),
             },
         }
         one.into_iter().chain(values.iter().map(text)).chain(json.iter().map(Value::as_str))

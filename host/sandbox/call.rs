@@ -12,7 +12,7 @@ use wasmtime::{Store, UpdateDeadline};
 
 use crate::batch::{Binary, CallError, ErrorKind, Json, describe};
 use crate::net::Patterns;
-use crate::plugin::{Answer, Args, Given, GivenValue, TooLong, Tool, Wire};
+use crate::plugin::{Answer, Args, Crossing, Given, GivenValue, TooLong, Tool, Wire};
 use crate::policy::Limits;
 
 use super::engine::Engine;
@@ -41,6 +41,27 @@ enum Stopped {
     Cancelled,
 }
 
+/// When a call is to end.
+#[derive(Clone)]
+struct End {
+    time: Time,
+    cancel: CancellationToken,
+}
+
+impl End {
+    /// # Errors
+    /// It is now.
+    fn look(&self) -> wasmtime::Result<()> {
+        if self.cancel.is_cancelled() {
+            Err(Stopped::Cancelled.into())
+        } else if self.time.left().is_zero() {
+            Err(Stopped::TimedOut.into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
 /// Runs one tool of `sandbox` on what there is of the world for it. A guest is stopped at the first epoch tick after its time is up or
 /// `cancel` is; dropping the future stops it too.
 ///
@@ -64,26 +85,22 @@ pub async fn run(
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(limits.copies).unwrap_or(usize::MAX));
     store.set_epoch_deadline(1);
-    let ticking_time = time.clone();
-    let cancelled = cancel.clone();
-    store.epoch_deadline_callback(move |_| {
-        if cancelled.is_cancelled() {
-            Err(Stopped::Cancelled.into())
-        } else if ticking_time.left().is_zero() {
-            Err(Stopped::TimedOut.into())
-        } else {
-            Ok(UpdateDeadline::Yield(1))
-        }
+    let end = End { time: time.clone(), cancel: cancel.clone() };
+    let crossing = Crossing::new(limits.result, {
+        let end = end.clone();
+        move || end.look()
     });
+    store.epoch_deadline_callback(move |_| end.look().map(|()| UpdateDeadline::Yield(1)));
 
     let tool = &sandbox.plugin.tools[tool];
     let called = tokio::select! {
         biased;
-        result = invoke(&mut store, sandbox, tool, (values, binary), limits.result) => result,
+        result = crossing.during(invoke(&mut store, sandbox, tool, values)) => result,
         () = time.is_up() => Err(Stopped::TimedOut.into()),
         () = cancel.cancelled() => Err(Stopped::Cancelled.into()),
     };
     let state = store.data();
+    let called = called.map(|given| answer(given, binary.result, limits.result));
     let called = called.unwrap_or_else(|error| {
         Err(match error.downcast_ref() {
             Some(Stopped::TimedOut) => timed_out(limit),
@@ -140,9 +157,8 @@ async fn invoke(
     store: &mut Store<State>,
     sandbox: &Sandbox,
     tool: &Tool,
-    (values, binary): (&[Wire], &Binary),
-    limit: u64,
-) -> wasmtime::Result<Result<Answered, CallError>> {
+    values: &[Wire],
+) -> wasmtime::Result<Given> {
     let called = async {
         let instance = sandbox.pre.instantiate_async(&mut *store).await?;
         let function = instance.get_func(&mut *store, tool.export).ok_or_else(|| {
@@ -151,14 +167,11 @@ async fn invoke(
         // SAFETY: `Args` and `Given` are values of whatever types the function has.
         #[expect(unsafe_code, reason = "these types are not known at compile time")]
         let function = unsafe { TypedFunc::<Args<'_>, Given>::new_unchecked(function) };
-        Given::of(limit, function.call_async(&mut *store, Args(values))).await
+        function.call_async(&mut *store, Args(values)).await
     };
     match called.await {
-        Ok(given) => Ok(answer(given, binary.result, limit)),
-        Err(error) if exited_well(&error, &tool.answer) => {
-            Ok(Ok(Answered::Value(Value::Null.into())))
-        }
-        Err(error) => Err(error),
+        Err(error) if exited_well(&error, &tool.answer) => Ok(Given::nothing()),
+        called => called,
     }
 }
 

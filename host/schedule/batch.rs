@@ -158,13 +158,14 @@ impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
         let job = &self.job;
         if self.order.refuse(call, |earlier| job.may_conflict_running(call, earlier)) {
             self.abort(call);
-        } else if self.order.is_granted(call) || self.job.valid(call) {
-            if ask.granted.send(()).is_ok() && ask.wants == Wants::Effect {
-                self.order.grant(call);
-            }
-        } else {
-            self.order.overtaken(call);
+            return;
+        }
+        let invalid = if self.order.is_granted(call) { None } else { self.job.invalid(call) };
+        if let Some(by) = invalid {
+            self.order.overtaken(call, by);
             self.abort(call);
+        } else if ask.granted.send(()).is_ok() && ask.wants == Wants::Effect {
+            self.order.grant(call);
         }
     }
 
@@ -240,7 +241,7 @@ impl<J: Job, T: Tasks<Ended<J::Run>>> Batch<J, T> {
     fn stop_overtaken(&mut self, committed: usize) {
         for call in self.tasks.calls() {
             if call > committed && self.order.is_stoppable(call) && self.job.overtaken(call) {
-                self.order.overtaken(call);
+                self.order.overtaken(call, By::Host);
                 self.tasks.abort(call);
             }
         }

@@ -54,8 +54,9 @@ pub trait Job: Send + Sync + 'static {
     /// have caused a failure. Short and blocking.
     fn commit(&self, call: usize, run: Self::Run) -> Committed;
 
-    /// Whether what the call that runs has read so far still holds (asked before an irrevocable effect).
-    fn valid(&self, call: usize) -> bool;
+    /// Who has overwritten something that the call that runs has read so far, if anybody has: asked before an irrevocable
+    /// effect.
+    fn invalid(&self, call: usize) -> Option<By>;
 
     /// Whether `other` might still write something that `call`, which has been started and has not
     /// ended, has read or may yet read. Answered for the latest run of `call`, also when that one was

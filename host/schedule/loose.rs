@@ -87,7 +87,7 @@ type Ended = oneshot::Receiver<()>;
 enum End<R> {
     Ran(R),
     /// It was stopped: what it read was overwritten.
-    Overtaken,
+    Overtaken(By),
     /// It was stopped before an irrevocable effect, which this call is in the way of.
     Refused(Ended),
     Lost(NotRun),
@@ -104,7 +104,7 @@ enum Answer {
     Granted,
     /// It was told that its turn has come, or waits no more.
     Nothing,
-    Invalid,
+    Invalid(By),
     Blocked(Ended),
 }
 
@@ -188,7 +188,7 @@ impl<J: Job> Shared<J> {
                     Committed::Stale(by) => Some(by),
                     _ => None,
                 },
-                End::Overtaken => Some(By::Host),
+                End::Overtaken(by) => Some(by),
                 End::Refused(ended) => {
                     wait(Some(ended)).await;
                     continue;
@@ -237,12 +237,12 @@ impl<J: Job> Shared<J> {
                 Some(ask) = asked.recv() => match self.asked(call, ask.granted, ask.wants) {
                     Answer::Granted => granted = true,
                     Answer::Nothing => {}
-                    Answer::Invalid => break End::Overtaken,
+                    Answer::Invalid(by) => break End::Overtaken(by),
                     Answer::Blocked(ended) => break End::Refused(ended),
                 },
                 Ok(()) = written.changed(), if !granted => {
                     if self.job.overtaken(call) {
-                        break End::Overtaken;
+                        break End::Overtaken(By::Host);
                     }
                 }
             }
@@ -308,18 +308,23 @@ impl<J: Job> Shared<J> {
             job.may_conflict_running(id, other)
                 || matches!(hold, Hold::All(_)) && job.may_conflict_running(other, id)
         });
-        match ended {
-            Some(ended) => Answer::Blocked(ended),
-            None if !job.valid(id) => Answer::Invalid,
-            // The run may have a deadline of its own.
-            None if granted.send(()).is_err() || wants == Wants::Turn => Answer::Nothing,
-            None => {
-                state.grants += 1;
-                let grant = Hold::All(state.grants);
-                state.hold(id, grant);
-                Answer::Granted
-            }
+        if let Some(ended) = ended {
+            return Answer::Blocked(ended);
         }
+        // It looks at files: who only wants to know who is here does not wait for that.
+        drop(state);
+        if let Some(by) = job.invalid(id) {
+            return Answer::Invalid(by);
+        }
+        let mut state = lock(&self.state);
+        // The run may have a deadline of its own.
+        if granted.send(()).is_err() || wants == Wants::Turn {
+            return Answer::Nothing;
+        }
+        state.grants += 1;
+        let grant = Hold::All(state.grants);
+        state.hold(id, grant);
+        Answer::Granted
     }
 }
 

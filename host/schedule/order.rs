@@ -296,9 +296,9 @@ impl Order {
     }
 
     /// A call that is stoppable has read what was overwritten since. The caller ends its task.
-    pub fn overtaken(&mut self, call: usize) {
+    pub fn overtaken(&mut self, call: usize, by: By) {
         if let State::Running(run) = self.calls[call].state {
-            let next = self.conflict(call, run, By::Host);
+            let next = self.conflict(call, run, by);
             self.stopping(call, next);
         }
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use inorder::{About, AskRule, Effect, Host, NetGrant, PluginSpec};
 use serde_json::{Value, json};
 
-use super::{Open, asking, execute, message};
+use super::{Open, asking, content, execute, message};
 use crate::net::server::{Server, ok};
-use crate::support::{block_on, call, guest, scratch};
+use crate::support::{block_on, call, grants, guest, scratch};
 
 /// The guest that sends requests, to a server that answers.
 fn host(rule: &str) -> Option<(tempfile::TempDir, Server, Host)> {
@@ -121,4 +121,91 @@ fn where_there_is_nobody_to_ask_nothing_is_sent_and_other_hosts_are_not_asked_ab
     let Some((_root, server, host)) = self::host("net:example.org") else { return };
     let sent = call(&host, "request", request(&server, "POST", "x")["args"].clone());
     assert_eq!(sent["value"]["body"], "x", "{sent}");
+}
+
+fn headers_and_body(open: &Open) -> (Vec<String>, String) {
+    match &open.question.about {
+        About::Request { headers, body, .. } => {
+            let headers = headers.iter().map(|(name, value)| format!("{name}: {value}"));
+            (headers.collect(), body.clone())
+        }
+        About::Files { .. } => panic!("{:?}", open.question),
+    }
+}
+
+#[test]
+fn what_is_agreed_to_is_the_headers_and_the_body_too() {
+    let Some((_root, server, host)) = host("net") else { return };
+    let (options, mut questions) = asking(Effect::Commit);
+    block_on(async {
+        let mut call = request(&server, "POST", "a body");
+        call["args"]["options"]["headers"] =
+            json!([["x-http-method-override", "DELETE"], ["user-agent", "x"]]);
+        let calls = json!({"calls": [call]});
+        let (report, ()) = tokio::join!(execute(&host, &calls, options), async {
+            let open = questions.next().await;
+            let (headers, body) = headers_and_body(&open);
+            assert_eq!(headers, ["x-http-method-override: DELETE"]);
+            assert_eq!(body, "a body");
+            open.yes();
+        });
+        assert!(report.all_ok(), "{report:?}");
+    });
+    assert_eq!(server.asked()[0].body, "a body");
+}
+
+#[test]
+fn a_long_body_is_told_in_part_and_sent_whole() {
+    let Some((_root, server, host)) = host("net") else { return };
+    let (options, mut questions) = asking(Effect::Commit);
+    let long = "0123456789abcdef".repeat(20_000);
+    block_on(async {
+        let calls = json!({"calls": [request(&server, "PUT", &long)]});
+        let (report, ()) = tokio::join!(execute(&host, &calls, options), async {
+            let open = questions.next().await;
+            let (_, body) = headers_and_body(&open);
+            let told = body.strip_suffix("\n.. and what more there is of the body").unwrap();
+            assert!(told.len() == 64 << 10 && long.starts_with(told), "{}", told.len());
+            open.yes();
+        });
+        assert!(report.all_ok(), "{report:?}");
+    });
+    assert_eq!(server.asked()[0].body, long);
+}
+
+#[test]
+fn another_body_is_asked_about_again_and_the_same_is_not() {
+    let server = Server::plain(|_, out| ok(out, "done"));
+    let Some(mut spec) = guest("http") else { return };
+    spec.grants = grants(&[], &["**"]);
+    spec.grants.net = vec![NetGrant::parse(&format!("localhost:{}", server.port)).unwrap()];
+    spec.ask = vec![AskRule::parse("net").unwrap()];
+    let (root, builder) = scratch(&[("a", "one"), ("other", "x")]);
+    let host = builder.plugin(spec).build().unwrap();
+    let url = format!("http://localhost:{}/", server.port);
+    let args = json!({"path": "a", "url": url, "into": "b"});
+    let calls = json!({"calls": [{"tool": "post_file", "args": args}]});
+    let (options, mut questions) = asking(Effect::Commit);
+    block_on(async {
+        let (report, ()) = tokio::join!(execute(&host, &calls, options), async {
+            let open = questions.next().await;
+            assert_eq!(headers_and_body(&open).1, "one");
+            // What was agreed to is not what the call would send by now.
+            std::fs::write(root.path().join("a"), "two").unwrap();
+            open.yes();
+            let Some(open) = questions.0.recv().await else { return };
+            assert_eq!(headers_and_body(&open).1, "two");
+            assert_eq!(server.asked().len(), 0);
+            // Another file of the same content: run again, and the same request.
+            std::fs::write(root.path().join("new"), "two").unwrap();
+            std::fs::rename(root.path().join("new"), root.path().join("a")).unwrap();
+            open.yes();
+        });
+        assert!(report.all_ok(), "{report:?}");
+        assert!(report.results[0].usage.attempts >= 2, "{report:?}");
+    });
+    assert!(questions.are_over());
+    let sent: Vec<String> = server.asked().into_iter().map(|asked| asked.body).collect();
+    assert_eq!(sent, ["two"]);
+    assert_eq!(content(&root, "b").as_deref(), Some("done"));
 }

@@ -254,6 +254,13 @@ fn end_of(result: &Value) -> End {
         (Some("ok"), _) => End::Value(result["value"].clone()),
         (Some("skipped"), _) => End::Skipped(text(&error["because"])),
         (_, Some("tool")) => End::Tool(text(&error["value"])),
+        // That it had tried to leave the root, the host says besides.
+        (_, Some("denied")) if text(&error["message"]).contains("leads out of") => {
+            match &error["value"] {
+                Value::Null => End::Kind("trap".to_owned()),
+                value => End::Tool(text(value)),
+            }
+        }
         (_, kind) => End::Kind(kind.unwrap_or("no kind").to_owned()),
     }
 }

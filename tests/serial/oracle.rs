@@ -240,7 +240,13 @@ impl Directory {
 
     fn resolve(&self, path: &str, flags: OFlags) -> rustix::io::Result<()> {
         let flags = OFlags::PATH | OFlags::CLOEXEC | flags;
-        openat2(&self.handle, path, flags, Mode::empty(), ResolveFlags::BENEATH).map(drop)
+        loop {
+            match openat2(&self.handle, path, flags, Mode::empty(), ResolveFlags::BENEATH) {
+                // Something was renamed meanwhile, by whomever and wherever, and the system does not know whether `..` got out.
+                Err(rustix::io::Errno::AGAIN) => {}
+                resolved => return resolved.map(drop),
+            }
+        }
     }
 
     /// An operation on two paths. Linux looks at both parents of a rename first, but at the whole source of a

@@ -13,8 +13,8 @@ const SHORT: usize = 100;
 const LONG: usize = 300;
 /// Changes that are named.
 const MOST_CHANGES: usize = 20;
-/// Of a diff in a message, in bytes.
-const MOST_DIFF: usize = 4 << 10;
+/// Of a diff or a body in a message, in bytes.
+const MOST_DETAILS: usize = 4 << 10;
 
 /// Who wants to do what, in one line.
 pub fn title(question: &Question) -> String {
@@ -41,7 +41,7 @@ pub fn doings(question: &Question) -> Vec<String> {
             }
             lines
         }
-        About::Request { method, origin, path } => {
+        About::Request { method, origin, path, .. } => {
             vec![line(&format!("{method} {origin}{path}"), LONG)]
         }
     }
@@ -76,13 +76,17 @@ pub fn tools(question: &Question) -> String {
     line(&tools.join(", "), SHORT)
 }
 
-/// The lines of the diff, if there is one.
-pub fn diff(question: &Question) -> Vec<String> {
+/// What there is to see of it: the lines of a diff, or the headers and the body of a request.
+pub fn details(question: &Question) -> Vec<String> {
+    let lines = |text: &str| -> Vec<String> {
+        plain(text).lines().map(|it| it.replace('\t', "    ")).collect()
+    };
     match &question.about {
-        About::Files { diff, .. } => {
-            plain(diff).lines().map(|it| it.replace('\t', "    ")).collect()
+        About::Files { diff, .. } => lines(diff),
+        About::Request { headers, body, .. } => {
+            let headers = headers.iter().map(|(name, value)| line(&format!("{name}: {value}"), LONG));
+            headers.chain(lines(body)).collect()
         }
-        About::Request { .. } => vec![],
     }
 }
 
@@ -98,13 +102,13 @@ pub fn message(question: &Question) -> String {
         add(&format!("Arguments: {arguments}"));
     }
     add(&format!("Asked because of: {}", rules(question)));
-    let (diff, mut left) = (diff(question), MOST_DIFF);
-    if !diff.is_empty() {
+    let (details, mut left) = (details(question), MOST_DETAILS);
+    if !details.is_empty() {
         add("");
     }
-    for (index, line) in diff.iter().enumerate() {
+    for (index, line) in details.iter().enumerate() {
         let Some(less) = left.checked_sub(line.len() + 1) else {
-            add(&format!(".. and {} more lines of changes", diff.len() - index));
+            add(&format!(".. and {} more lines", details.len() - index));
             break;
         };
         left = less;
@@ -168,6 +172,6 @@ mod tests {
         let message = message(&question("a", "{}", &diff));
         assert!(message.len() < 5000, "{}", message.len());
         let last = message.lines().last().unwrap();
-        assert!(last.starts_with(".. and ") && last.ends_with(" more lines of changes"), "{last}");
+        assert!(last.starts_with(".. and ") && last.ends_with(" more lines"), "{last}");
     }
 }

@@ -224,7 +224,7 @@ impl Job for Cells {
     }
 
     fn overtaken(&self, call: usize) -> bool {
-        !self.valid(call)
+        self.invalid(call).is_some()
     }
 
     fn approval(&self, call: usize, mut run: Run) -> Approval<Run> {
@@ -280,8 +280,10 @@ impl Job for Cells {
         Committed::Ended(if failed { Verdict::Failed } else { Verdict::Ok })
     }
 
-    fn valid(&self, call: usize) -> bool {
-        self.breaks == Break::EffectsAtOnce || self.holds(&self.touched[call].lock().unwrap().reads)
+    fn invalid(&self, call: usize) -> Option<By> {
+        let holds = self.breaks == Break::EffectsAtOnce
+            || self.holds(&self.touched[call].lock().unwrap().reads);
+        (!holds).then_some(By::Host)
     }
 
     fn may_conflict_running(&self, call: usize, other: usize) -> bool {

@@ -105,10 +105,10 @@ fn what_its_own_batch_does_to_a_call_counts_as_no_try() {
     let mut order = Order::new(&[writer(), writer()]);
     assert_eq!([start(&mut order), start(&mut order)], [Some(0), Some(1)]);
     // At once again, then only alone.
-    order.overtaken(1);
+    order.overtaken(1, By::Host);
     assert_eq!(order.stopped(1), Stopped::Again);
     assert_eq!(start(&mut order), Some(1));
-    order.overtaken(1);
+    order.overtaken(1, By::Host);
     assert_eq!(order.stopped(1), Stopped::Again);
     assert_eq!(start(&mut order), None);
     assert_eq!(end(&mut order, 0, Verdict::Ok), []);

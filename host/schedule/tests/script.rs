@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::schedule::{
-    Admission, Approval, Committed, Job, Needs, NotRun, Share, Tenant, Turn, Verdict,
+    Admission, Approval, By, Committed, Job, Needs, NotRun, Share, Tenant, Turn, Verdict,
 };
 
 #[derive(Debug, PartialEq)]
@@ -100,8 +100,8 @@ impl Job for Script {
         (self.commits)(call)
     }
 
-    fn valid(&self, call: usize) -> bool {
-        !(self.overtaken)(call)
+    fn invalid(&self, call: usize) -> Option<By> {
+        (self.overtaken)(call).then_some(By::Host)
     }
 
     fn may_conflict_running(&self, call: usize, other: usize) -> bool {
