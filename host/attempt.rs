@@ -109,7 +109,9 @@ impl<'a> Attempt<'a> {
             CallNet::new(plugin.clone(), effects, limits.net, log)
         });
         let pauses = asks.filter(|asks| asks.of_requests()).map(|_| runs.asked().pauses.clone());
-        let world = World { view: view.clone(), net, listener, pauses };
+        let wanted = turn.clone();
+        let given_up = Arc::new(move || wanted.is_given_up());
+        let world = World { view: view.clone(), net, listener, pauses, given_up };
         let Ended { mut result, bytes, peak_memory, stdout, stderr } = sandbox::run(
             &shared.engine,
             sandbox,

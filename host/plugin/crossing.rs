@@ -4,10 +4,15 @@
 
 use std::cell::Cell;
 
-use wasmtime::Result;
+use wasmtime::{Error, Result};
+
+use crate::aside::aside;
 
 /// Bytes of a guest's memory between two looks: half a millisecond of the shortest items.
 pub(super) const PORTION: usize = 64 << 10;
+
+/// As much is read without letting others have the thread.
+const BRIEF: usize = 16 * PORTION;
 
 tokio::task_local! {
     static CROSSING: Crossing;
@@ -16,7 +21,10 @@ tokio::task_local! {
 /// One call of a function.
 pub struct Crossing {
     most: usize,
+    /// Since the last look.
     passed: Cell<usize>,
+    /// How much may still be read where others wait for the thread. None where nobody does.
+    brief: Cell<Option<usize>>,
     watch: Box<dyn Fn() -> Result<()> + Send>,
 }
 
@@ -25,7 +33,7 @@ impl Crossing {
     /// [`TooLong`](super::TooLong) among its errors. An error of `watch` ends the call, where else many values would go on crossing.
     pub fn new(most: u64, watch: impl Fn() -> Result<()> + Send + 'static) -> Crossing {
         let most = usize::try_from(most).unwrap_or(usize::MAX);
-        Crossing { most, passed: Cell::new(0), watch: Box::new(watch) }
+        Crossing { most, passed: Cell::new(0), brief: Cell::new(None), watch: Box::new(watch) }
     }
 
     /// Outside of this, nothing may be given.
@@ -51,9 +59,34 @@ pub(super) fn passing(bytes: usize) -> Result<()> {
             return Ok(());
         }
         crossing.passed.set(0);
+        if let Some(left) = crossing.brief.get() {
+            crossing.brief.set(Some(left.checked_sub(passed).ok_or_else(|| Error::from(Long))?));
+        }
         (crossing.watch)()
     });
     looked.unwrap_or(Ok(()))
+}
+
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("it takes long to read")]
+struct Long;
+
+/// Reads what a guest gives. What turns out to be long is begun anew, where nobody waits for the thread: a guest that is read
+/// does not yield.
+pub(super) fn read<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {
+    let be_brief = |brief| {
+        let _ = CROSSING.try_with(|crossing| {
+            crossing.passed.set(0);
+            crossing.brief.set(brief);
+        });
+    };
+    be_brief(Some(BRIEF));
+    let begun = read();
+    be_brief(None);
+    match begun {
+        Err(error) if error.is::<Long>() => aside(read),
+        read => read,
+    }
 }
 
 /// Items of so many bytes that are one portion.
@@ -89,6 +122,27 @@ mod tests {
         // Empty ones, too.
         let (count, passed) = looks(1, || (0..PORTION).try_for_each(|_| passing(0))).await;
         assert_eq!((count, passed.unwrap_err().to_string().as_str()), (2, "the time is up"));
+    }
+
+    #[tokio::test]
+    async fn what_is_long_is_read_once_more_and_whole() {
+        let crossing = Crossing::new(0, || Ok(()));
+        let reads = Cell::new(0);
+        let read = |bytes: usize| {
+            reads.set(0);
+            read(|| {
+                reads.set(reads.get() + 1);
+                (0..bytes).step_by(1024).try_for_each(|_| passing(1024))?;
+                Ok(bytes)
+            })
+        };
+        crossing
+            .during(async {
+                for (bytes, times) in [(0, 1), (BRIEF / 2, 1), (2 * BRIEF, 2), (PORTION, 1)] {
+                    assert_eq!((read(bytes).unwrap(), reads.get()), (bytes, times));
+                }
+            })
+            .await;
     }
 
     #[test]

@@ -82,7 +82,7 @@ unsafe impl Lift for Given {
             bail!("the pointer to the result is not aligned");
         }
         let bytes = slice(cx, at, size)?;
-        given(cx, result, Source::Memory(bytes))
+        crossing::read(|| given(cx, result, Source::Memory(bytes)))
     }
 
     fn linear_lift_from_memory(

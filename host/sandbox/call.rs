@@ -78,6 +78,11 @@ pub async fn run(
     let _ticking = engine.ticking(sandbox.flavor);
     let limit = limits.timeout;
     let time = Time::new(limit, world.pauses.clone());
+    let end = End { time: time.clone(), cancel: cancel.clone() };
+    let crossing = Crossing::new(limits.result, {
+        let (end, given_up) = (end.clone(), world.given_up.clone());
+        move || if given_up() { Err(Stopped::Cancelled.into()) } else { end.look() }
+    });
     let (alarms, ceiling) = (engine.alarms(), engine.ceiling());
     let state =
         State::new(limits, &sandbox.env, world, alarms, ceiling, cancel.clone(), time.clone());
@@ -85,11 +90,6 @@ pub async fn run(
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(usize::try_from(limits.copies).unwrap_or(usize::MAX));
     store.set_epoch_deadline(1);
-    let end = End { time: time.clone(), cancel: cancel.clone() };
-    let crossing = Crossing::new(limits.result, {
-        let end = end.clone();
-        move || end.look()
-    });
     store.epoch_deadline_callback(move |_| end.look().map(|()| UpdateDeadline::Yield(1)));
 
     let tool = &sandbox.plugin.tools[tool];

@@ -30,6 +30,8 @@ pub struct World {
     pub listener: Option<Listener>,
     /// What of its time does not count, if there may be such.
     pub pauses: Option<Arc<Pauses>>,
+    /// Whether nobody wants the result any more. Dropping the future does not reach what is read in one go.
+    pub given_up: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 pub struct State {

@@ -178,6 +178,11 @@ impl Turn {
         self.ask(Wants::Turn).await;
     }
 
+    /// Whether whoever started this run waits for it no more: what it does is in vain.
+    pub fn is_given_up(&self) -> bool {
+        self.asks.is_closed()
+    }
+
     async fn ask(&self, wants: Wants) {
         let (granted, answer) = oneshot::channel();
         let ask = Ask { call: self.call, attempt: self.attempt, granted, wants };

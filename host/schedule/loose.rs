@@ -247,6 +247,7 @@ impl<J: Job> Shared<J> {
                 }
             }
         };
+        drop(asked);
         tasks.stop().await;
         end
     }

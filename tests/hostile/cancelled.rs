@@ -25,6 +25,7 @@ fn endless(arena: &Arena) -> Vec<(&'static str, Value)> {
         ("realloc_loop", json!({"text": "x"})),
         ("loop_after", json!({})),
         ("start_loop", json!({})),
+        ("laughs", json!({})),
     ];
     if arena.guest {
         calls.extend([
