@@ -2,6 +2,7 @@
 //!
 //! Asked once, at the end: before, nothing becomes real, and of a batch of which a call has failed nothing ever will.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -57,8 +58,7 @@ async fn objection(
         if told.digest.is_some() && *agreed == told.digest {
             return None;
         }
-        let changes: Vec<Change> =
-            report.results.iter().flat_map(|outcome| outcome.changes.clone()).collect();
+        let changes = changes(report);
         let about = About::Files { changes, diff: told.text };
         let question = Question { calls: calls.clone(), about };
         job.answered("cancelled");
@@ -77,6 +77,26 @@ async fn objection(
         // Once more, as the files may have changed since; not, if they are too large to be compared.
         *agreed = Some(told.digest?);
     }
+}
+
+/// What all calls have changed, in order, without what was changed once more.
+fn changes(report: &Report) -> Vec<Change> {
+    let mut known = HashSet::new();
+    let all = report.results.iter().flat_map(|outcome| &outcome.changes);
+    let news = all.filter(|change| match change {
+        Change::Created(path) | Change::Modified(path) => {
+            known.insert(path) || matches!(change, Change::Created(_))
+        }
+        Change::Removed(path) => {
+            known.remove(path);
+            true
+        }
+        Change::Renamed { .. } => {
+            known.clear();
+            true
+        }
+    });
+    news.cloned().collect()
 }
 
 /// What the report says of it.

@@ -46,7 +46,10 @@ impl Consent for Asker {
         !self.asking.asks.about_request(host, door).is_empty()
     }
 
-    fn to(&self, sending: Sending) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
+    fn to(
+        &self,
+        sending: Sending,
+    ) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         Box::pin(self.asking.request(number, sending, self.turn.come()))
     }

@@ -11,7 +11,7 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("batch", &[]),
     ("policy", &["batch"]),
     ("schedule", &["aside", "batch"]),
-    ("plugin", &["batch"]),
+    ("plugin", &["aside", "batch"]),
     ("files", &["aside", "batch", "policy"]),
     ("net", &["batch", "policy"]),
     ("sandbox", &["batch", "policy", "plugin", "files", "net"]),

@@ -8,8 +8,8 @@ use crate::standard;
 use anyhow::{Context as _, bail};
 use inorder::{
     AskRule, AuditConfig, AuditFile, AuditSink as _, Config, Host, HostBuilder, LimitError,
-    LimitsConfig, LoadLimits, NetGrant, PathGrant, PluginConfig, builtins, parse_bytes,
-    parse_duration, parse_memory,
+    LimitsConfig, LoadLimits, NetGrant, PathGrant, PluginConfig, SecretSource, builtins,
+    parse_bytes, parse_duration, parse_memory,
 };
 
 #[derive(Clone, clap::Args)]
@@ -165,6 +165,15 @@ impl HostArgs {
     /// Reads the config, applies the flags on top, loads the plugins.
     pub fn host(&self) -> anyhow::Result<Host> {
         self.load.builder().config(&self.policy()?).build().map_err(standard::explain)
+    }
+
+    /// [`HostArgs::host`], to look at and not to run anything: no secret is read, which whoever looks may not have.
+    pub fn host_to_look_at(&self) -> anyhow::Result<Host> {
+        let mut config = self.policy()?;
+        for secret in config.secrets.values_mut() {
+            secret.source = SecretSource::Value("not read".to_owned());
+        }
+        self.load.builder().config(&config).build().map_err(standard::explain)
     }
 
     /// [`HostArgs::host`], with a record kept of every call.

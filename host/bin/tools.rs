@@ -39,7 +39,7 @@ pub struct Args {
 }
 
 pub fn main(args: &Args) -> anyhow::Result<Ending> {
-    let host = args.host.host()?;
+    let host = args.host.host_to_look_at()?;
     if let Some(whose) = args.format {
         let references = if args.references { References::Allowed } else { References::Unknown };
         let definitions = definitions::of(&host, whose, references)?;

@@ -47,7 +47,8 @@ pub trait Consent: Send + Sync {
     fn is_needed(&self, host: &Host, door: Door) -> bool;
 
     /// Resolves when somebody has agreed to a request, or not, and why.
-    fn to(&self, sending: Sending) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
+    fn to(&self, sending: Sending)
+    -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
 }
 
 /// What becomes of requests that change something.

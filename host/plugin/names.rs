@@ -44,7 +44,10 @@ fn camel_case(name: &str) -> Option<String> {
 
 /// What an object has for a field or parameter, with the name that it has there; once as it is called, and once in
 /// `camelCase`.
-pub fn given<'o>(object: &'o Map<String, Value>, name: &str) -> [Option<(&'o String, &'o Value)>; 2] {
+pub fn given<'o>(
+    object: &'o Map<String, Value>,
+    name: &str,
+) -> [Option<(&'o String, &'o Value)>; 2] {
     [object.get_key_value(name), camel_case(name).and_then(|it| object.get_key_value(&it))]
 }
 

@@ -63,3 +63,24 @@ fn nobody_is_asked_about_a_batch_that_fails_or_that_no_rule_is_about() {
     let (_root, committed) = run(&json!([write("b.txt", "B")]), None);
     assert_eq!(committed, Committed::Yes);
 }
+
+#[test]
+fn a_file_that_several_calls_change_is_named_once() {
+    let (_root, host) = host(&[("a.txt", "old\n")], &["write"]);
+    let (options, mut questions) = asking(Effect::Atomic);
+    let calls = json!([
+        write("a.txt", "new\n"),
+        write("b.txt", "B"),
+        write("a.txt", "newer\n"),
+        write("b.txt", "BB"),
+    ]);
+    block_on(async {
+        let batch = json!({ "calls": calls });
+        let (report, ()) = tokio::join!(execute(&host, &batch, options), async {
+            let open = questions.next().await;
+            assert_eq!(open.changes(), ["a.txt", "b.txt"]);
+            open.yes();
+        });
+        assert_eq!(report.committed, Some(Committed::Yes));
+    });
+}

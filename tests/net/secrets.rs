@@ -316,6 +316,19 @@ fn a_config_names_secrets_by_variable_and_by_file_beside_it() {
     let asked = &server.asked()[0];
     assert_eq!(asked.header("authorization"), Some(&*format!("Bearer {SECRET}")));
     assert_eq!(asked.header("x-key"), Some("two_key_0123456789"));
+    // Whoever looks what there is needs no keys; whoever runs it is told which is missing.
+    let without = |args: &[&str]| {
+        let mut command = binary();
+        command.current_dir(root.path()).args(args);
+        let output =
+            command.arg("--config").arg(policy.path().join("inorder.toml")).output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        (output.status.success(), said)
+    };
+    let (listed, told) = without(&["tools"]);
+    assert!(listed && told.contains(&format!("may request {at}, with the secrets one")), "{told}");
+    let (ran, told) = without(&["call", "request", "options={}", "--no-audit"]);
+    assert!(!ran && told.contains("ONE_KEY"), "{told}");
     let shown = said + &std::fs::read_to_string(log).unwrap();
     assert!(!shown.contains(SECRET) && !shown.contains("two_key_0123456789"), "{shown}");
 }

@@ -38,7 +38,7 @@ fn the_user_is_shown_what_would_be_changed_and_decides() {
         let mut client = connect(root.path(), &capabilities);
         for (index, (result, says)) in [
             (json!({"action": "accept", "content": {"approve": false}}), "the answer was no"),
-            (json!({"action": "accept"}), "the answer was no"),
+            (json!({"action": "accept"}), "without filling in `approve`"),
             (json!({"action": "decline"}), "the answer was no"),
             (json!({"action": "cancel"}), "dismissed"),
         ]

@@ -116,19 +116,21 @@ pub fn read(text: &[u8], dialect: Option<Dialect>) -> Result<(Batch, Reply), Req
         Dialect::Responses => responses::calls(message),
         Dialect::Gemini => gemini::calls(message),
     };
+    let other = looks.filter(|looks| named.is_some_and(|named| named != *looks));
     let found = found.map_err(|Wrong { at, message }| RequestError::WrongShape {
         at: format!("{at} of the {} message", dialect.as_str()),
-        message,
+        message: match other {
+            Some(other) => format!("{message}, and it looks like one of {}", other.as_str()),
+            None => message,
+        },
     })?;
-    if let (true, Some(named), Some(looks)) = (found.is_empty(), named, looks)
-        && named != looks
-    {
+    if let (true, Some(other)) = (found.is_empty(), other) {
         return Err(RequestError::WrongShape {
             at: "the top".to_owned(),
             message: format!(
                 "it is to be a message of the format {}, has no calls as such, and looks like one of {}",
-                named.as_str(),
-                looks.as_str()
+                dialect.as_str(),
+                other.as_str()
             ),
         });
     }

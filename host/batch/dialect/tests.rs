@@ -225,6 +225,11 @@ fn what_is_no_message_is_refused_with_its_place() {
             "looks like one of anthropic",
         ),
         (
+            r#"{"role": "assistant", "content": null, "tool_calls": [{"id": "a", "function": {"name": "t"}}]}"#,
+            Some(Dialect::Anthropic),
+            "a list of blocks, and it looks like one of openai-chat",
+        ),
+        (
             r#"{"role": "assistant", "function_call": {"name": "t"}}"#,
             None,
             "`function_call` of the openai-chat message",

@@ -84,7 +84,8 @@ pub fn details(question: &Question) -> Vec<String> {
     match &question.about {
         About::Files { diff, .. } => lines(diff),
         About::Request { headers, body, .. } => {
-            let headers = headers.iter().map(|(name, value)| line(&format!("{name}: {value}"), LONG));
+            let headers =
+                headers.iter().map(|(name, value)| line(&format!("{name}: {value}"), LONG));
             headers.chain(lines(body)).collect()
         }
     }

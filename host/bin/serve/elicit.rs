@@ -118,6 +118,9 @@ fn decision(result: &ElicitResult) -> Decision {
     let approved = result.content.as_ref().and_then(|content| content[APPROVE].as_bool());
     match result.action {
         ElicitationAction::Accept if approved == Some(true) => Decision::Yes,
+        ElicitationAction::Accept if approved.is_none() => {
+            no("the client has accepted the form without filling in `approve`, which counts as no")
+        }
         ElicitationAction::Cancel => no("the question was dismissed"),
         _ => Decision::No { because: None },
     }
