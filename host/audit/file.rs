@@ -1,13 +1,15 @@
 //! A file of records, one JSON line each, which any number of processes may add to.
 //!
-//! A line is one write at the end of the file, under a lock that others share. When the file is full it becomes `.1`, in
-//! place of the one before, by whoever gets the lock alone; the others notice that the name is another file's now.
+//! A line is one write at the end of the file. When the file is full it becomes `.1`, in place of the one before, by whoever
+//! gets its lock alone; the others, who share that lock as they look, notice that the name is another file's now. Who has just
+//! looked writes without: for a moment its lines may still go to the file that has become `.1`.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -19,17 +21,23 @@ use super::record::{AuditRecord, AuditSink};
 /// A file that is full with this many bytes.
 const FULL: u64 = 16 << 20;
 
+/// How long a look at the name of a file holds. Looking takes four times as long as writing.
+const LOOKED: Duration = Duration::from_millis(50);
+
 /// An audit log in a file: made when it is first needed, closed to other users, its directory too.
 #[derive(Debug)]
 pub struct AuditFile {
     path: PathBuf,
     full: u64,
+    looked: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     file: Option<File>,
+    /// When the file was seen to have the name, and what room there is in it since.
+    seen: Option<(Instant, u64)>,
     /// The last line was cut short.
     torn: bool,
     warned: bool,
@@ -40,7 +48,7 @@ impl AuditFile {
     pub fn new(path: impl Into<PathBuf>) -> AuditFile {
         let path = path.into();
         let path = std::path::absolute(&path).unwrap_or(path);
-        AuditFile { path, full: FULL, state: Mutex::default() }
+        AuditFile { path, full: FULL, looked: LOOKED, state: Mutex::default() }
     }
 
     /// The size at which a file is full; 16 MiB by default. There are two of them at most.
@@ -60,8 +68,17 @@ impl AuditFile {
         name.into()
     }
 
-    /// Adds a line to the file that has the name, which is not moved away meanwhile.
+    /// Adds a line to the file that has the name.
     fn add(&self, state: &mut State, line: &[u8]) -> io::Result<()> {
+        let seen = state.seen.take();
+        if let (Some(file), Some((when, room))) = (&state.file, seen)
+            && when.elapsed() < self.looked
+            && let Some(room) = room.checked_sub(line.len() as u64)
+        {
+            state.torn = file_line(file, line)? < line.len();
+            state.seen = Some((when, room));
+            return state.whole();
+        }
         loop {
             let file = match state.file.take() {
                 Some(file) => file,
@@ -73,12 +90,13 @@ impl AuditFile {
             if length > 0 && length + line.len() as u64 > self.full && self.turn_page(&file)? {
                 continue;
             }
-            // In one write, so that lines of several processes do not mix.
-            let written = (&file).write(line)?;
+            let written = file_line(&file, line)?;
             flock(&file, FlockOperation::Unlock)?;
             state.file = Some(file);
             state.torn = written < line.len();
-            return if state.torn { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) };
+            let room = self.full.saturating_sub(length + written as u64);
+            state.seen = Some((Instant::now(), room));
+            return state.whole();
         }
     }
 
@@ -151,6 +169,19 @@ impl AuditSink for AuditFile {
     }
 }
 
+impl State {
+    /// # Errors
+    /// The last line is not whole.
+    fn whole(&self) -> io::Result<()> {
+        if self.torn { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+/// In one write, so that lines of several processes do not mix. Gives how much of it was written.
+fn file_line(mut file: &File, line: &[u8]) -> io::Result<usize> {
+    file.write(line)
+}
+
 /// Locks it for writing, beside others that write; who moves it away is waited for.
 fn shared(file: &File) -> io::Result<()> {
     match flock(file, FlockOperation::NonBlockingLockShared) {
@@ -164,7 +195,6 @@ fn shared(file: &File) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::audit::Listed;
-    use std::time::Duration;
 
     fn record(call: &str) -> AuditRecord {
         AuditRecord {

@@ -25,14 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Client {
     /// Starts a server, and makes the handshake of 2025-11-25.
-    pub fn start(mut command: Command) -> anyhow::Result<Client> {
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
-        let input = child.stdin.take().context("it has an input")?;
-        let output = BufReader::new(child.stdout.take().context("it has an output")?);
-        let child = Arc::new(Mutex::new(child));
-        let watch = Some(watch(child.clone()));
-        let mut client = Client { child, input, output, next: 0, line: String::new(), watch };
+    pub fn start(command: Command) -> anyhow::Result<Client> {
+        let mut client = Client::spawn(command)?;
         let hello = json!({
             "protocolVersion": "2025-11-25",
             "capabilities": {},
@@ -43,6 +37,34 @@ impl Client {
         client
             .write(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string())?;
         Ok(client)
+    }
+
+    fn spawn(mut command: Command) -> anyhow::Result<Client> {
+        let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
+        let input = child.stdin.take().context("it has an input")?;
+        let output = BufReader::new(child.stdout.take().context("it has an output")?);
+        let child = Arc::new(Mutex::new(child));
+        let watch = Some(watch(child.clone()));
+        Ok(Client { child, input, output, next: 0, line: String::new(), watch })
+    }
+
+    /// `cat`, which answers each line by itself: what the pipes and two processes that wake each other take.
+    pub fn of_cat() -> anyhow::Result<Client> {
+        Client::spawn(Command::new("cat"))
+    }
+
+    /// How long it took until a line as long as that of a call came back from [`Client::of_cat`].
+    pub fn echo(&mut self, tool: &str, args: &Value) -> anyhow::Result<Duration> {
+        let text = call(self.next, tool, args);
+        let began = Instant::now();
+        self.write(&text)?;
+        self.next += 1;
+        self.line.clear();
+        self.output.read_line(&mut self.line)?;
+        let took = began.elapsed();
+        ensure!(self.line == text, "{:?} came back", self.line);
+        Ok(took)
     }
 
     /// Kills the server when so much more time has passed: whoever waits for it then gets an error.

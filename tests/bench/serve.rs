@@ -78,13 +78,14 @@ pub fn serve(bench: &Arc<Bench>) -> anyhow::Result<Vec<Row>> {
     }
     let mut clients =
         servers.iter().map(|it| Ok(started(it)?.0)).collect::<anyhow::Result<Vec<_>>>()?;
+    let (mut cat, mut echoes) = (Client::of_cat()?, Calls::default());
     let path = file.to_str().context("the path is text")?;
     // The first turn is warm-up.
     for turn in 0..=bench.effort.runs(20) {
         for ((server, client), measured) in servers.iter().zip(&mut clients).zip(&mut measured) {
             let tool = |name: &str| format!("{}{name}", server.prefix);
-            let adds = calls(client, &tool("add"), &json!({"a": 1, "b": 2}))?;
-            let reads = calls(client, &tool("read"), &json!({"path": path}))?;
+            let adds = block(|| client.call(&tool("add"), &json!({"a": 1, "b": 2})))?;
+            let reads = block(|| client.call(&tool("read"), &json!({"path": path})))?;
             let at_once = client.at_once(AT_ONCE, &tool("add"), &json!({"a": 1, "b": 2}))?;
             if turn > 0 {
                 measured.adds.push(adds);
@@ -92,12 +93,20 @@ pub fn serve(bench: &Arc<Bench>) -> anyhow::Result<Vec<Row>> {
                 measured.at_once.push(at_once);
             }
         }
+        let echoed = block(|| cat.echo("add", &json!({"a": 1, "b": 2})))?;
+        if turn > 0 {
+            echoes.push(echoed);
+        }
     }
     drop(clients);
     for (server, measured) in servers.iter().zip(&mut measured) {
         measured.beside_loops.push(beside_loops(server)?);
     }
-    Ok(rows(&servers, &measured))
+    let mut rows = rows(&servers, &measured);
+    let of_cat = "of that, the pipes: the line of a call to `cat` and back";
+    rows.push(Row::new(of_cat.to_owned(), &echoes.all));
+    rows.push(Row::new(format!("{of_cat}, the 99th of 100"), &echoes.slowest));
+    Ok(rows)
 }
 
 fn ours(folder: &Folder, component: &Path) -> anyhow::Result<Server> {
@@ -163,10 +172,10 @@ fn started(server: &Server) -> anyhow::Result<(Client, Duration)> {
 }
 
 /// A block of calls, one after the other.
-fn calls(client: &mut Client, tool: &str, args: &Value) -> anyhow::Result<Samples> {
+fn block(mut call: impl FnMut() -> anyhow::Result<Duration>) -> anyhow::Result<Samples> {
     let mut samples = Samples::default();
     for _ in 0..BLOCK {
-        samples.push(client.call(tool, args)?);
+        samples.push(call()?);
     }
     Ok(samples)
 }
