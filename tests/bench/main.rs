@@ -38,7 +38,7 @@ use crate::table::Row;
 ///
 /// Run it with nothing else at work: the load average is printed with the table.
 #[derive(Parser)]
-#[command(bin_name = "cargo bench --bench bench --")]
+#[command(bin_name = "cargo bench --profile dist --bench bench --")]
 struct Args {
     /// Runs only the cases whose name contains this.
     filter: Option<String>,

@@ -15,7 +15,7 @@ main() {
     if ! [ -x "$peer/wassette" ]; then
         install || echo "tests/bench/peer.sh: wassette $version could not be installed; the reason is above" >&2
     fi
-    exec cargo bench --bench bench -- serve "$@"
+    exec cargo bench --profile dist --bench bench -- serve "$@"
 }
 
 install() {
