@@ -64,8 +64,10 @@ pub enum About {
         origin: String,
         /// With its query.
         path: String,
-        /// Those that the plugin has set, but for those that any client sets (`accept`, `user-agent`, ..).
+        /// Those that the plugin has set, but for the length of the body.
         headers: Vec<(String, String)>,
+        /// Names of the secrets that the host adds to it.
+        secrets: Vec<String>,
         /// As text, if it is that, else its size; at most 64 KiB, and a line that says so where that is not all.
         body: String,
     },

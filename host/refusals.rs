@@ -74,9 +74,7 @@ fn explain(denial: &Denial, plugin: &str) -> String {
         );
     }
     if *by == DeniedBy::Outside {
-        return format!(
-            "{path:?} leads out of what the host was given as a root (--root), beyond which no file is granted"
-        );
+        return format!("{path:?} leads out of its root (--root), beyond which no file is granted");
     }
     let (field, flag) = match access {
         Access::Look | Access::Pass | Access::Read => ("read", "--allow-read"),

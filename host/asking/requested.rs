@@ -7,9 +7,8 @@ use sha2::{Digest as _, Sha256};
 use crate::approval::About;
 use crate::net::{LOOKED_AT, Sending};
 
-/// Set by any client, and by what it sends: they tell a person nothing.
-const USUAL: [&str; 6] =
-    ["accept", "accept-encoding", "connection", "content-length", "host", "user-agent"];
+/// Those of the host, and what the body tells by itself.
+const OWN: [&str; 2] = ["content-length", "host"];
 
 pub(super) fn about(sending: Sending) -> About {
     About::Request {
@@ -17,17 +16,21 @@ pub(super) fn about(sending: Sending) -> About {
         origin: sending.request.origin,
         path: sending.path,
         headers: told(&sending.headers),
+        secrets: sending.secrets,
         body: text(&sending.body, sending.is_whole),
     }
 }
 
 fn told(headers: &HeaderMap) -> Vec<(String, String)> {
-    let told = headers.iter().filter(|(name, _)| !USUAL.contains(&name.as_str()));
+    let told = headers.iter().filter(|(name, _)| !OWN.contains(&name.as_str()));
     let told = told.map(|(name, value)| {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         (name.as_str().to_owned(), value)
     });
-    told.collect()
+    // The order in a map of them is nobody's.
+    let mut told: Vec<_> = told.collect();
+    told.sort_by(|one, other| one.0.cmp(&other.0));
+    told
 }
 
 fn text(body: &Bytes, is_whole: bool) -> String {

@@ -223,7 +223,8 @@ fn shown(question: &Question, lines: Lines) -> String {
 fn rendered(question: &Question, lines: Lines, width: usize) -> String {
     let mut text = String::new();
     let mut add = |line: &dyn std::fmt::Display| text.push_str(&format!("{line}\n"));
-    let details = words::details(question);
+    // A line of nothing between the parts, which is none of strangers'.
+    let details = words::details(question).join(&String::new());
     if lines == Lines::All {
         for line in &details {
             rows(line, width)
@@ -238,7 +239,7 @@ fn rendered(question: &Question, lines: Lines, width: usize) -> String {
         rows(&doing, width).iter().for_each(|row| add(&format!("{GUTTER}{row}")));
     }
     for arguments in words::arguments(question) {
-        add(&print::dim(quoted(&arguments)));
+        add(&print::dim(quoted(&format!("arguments {arguments}"))));
     }
     for line in details.iter().take(FIRST_LINES) {
         let row = console::truncate_str(line, width, "…");

@@ -71,6 +71,10 @@ pub fn plain(text: &str) -> String {
             | '\u{2066}'..='\u{2069}' => {
                 plain.extend(character.escape_unicode());
             }
+            // Not to be seen at all, and read by programs.
+            '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' => {
+                plain.extend(character.escape_unicode());
+            }
             _ if character.is_control() => plain.extend(character.escape_default()),
             _ => plain.push(character),
         }

@@ -125,12 +125,13 @@ impl Tree {
         let at = self.resolve(from, path, last);
         if let Some(denial) = self.denials.get_mut(known)
             && denial.access == Access::Look
-            && denial.by != DeniedBy::Outside
         {
             // A directory on the way, rather than what it leads to.
             let name =
                 |path: &str| path.trim_end_matches('/').rsplit('/').next().map(str::to_owned);
             denial.access = match access {
+                // Of these the path is told as it was given.
+                access if denial.by == DeniedBy::Outside => access,
                 Access::Write if name(&denial.path) != name(path) => Access::MakeDir,
                 Access::Read if name(&denial.path) != name(path) => Access::Pass,
                 access => access,

@@ -213,6 +213,11 @@ impl Tree {
         const MOST: usize = 16;
         if self.denials.len() < MOST && !self.denials.contains(&denial) {
             self.denials.push(denial);
+        } else if denial.by == DeniedBy::Declaration
+            && let Some(last) = self.denials.last_mut()
+        {
+            // What makes a result nobody's to believe is told, however many others there are.
+            *last = denial;
         }
         Err(Errno::PERM)
     }

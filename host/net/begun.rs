@@ -2,16 +2,18 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Full};
+use tokio::time::timeout;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// How much of a body is looked at, in bytes.
 pub const LOOKED_AT: usize = 64 << 10;
 
-/// A body of which all, or more than is looked at, has come.
+/// A body of which all, or more than is looked at, has come; or of which no more came for a while.
 pub struct Begun {
     start: Bytes,
     rest: Rest,
@@ -26,13 +28,18 @@ enum Rest {
 }
 
 impl Begun {
-    /// Waits for the body.
+    /// Waits for the body, or for a piece of it no longer than `pause`.
     ///
     /// # Errors
     /// The guest gave it up.
-    pub async fn read(mut body: WasiBody) -> Result<Begun, Error> {
+    pub async fn read(mut body: WasiBody, pause: Duration) -> Result<Begun, Error> {
         let mut start = BytesMut::new();
-        while let Some(frame) = body.frame().await {
+        loop {
+            let frame = match timeout(pause, body.frame()).await {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(_) => return Ok(Begun { start: start.into(), rest: Rest::More(body) }),
+            };
             match frame?.into_data() {
                 Ok(data) => start.extend_from_slice(&data),
                 Err(frame) => {

@@ -36,6 +36,8 @@ pub struct Sending {
     pub path: String,
     /// Those that the guest has set.
     pub headers: HeaderMap,
+    /// Names of the secrets that the host adds.
+    pub secrets: Vec<String>,
     /// Its body, or the beginning of one that is longer than is looked at.
     pub body: Bytes,
     pub is_whole: bool,

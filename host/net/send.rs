@@ -29,6 +29,9 @@ use super::pool::Key;
 use super::scrub::{Patterns, Scrub};
 use super::target::Target;
 
+/// How long the next piece of a body that is asked about may take.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// How long a kept connection may take to be ready again.
 const READY: Duration = Duration::from_millis(500);
 
@@ -115,7 +118,8 @@ impl Exchange {
         };
         let request = match (&kind, consent, headers) {
             (Kind::Change, Some(consent), Some(headers)) => {
-                self.agreed(&**consent, request, headers, limits).await?
+                let secrets = secrets.iter().map(|secret| secret.name.clone()).collect();
+                self.agreed(&**consent, request, (headers, secrets), limits).await?
             }
             _ => request,
         };
@@ -167,7 +171,7 @@ impl Exchange {
         request: Request<WasiBody>,
         limits: Timeouts,
     ) -> Result<(Request<WasiBody>, Kind), Stop> {
-        let (head, begun) = begun(request, limits).await?;
+        let (head, begun) = begun(request, limits.first_byte, limits).await?;
         let kind = match graphql::query(&begun) {
             Some(query) => Kind::Read(Some(query)),
             None => {
@@ -197,16 +201,29 @@ impl Exchange {
         &self,
         consent: &dyn Consent,
         request: Request<WasiBody>,
-        headers: HeaderMap,
+        (headers, secrets): (HeaderMap, Vec<String>),
         limits: Timeouts,
     ) -> Result<Request<WasiBody>, Stop> {
-        let (head, begun) = begun(request, limits).await?;
+        // One that a guest goes on with when it has been answered is asked about as far as it has come.
+        let (mut head, begun) = begun(request, PAUSE, limits).await?;
+        match (begun.whole(), declared(&headers)) {
+            // One that is to be cut off is not what was shown.
+            (None, Some(length)) if length <= begun.start().len() as u64 => {
+                return Err(Stop::Failed(Error::HttpRequestBodySize(Some(length))));
+            }
+            // As it would have been told of one that was not waited for.
+            (Some(whole), None) if !whole.is_empty() || !usually_empty(&head.method) => {
+                head.headers.insert(CONTENT_LENGTH, whole.len().into());
+            }
+            _ => {}
+        }
         let sending = Sending {
             request: self.sent.clone(),
             host: self.target.host.clone(),
             door: self.target.door(),
             path: head.uri.to_string(),
             headers,
+            secrets,
             body: begun.start().clone(),
             is_whole: begun.whole().is_some(),
         };
@@ -299,12 +316,26 @@ impl Exchange {
 }
 
 /// The head of a request, and what is looked at of its body.
-async fn begun(request: Request<WasiBody>, limits: Timeouts) -> Result<(Parts, Begun), Stop> {
+async fn begun(
+    request: Request<WasiBody>,
+    pause: Duration,
+    limits: Timeouts,
+) -> Result<(Parts, Begun), Stop> {
     let (head, body) = request.into_parts();
-    match timeout(limits.first_byte, Begun::read(body)).await {
+    match timeout(limits.first_byte, Begun::read(body, pause)).await {
         Ok(begun) => Ok((head, begun.map_err(Stop::Failed)?)),
         Err(_) => Err(Stop::Failed(Error::ConnectionWriteTimeout)),
     }
+}
+
+/// How long its body is to be, as the guest has said.
+fn declared(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether a request of that kind has no body as a rule, so that none needs to be said.
+fn usually_empty(method: &Method) -> bool {
+    !matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }
 
 /// A request with a body that is known, once more.

@@ -145,7 +145,7 @@ fn what_is_agreed_to_is_the_headers_and_the_body_too() {
         let (report, ()) = tokio::join!(execute(&host, &calls, options), async {
             let open = questions.next().await;
             let (headers, body) = headers_and_body(&open);
-            assert_eq!(headers, ["x-http-method-override: DELETE"]);
+            assert_eq!(headers, ["user-agent: x", "x-http-method-override: DELETE"]);
             assert_eq!(body, "a body");
             open.yes();
         });
@@ -208,4 +208,41 @@ fn another_body_is_asked_about_again_and_the_same_is_not() {
     let sent: Vec<String> = server.asked().into_iter().map(|asked| asked.body).collect();
     assert_eq!(sent, ["two"]);
     assert_eq!(content(&root, "b").as_deref(), Some("done"));
+}
+
+#[test]
+fn a_body_is_not_cut_off_behind_what_was_shown_of_it() {
+    let Some((_root, server, host)) = host("net") else { return };
+    let (options, mut questions) = asking(Effect::Commit);
+    let body = format!("DELETE FROM users{}", " WHERE id = 7".repeat(10_000));
+    block_on(async {
+        let mut call = request(&server, "POST", &body);
+        call["args"]["options"]["headers"] = json!([["content-length", "17"]]);
+        call["args"]["options"]["unfinished"] = json!(true);
+        let report = execute(&host, &json!({"calls": [call]}), options).await;
+        assert!(!report.all_ok(), "{report:?}");
+    });
+    assert!(questions.are_over());
+    assert_eq!(server.asked().len(), 0);
+}
+
+#[test]
+fn a_body_that_goes_on_after_the_answer_is_asked_about_as_far_as_it_came() {
+    let Some((_root, server, host)) = host("net") else { return };
+    let (options, mut questions) = asking(Effect::Commit);
+    block_on(async {
+        let mut call = request(&server, "POST", "begun");
+        call["args"]["options"]["unfinished"] = json!(true);
+        call["limits"] = json!({"timeout": "10s"});
+        let calls = json!({"calls": [call]});
+        let ((), _) = tokio::join!(
+            async {
+                let open = questions.next().await;
+                assert!(headers_and_body(&open).1.starts_with("begun\n.. and what more"));
+                open.no("enough");
+            },
+            execute(&host, &calls, options)
+        );
+    });
+    assert_eq!(server.asked().len(), 0);
 }

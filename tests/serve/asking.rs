@@ -62,7 +62,7 @@ fn the_user_is_shown_what_would_be_changed_and_decides() {
             message.contains("write_file") && message.contains("- modified a.txt"),
             "{message}"
         );
-        assert!(message.contains("-old\n+new"), "{message}");
+        assert!(message.contains("│ -old\n│ +new"), "{message}");
         let schema = &question["params"]["requestedSchema"];
         assert_eq!(schema["properties"]["approve"]["type"], "boolean", "{question}");
         assert_eq!(schema["required"], json!(["approve"]));

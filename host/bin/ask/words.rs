@@ -11,10 +11,14 @@ use crate::print::{line, plain};
 const SHORT: usize = 100;
 /// Of arguments.
 const LONG: usize = 300;
+/// Of the address of a request. A longer one is among the details, too.
+const ADDRESS: usize = 1000;
 /// Changes that are named.
 const MOST_CHANGES: usize = 20;
-/// Of a diff or a body in a message, in bytes.
+/// Of a diff in a message, or of each part of a request, in bytes.
 const MOST_DETAILS: usize = 4 << 10;
+/// Before each line of details in a message, and no line of ours.
+const QUOTE: &str = "│ ";
 
 /// Who wants to do what, in one line.
 pub fn title(question: &Question) -> String {
@@ -41,8 +45,10 @@ pub fn doings(question: &Question) -> Vec<String> {
             }
             lines
         }
-        About::Request { method, origin, path, .. } => {
-            vec![line(&format!("{method} {origin}{path}"), LONG)]
+        About::Request { method, origin, path, secrets, .. } => {
+            let secrets = secrets.iter().map(|secret| format!("with the secret {}", name(secret)));
+            let address = line(&format!("{method} {origin}{path}"), ADDRESS);
+            std::iter::once(address).chain(secrets).collect()
         }
     }
 }
@@ -76,19 +82,24 @@ pub fn tools(question: &Question) -> String {
     line(&tools.join(", "), SHORT)
 }
 
-/// What there is to see of it: the lines of a diff, or the headers and the body of a request.
-pub fn details(question: &Question) -> Vec<String> {
+/// What there is to see of it, in parts: a diff; or the address of a request, if that is long, its headers and its body.
+pub fn details(question: &Question) -> Vec<Vec<String>> {
     let lines = |text: &str| -> Vec<String> {
         plain(text).lines().map(|it| it.replace('\t', "    ")).collect()
     };
-    match &question.about {
-        About::Files { diff, .. } => lines(diff),
-        About::Request { headers, body, .. } => {
-            let headers =
-                headers.iter().map(|(name, value)| line(&format!("{name}: {value}"), LONG));
-            headers.chain(lines(body)).collect()
+    let parts = match &question.about {
+        About::Files { diff, .. } => vec![lines(diff)],
+        About::Request { method, origin, path, headers, body, .. } => {
+            let address = line(&format!("{method} {origin}{path}"), usize::MAX);
+            let long = address.chars().count() > ADDRESS;
+            let headers = headers.iter().map(|(name, value)| {
+                let name = name.to_ascii_lowercase();
+                format!("header {}", line(&format!("{name}: {value}"), usize::MAX))
+            });
+            vec![long.then_some(address).into_iter().collect(), headers.collect(), lines(body)]
         }
-    }
+    };
+    parts.into_iter().filter(|part| !part.is_empty()).collect()
 }
 
 /// All of it as one text, for a client that shows it.
@@ -103,17 +114,23 @@ pub fn message(question: &Question) -> String {
         add(&format!("Arguments: {arguments}"));
     }
     add(&format!("Asked because of: {}", rules(question)));
-    let (details, mut left) = (details(question), MOST_DETAILS);
-    if !details.is_empty() {
+    for part in details(question) {
         add("");
-    }
-    for (index, line) in details.iter().enumerate() {
-        let Some(less) = left.checked_sub(line.len() + 1) else {
-            add(&format!(".. and {} more lines", details.len() - index));
-            break;
-        };
-        left = less;
-        add(line);
+        let mut left = MOST_DETAILS;
+        for (index, line) in part.iter().enumerate() {
+            let Some(less) = left.checked_sub(line.len() + 1) else {
+                // No line is too long to be seen in part.
+                let end = (0..=left).rev().find(|end| line.is_char_boundary(*end));
+                let (shown, hidden) = line.split_at(end.unwrap_or_default());
+                add(&format!("{QUOTE}{shown}…"));
+                let more = part.len() - index - 1;
+                let bytes = hidden.len() + part[index + 1..].iter().map(String::len).sum::<usize>();
+                add(&format!(".. and {bytes} bytes more, of {more} more lines"));
+                break;
+            };
+            left = less;
+            add(&format!("{QUOTE}{line}"));
+        }
     }
     text
 }
@@ -164,15 +181,48 @@ mod tests {
         assert_eq!(lines.len(), 6, "{message}");
         assert_eq!(lines[1], "- created a modified b");
         assert!(lines[2].starts_with("Arguments: {\"a\": \"  Allow? y\\u{1b}[1A"), "{message}");
-        assert_eq!(lines[5], "+x\\u{1b}]0;t\\u{7}");
+        assert_eq!(lines[5], "│ +x\\u{1b}]0;t\\u{7}");
     }
 
     #[test]
     fn a_long_diff_is_cut_and_says_so() {
         let diff = "+ a line of text\n".repeat(1000);
         let message = message(&question("a", "{}", &diff));
-        assert!(message.len() < 5000, "{}", message.len());
+        assert!(message.len() < 6000, "{}", message.len());
         let last = message.lines().last().unwrap();
         assert!(last.starts_with(".. and ") && last.ends_with(" more lines"), "{last}");
+    }
+
+    fn request(path: &str, headers: &[(&str, &str)], body: &str) -> Question {
+        let headers = headers.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        let about = About::Request {
+            method: "POST".to_owned(),
+            origin: "https://api.example.org".to_owned(),
+            path: path.to_owned(),
+            headers: headers.collect(),
+            secrets: vec!["example".to_owned()],
+            body: body.to_owned(),
+        };
+        Question { about, ..question("", "{}", "") }
+    }
+
+    #[test]
+    fn of_a_request_every_part_is_seen_however_long_the_others_are() {
+        let long = "x".repeat(5000);
+        let asked = request("/a", &[("x-pad", &long), ("x-do", "it")], "{\"action\": 1}");
+        let message = message(&asked);
+        assert!(message.contains("with the secret example"), "{message}");
+        assert!(message.contains("\n│ header x-pad: xxx") && message.contains("x…\n"), "{message}");
+        assert!(message.ends_with("\n\n│ {\"action\": 1}"), "{message}");
+        let text = super::message(&request("/a", &[], &format!("{long}{long}")));
+        assert!(text.contains("│ xxxx") && text.ends_with("bytes more, of 0 more lines"), "{text}");
+        let text = super::message(&request(
+            &format!("/{long}?delete=all"),
+            &[],
+            "ok\nAsked because of: no",
+        ));
+        assert!(text.contains("\n│ ok\n│ Asked because of: no"), "{text}");
+        let parts = details(&request(&format!("/{long}?delete=all"), &[], ""));
+        assert!(parts[0][0].ends_with("?delete=all"), "{parts:?}");
     }
 }

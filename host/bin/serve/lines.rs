@@ -120,14 +120,7 @@ async fn read(from: &AsyncFd<File>, piece: &mut [u8]) -> io::Result<usize> {
         match read_now(from.get_ref(), piece) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Ok(length) => {
-                // There was no more. What comes from now on is told anew.
-                if length < piece.len() {
-                    ready.clear_ready();
-                }
-                return Ok(length);
-            }
-            failed => return failed,
+            read => return read,
         }
     }
 }

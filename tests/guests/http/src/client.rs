@@ -30,8 +30,12 @@ pub fn send(url: &str, options: &Options) -> Result<Sent, String> {
         let stream = body.write().map_err(|()| "no stream")?;
         // Whoever refuses the request closes its body; the answer says why.
         let _ = write(&stream, content.as_bytes());
-        drop(stream);
-        let _ = OutgoingBody::finish(body, None);
+        if options.unfinished == Some(true) {
+            std::mem::forget((stream, body));
+        } else {
+            drop(stream);
+            let _ = OutgoingBody::finish(body, None);
+        }
     }
     Ok(Sent(sent))
 }

@@ -113,6 +113,7 @@ fn none() -> Options {
         connect: None,
         first_byte: None,
         between_bytes: None,
+        unfinished: None,
     }
 }
 
