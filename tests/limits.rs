@@ -180,7 +180,7 @@ fn batch(calls: usize, tool: &str) -> Batch {
     Batch::from_json(json!({"calls": vec![call; calls]}).to_string().as_bytes()).unwrap()
 }
 
-/// Runs calls that do not end while `meanwhile` goes on, from when the first has been started for a moment.
+/// Runs calls that do not end while `meanwhile` goes on, from when one has been started for a moment.
 async fn while_busy<T>(
     host: &Host,
     (calls, tool): (usize, &str),
@@ -197,7 +197,9 @@ async fn while_busy<T>(
     };
     let plan = host.plan(batch(calls, tool)).unwrap();
     let (report, done) = tokio::join!(host.execute(plan, options), async {
-        assert_eq!(started.recv().await, Some(Progress::Started(0)));
+        // Whichever gets a thread first.
+        let first = started.recv().await;
+        assert!(matches!(first, Some(Progress::Started(_))), "{first:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
         let done = meanwhile.await;
         cancel.cancel();
