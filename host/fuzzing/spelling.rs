@@ -3,7 +3,7 @@
 
 use arbitrary::{Result, Unstructured};
 
-use crate::plugin::{Case, Field, Shape};
+use crate::plugin::{Case, Field, Shape, camel_case};
 
 use super::values::fitting;
 
@@ -95,18 +95,24 @@ fn record(fields: &[Field], u: &mut Unstructured<'_>) -> Result<String> {
         if u.ratio(1, if field.optional() { 3 } else { 48 })? {
             continue;
         }
-        parts.push((field.json.as_str(), spelt(&field.shape, u)?));
+        let camel = camel_case(&field.json);
+        let name = |camel: &Option<String>, u: &mut Unstructured<'_>| match camel {
+            Some(camel) if u.ratio(1, 3)? => Ok(camel.clone()),
+            _ => Result::Ok(field.json.clone()),
+        };
+        parts.push((name(&camel, u)?, spelt(&field.shape, u)?));
         if u.ratio(1, 48)? {
-            parts.push((field.json.as_str(), spelt(&field.shape, u)?));
+            parts.push((name(&camel, u)?, spelt(&field.shape, u)?));
         }
     }
     if u.ratio(1, 48)? {
-        parts.push(("other", "1".to_owned()));
+        parts.push(("other".to_owned(), "1".to_owned()));
     }
     if !parts.is_empty() {
         let first = u.choose_index(parts.len())?;
         parts.rotate_left(first);
     }
+    let parts: Vec<_> = parts.iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
     Ok(object(&parts))
 }
 

@@ -42,6 +42,8 @@ pub use divide::divide;
 pub use docs::Docs;
 pub use given::{Given, GivenValue};
 pub use lower::Args;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use names::camel_case;
 pub use packed::{Misfits, Wit, WitError};
 pub use registry::{Registry, RegistryError, ToolRef};
 #[cfg(any(test, feature = "fuzzing"))]

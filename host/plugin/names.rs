@@ -29,7 +29,7 @@ pub fn of_camel_case(given: &str) -> Option<String> {
 }
 
 /// What it may be given as besides; none if it is but one word, or has words that begin with a digit.
-fn camel_case(name: &str) -> Option<String> {
+pub fn camel_case(name: &str) -> Option<String> {
     let mut words = name.split('_');
     let first = words.next().filter(|it| it.starts_with(|it: char| it.is_ascii_lowercase()));
     let mut given = first?.to_owned();
