@@ -2,13 +2,13 @@
 //!
 //! Joins `policy/`, which knows rules, with what a run has staged or wants to send. When it is asked, is `schedule/`'s.
 
+mod requested;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::task::JoinSet;
-
-mod requested;
 
 use crate::approval::{About, Approver, AskedCall, Decision, Question};
 use crate::audit::AskedRule;

@@ -207,8 +207,8 @@ impl Exchange {
         // One that a guest goes on with when it has been answered is asked about as far as it has come.
         let (mut head, begun) = begun(request, PAUSE, limits).await?;
         match (begun.whole(), declared(&headers)) {
-            // One that is to be cut off is not what was shown.
-            (None, Some(length)) if length <= begun.start().len() as u64 => {
+            // One that is to be cut off is not what was shown. What has come may be all of it, and not have been ended yet.
+            (None, Some(length)) if length < begun.start().len() as u64 => {
                 return Err(Stop::Failed(Error::HttpRequestBodySize(Some(length))));
             }
             // As it would have been told of one that was not waited for.

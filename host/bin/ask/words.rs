@@ -92,10 +92,9 @@ pub fn details(question: &Question) -> Vec<Vec<String>> {
         About::Request { method, origin, path, headers, body, .. } => {
             let address = line(&format!("{method} {origin}{path}"), usize::MAX);
             let long = address.chars().count() > ADDRESS;
-            let headers = headers.iter().map(|(name, value)| {
-                let name = name.to_ascii_lowercase();
-                format!("header {}", line(&format!("{name}: {value}"), usize::MAX))
-            });
+            let headers = headers
+                .iter()
+                .map(|(name, value)| line(&format!("header {name}: {value}"), usize::MAX));
             vec![long.then_some(address).into_iter().collect(), headers.collect(), lines(body)]
         }
     };
@@ -118,7 +117,7 @@ pub fn message(question: &Question) -> String {
         add("");
         let mut left = MOST_DETAILS;
         for (index, line) in part.iter().enumerate() {
-            let Some(less) = left.checked_sub(line.len() + 1) else {
+            let Some(less) = left.checked_sub(QUOTE.len() + line.len() + 1) else {
                 // No line is too long to be seen in part.
                 let end = (0..=left).rev().find(|end| line.is_char_boundary(*end));
                 let (shown, hidden) = line.split_at(end.unwrap_or_default());
@@ -188,7 +187,7 @@ mod tests {
     fn a_long_diff_is_cut_and_says_so() {
         let diff = "+ a line of text\n".repeat(1000);
         let message = message(&question("a", "{}", &diff));
-        assert!(message.len() < 6000, "{}", message.len());
+        assert!(message.len() < 5000, "{}", message.len());
         let last = message.lines().last().unwrap();
         assert!(last.starts_with(".. and ") && last.ends_with(" more lines"), "{last}");
     }
