@@ -1,28 +1,32 @@
-//! Divides long memory instructions of a component into short ones, so that a guest can be stopped in the midst of one.
+//! Divides what a component does in one go, and takes long for, into short parts, so that it can be stopped in between.
 //!
 //! wasmtime looks at the epoch where a function begins and where a loop goes round. `memory.fill`, `memory.copy` and
 //! `memory.init` are one instruction, whatever their length. So each that may be long becomes a call of a
-//! function that is added to its module (`parts.rs`), in which a loop does it in parts.
+//! function that is added to its module (`parts.rs`), in which a loop does it in parts. Long segments are put into
+//! place by a function, too (`segments.rs`); what cannot be divided, strings between parts of a component, is kept
+//! short (`handed.rs`).
 //!
 //! All other bytes stay as they are: nothing is decoded and encoded again. Added types and functions come last,
 //! so that no index changes, and a call is as long as the instruction that it replaces, so that what debug
 //! information says of the code still holds. Knows neither engines nor files.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use wasm_encoder::Encode as _;
+use wasm_encoder::{Encode as _, Section as _};
 use wasmparser::{
     BinaryReader, CodeSectionReader, DataSectionReader, FunctionSectionReader, ImportSectionReader,
     Operator, OperatorsReader, TypeRef, TypeSectionReader, Validator, WasmFeatures,
 };
 
 use super::binary::{HEADER, RawSection, sections};
+use super::handed::{self, Guarded};
 use super::parts::{Long, MOST, TYPE};
+use super::segments::{DATA, ELEMENTS, Segments};
 
 /// Changes with what is made of a component, so that what was compiled before is not taken for it.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Components within components.
 const DEEPEST: usize = 100;
@@ -40,6 +44,10 @@ pub enum DivideError {
     Deep,
     #[error("its long memory instructions cannot be divided: a module has too many functions")]
     ManyFunctions,
+    #[error(
+        "one of its parts takes memory for what another hands to it from a function that is no export of a module in it"
+    )]
+    NoExport,
 }
 
 /// The component with its long instructions divided; itself if it has none.
@@ -47,7 +55,8 @@ pub enum DivideError {
 /// # Errors
 /// It is not valid by any set of WebAssembly's features but 64-bit memories, or too deep.
 pub fn divide(component: &[u8]) -> Result<Cow<'_, [u8]>, DivideError> {
-    let Some(divided) = divided(component, DEEPEST)? else { return Ok(component.into()) };
+    let mut modules = Modules { guarded: handed::guarded(component)?, next: 0 };
+    let Some(divided) = modules.divided(component, DEEPEST)? else { return Ok(component.into()) };
     // An invalid module could be made a valid one: by a call of a function that it has not, and now has.
     // Parts are counted in 32 bits: our engines have no larger memories.
     let features = WasmFeatures::all().difference(WasmFeatures::MEMORY64);
@@ -55,31 +64,47 @@ pub fn divide(component: &[u8]) -> Result<Cow<'_, [u8]>, DivideError> {
     Ok(divided.into())
 }
 
-/// None if nothing in it is long.
-fn divided(component: &[u8], deepest: usize) -> Result<Option<Vec<u8>>, DivideError> {
-    const MODULE: u8 = 1;
-    const COMPONENT: u8 = 4;
-    let deepest = deepest.checked_sub(1).ok_or(DivideError::Deep)?;
-    let mut inner = Vec::new();
-    for section in whole_sections(component)? {
-        let divided = match section.id {
-            MODULE => Module::read(section.content)?.divided()?,
-            COMPONENT => divided(section.content, deepest)?,
-            _ => None,
-        };
-        inner.push((section, divided));
-    }
-    if inner.iter().all(|(_, divided)| divided.is_none()) {
-        return Ok(None);
-    }
-    let mut all = component[..HEADER].to_vec();
-    for (section, divided) in inner {
-        match divided {
-            Some(content) => put_section(section.id, &content, &mut all),
-            None => all.extend(section.whole),
+/// The modules of a component, one after the other.
+struct Modules {
+    guarded: Guarded,
+    next: usize,
+}
+
+impl Modules {
+    /// None if nothing in it is to be another.
+    fn divided(
+        &mut self,
+        component: &[u8],
+        deepest: usize,
+    ) -> Result<Option<Vec<u8>>, DivideError> {
+        const MODULE: u8 = 1;
+        const COMPONENT: u8 = 4;
+        let deepest = deepest.checked_sub(1).ok_or(DivideError::Deep)?;
+        let mut inner = Vec::new();
+        for section in whole_sections(component)? {
+            let divided = match section.id {
+                MODULE => {
+                    let guarded = self.guarded.exports.remove(&self.next).unwrap_or_default();
+                    self.next += 1;
+                    Module::read(section.content)?.divided(&guarded, self.guarded.most)?
+                }
+                COMPONENT => self.divided(section.content, deepest)?,
+                _ => None,
+            };
+            inner.push((section, divided));
         }
+        if inner.iter().all(|(_, divided)| divided.is_none()) {
+            return Ok(None);
+        }
+        let mut all = component[..HEADER].to_vec();
+        for (section, divided) in inner {
+            match divided {
+                Some(content) => put_section(section.id, &content, &mut all),
+                None => all.extend(section.whole),
+            }
+        }
+        Ok(Some(all))
     }
-    Ok(Some(all))
 }
 
 /// What of a core module has to be known before its code is read.
@@ -91,19 +116,30 @@ struct Module<'m> {
     functions: u32,
     /// Lengths of the data segments.
     data: Vec<usize>,
+    start: Option<u32>,
 }
 
 /// Sections of a core module.
+const CUSTOM: u8 = 0;
 const TYPES: u8 = 1;
 const IMPORTS: u8 = 2;
 const FUNCTIONS: u8 = 3;
+const EXPORTS: u8 = 7;
+const START: u8 = 8;
 const CODE: u8 = 10;
-const DATA: u8 = 11;
+const DATA_COUNT: u8 = 12;
+
+/// The order of sections.
+const ORDER: [u8; 13] =
+    [TYPES, IMPORTS, FUNCTIONS, 4, 5, 13, 6, EXPORTS, START, ELEMENTS, DATA_COUNT, CODE, DATA];
+
+/// The type of a start function as the type section has it.
+const START_TYPE: [u8; 3] = [0x60, 0, 0];
 
 impl<'m> Module<'m> {
     fn read(module: &'m [u8]) -> Result<Module<'m>, DivideError> {
         let sections = whole_sections(module)?;
-        let (mut types, mut functions, mut data) = (0, 0, Vec::new());
+        let (mut types, mut functions, mut data, mut start) = (0, 0, Vec::new(), None);
         for section in &sections {
             let reader = BinaryReader::new(section.content, 0);
             match section.id {
@@ -122,6 +158,7 @@ impl<'m> Module<'m> {
                     let count = FunctionSectionReader::new(reader)?.count();
                     functions = sum(functions, count as usize)?;
                 }
+                START => start = Some(count(section.content)?.0),
                 DATA => {
                     for segment in DataSectionReader::new(reader)? {
                         data.push(segment?.data.len());
@@ -130,39 +167,81 @@ impl<'m> Module<'m> {
                 _ => {}
             }
         }
-        Ok(Module { header: &module[..HEADER], sections, types, functions, data })
+        Ok(Module { header: &module[..HEADER], sections, types, functions, data, start })
     }
 
-    /// None if nothing in it is long.
-    fn divided(&self) -> Result<Option<Vec<u8>>, DivideError> {
+    /// None if nothing in it is long, and no export is `guarded`, which may ask for so much.
+    fn divided(
+        &self,
+        guarded: &BTreeSet<String>,
+        most: u32,
+    ) -> Result<Option<Vec<u8>>, DivideError> {
         let mut added = Added { first: self.functions, long: BTreeMap::new() };
-        let mut code = Vec::new();
-        for section in self.sections.iter().filter(|it| it.id == CODE) {
-            code.push(self.code(section.content, &mut added)?);
+        let mut sections: BTreeMap<u8, Cow<'_, [u8]>> = BTreeMap::new();
+        for section in self.sections.iter().filter(|it| it.id != CUSTOM) {
+            let content = match section.id {
+                CODE => self.code(section.content, &mut added)?.into(),
+                _ => section.content.into(),
+            };
+            sections.insert(section.id, content);
         }
-        if added.long.is_empty() {
+        // Long instructions come first, then guards, then the start.
+        let mut functions = vec![bytes(&self.types); added.long.len()];
+        let mut code: Vec<_> = added.in_order().map(|long| bytes(&long.in_parts())).collect();
+        let first = sum(self.functions, functions.len())?;
+        let mut guards = 0;
+        if let Some(exports) = sections.get_mut(&EXPORTS).filter(|_| !guarded.is_empty()) {
+            let (content, reallocs) = handed::with_guards(exports, guarded, first)?;
+            *exports = content.into();
+            guards = sum(0, reallocs.len())?;
+            functions.resize(functions.len() + reallocs.len(), bytes(&sum(self.types, 1)?));
+            code.extend(reallocs.iter().map(|it| bytes(&handed::guard(*it, most))));
+        }
+        if let Some(segments) = Segments::long(&self.sections)? {
+            sections.insert(START, bytes(&sum(first, guards as usize)?).into());
+            functions.push(bytes(&sum(self.types, 2)?));
+            code.push(bytes(&segments.function(self.start)));
+            sections.insert(DATA_COUNT, bytes(&self.data.len()).into());
+            if let Some(content) = sections.get_mut(&ELEMENTS) {
+                *content = segments.passive_elements(content).into();
+            }
+            if let Some(content) = sections.get_mut(&DATA) {
+                *content = segments.passive_data(content).into();
+            }
+        }
+        if code.is_empty() {
             return Ok(None);
         }
-        let mut module = self.header.to_vec();
-        let mut code = code.into_iter();
-        for section in &self.sections {
-            let content = match section.id {
-                TYPES => longer(section.content, [TYPE.to_vec()])?,
-                FUNCTIONS => {
-                    longer(section.content, added.long.iter().map(|_| bytes(&self.types)))?
-                }
-                CODE => {
-                    let functions = added.in_order().map(|long| bytes(&long.in_parts()));
-                    longer(&code.next().unwrap_or_default(), functions)?
-                }
-                _ => {
-                    module.extend(section.whole);
-                    continue;
-                }
-            };
-            put_section(section.id, &content, &mut module);
+        let types = vec![TYPE.to_vec(), handed::TYPE.to_vec(), START_TYPE.to_vec()];
+        for (id, items) in [(TYPES, types), (FUNCTIONS, functions), (CODE, code)] {
+            let section = sections.entry(id).or_insert(Cow::Borrowed(&[0]));
+            *section = longer(section, items)?.into();
+        }
+        let mut module = self.whole(sections);
+        if guards > 0 {
+            handed::names(first, guards).append_to(&mut module);
         }
         Ok(Some(module))
+    }
+
+    /// The module with these sections, and what is between them.
+    fn whole(&self, mut contents: BTreeMap<u8, Cow<'_, [u8]>>) -> Vec<u8> {
+        let mut module = self.header.to_vec();
+        let mut put_up_to = |place: usize, module: &mut Vec<u8>| {
+            for id in &ORDER[..place] {
+                if let Some(content) = contents.remove(id) {
+                    put_section(*id, &content, module);
+                }
+            }
+        };
+        for section in &self.sections {
+            match ORDER.iter().position(|id| *id == section.id) {
+                Some(place) => put_up_to(place + 1, &mut module),
+                None => module.extend(section.whole),
+            }
+        }
+        put_up_to(ORDER.len(), &mut module);
+        module
     }
 
     /// The content of a code section with calls in it, of functions that are to be `added`.
@@ -303,8 +382,15 @@ fn bytes(it: &impl wasm_encoder::Encode) -> Vec<u8> {
     bytes
 }
 
-fn sum(a: u32, b: usize) -> Result<u32, DivideError> {
+pub(super) fn sum(a: u32, b: usize) -> Result<u32, DivideError> {
     u32::try_from(b).ok().and_then(|b| a.checked_add(b)).ok_or(DivideError::ManyFunctions)
+}
+
+/// A module with some exports guarded, and what is long divided.
+#[cfg(test)]
+pub(super) fn with(module: &[u8], guarded: &BTreeSet<String>) -> Vec<u8> {
+    let divided = Module::read(module).unwrap().divided(guarded, handed::MOST_HANDED).unwrap();
+    divided.expect("nothing was divided")
 }
 
 #[cfg(test)]

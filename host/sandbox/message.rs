@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use wasmtime::component::ResourceTableError;
-use wasmtime::{PoolConcurrencyLimitError, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::batch::{CallError, ErrorKind, limit_of};
+use crate::plugin::{GUARD, MOST_HANDED, MOST_RECODED};
 use crate::policy::Limits;
 
 use super::capture::OutputLimit;
@@ -28,6 +29,15 @@ pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
         let message = format!(
             "the plugin handed over more in one go than is copied ({limit}; an item of a list counts 32 bytes): ask \
              for less of it"
+        );
+        return CallError::new(ErrorKind::Output, message);
+    }
+    let trace = error.downcast_ref::<WasmBacktrace>();
+    if trace.and_then(|it| it.frames().first()?.func_name()) == Some(GUARD) {
+        let [most, recoded] = [MOST_HANDED, MOST_RECODED].map(|it| bytesize::ByteSize(it.into()));
+        let message = format!(
+            "one part of the plugin hands more text or bytes to another in one go than it may ({most}; {recoded} if \
+             some part's texts are not UTF-8): it has to do so piece by piece"
         );
         return CallError::new(ErrorKind::Output, message);
     }

@@ -3,6 +3,8 @@
 
 #[path = "../hostile/attacks.rs"]
 mod attacks;
+#[path = "../hostile/parts.rs"]
+mod parts;
 #[path = "../hostile/process.rs"]
 mod process;
 

@@ -9,6 +9,8 @@ use anyhow::Context as _;
 use inorder::{Grants, HostBuilder, LimitsConfig, PathGrant, PluginSpec, Source};
 use serde_json::{Value, json};
 
+use super::parts;
+
 pub struct Attack {
     pub tool: &'static str,
     pub args: Value,
@@ -72,7 +74,10 @@ pub fn plugins(
         .plugin(patient)
         .plugin(text("start-loop", START_LOOP, Some(short))?)
         .plugin(text("start-trap", START_TRAP, None)?)
-        .plugin(text("deep", &deep(90), None)?);
+        .plugin(text("deep", &deep(90), None)?)
+        .plugin(text("data-often", &parts::data_often(), None)?)
+        .plugin(text("elements-often", &parts::elements_often(), None)?)
+        .plugin(text("hand-over", &parts::hand_over(), None)?);
     let Some(guest) = guest else { return Ok(builder) };
     for (name, prefix, timeout) in [("hostile", "", Some(short)), ("patient", "patient_", None)] {
         let mut spec = PluginSpec::file(guest, everything()?);
@@ -143,6 +148,10 @@ pub fn of_core() -> Vec<Attack> {
         ("start_loop", json!({}), timeout),
         ("start_trap", json!({}), Failed("trap", "unreachable")),
         ("deep", json!({}), Failed("tool", "the tool failed with")),
+        ("data_often", json!({}), Ok("")),
+        ("elements_often", json!({}), Ok("")),
+        ("hand_over", json!({"bytes": 8 << 20}), Ok("8388608")),
+        ("hand_over", json!({"bytes": 120_000_000}), Failed("output", "more text or bytes")),
     ];
     attacks.map(|(tool, args, ends)| Attack { tool, args, ends }).into()
 }

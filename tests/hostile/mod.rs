@@ -1,6 +1,6 @@
 //! Guests that attack their host: each fails by itself, says why, and leaves nothing behind.
 //!
-//! `attacks` are data; what no compiler makes is `core.wat`, the rest `tests/guests/hostile`. `beside` runs each with
+//! `attacks` are data; what no compiler makes is `core.wat` and `parts`, the rest `tests/guests/hostile`. `beside` runs each with
 //! honest calls, `soak` all of them for long in a process of its own, `cancelled` stops them, `panics` are the host's
 //! own. What files do under abuse, without a guest, is `host/files/abuse_tests.rs`.
 
@@ -8,6 +8,7 @@ mod attacks;
 mod beside;
 mod cancelled;
 mod panics;
+mod parts;
 mod process;
 mod soak;
 
