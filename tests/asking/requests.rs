@@ -225,8 +225,13 @@ fn a_body_is_not_cut_off_behind_what_was_shown_of_it() {
         let mut call = request(&server, "POST", &body);
         call["args"]["options"]["headers"] = json!([["content-length", "17"]]);
         call["args"]["options"]["unfinished"] = json!(true);
-        let report = execute(&host, &json!({"calls": [call]}), options).await;
-        assert!(!report.all_ok(), "{report:?}");
+        let calls = json!({"calls": [call]});
+        tokio::select! {
+            report = execute(&host, &calls, options) => {
+                assert!(!report.all_ok(), "{report:?}");
+            }
+            open = questions.next() => panic!("it was asked about: {:?}", headers_and_body(&open)),
+        }
     });
     assert!(questions.are_over());
     assert_eq!(server.asked().len(), 0);
