@@ -2,28 +2,31 @@
 //!
 //! wasmtime looks at the epoch where a function begins and where a loop goes round. `memory.fill`, `memory.copy` and
 //! `memory.init` are one instruction, whatever their length. So each that may be long becomes a call of a
-//! function that is added to its module (`parts.rs`), in which a loop does it in parts. Long segments are put into
+//! function that is added to its module (`edits.rs`, `parts.rs`), in which a loop does it in parts. Long segments are put into
 //! place by a function, too (`segments.rs`); what cannot be divided, strings between parts of a component, is kept
 //! short (`handed.rs`).
 //!
+//! Nor does wasmtime look at it where the host is called, or memory grows: a function with many such instructions looks at
+//! it before each.
+//!
 //! All other bytes stay as they are: nothing is decoded and encoded again. Added types and functions come last,
 //! so that no index changes, and a call is as long as the instruction that it replaces, so that what debug
-//! information says of the code still holds. Knows neither engines nor files.
+//! information says of the code still holds, but for what comes after functions of many calls. Knows neither engines nor files.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use wasm_encoder::{Encode as _, Section as _};
 use wasmparser::{
-    BinaryReader, CodeSectionReader, DataSectionReader, FunctionSectionReader, ImportSectionReader,
-    Operator, OperatorsReader, TypeRef, TypeSectionReader, Validator, WasmFeatures,
+    BinaryReader, DataSectionReader, FunctionSectionReader, ImportSectionReader, TypeRef,
+    TypeSectionReader, Validator, WasmFeatures,
 };
 
 use super::binary::{HEADER, RawSection, sections};
+use super::edits::Added;
 use super::handed::{self, Guarded};
-use super::parts::{Long, MOST, TYPE};
-use super::segments::{DATA, ELEMENTS, Segments};
+use super::parts::TYPE;
+use super::segments::{DATA, ELEMENTS, MOST_ELEMENTS, Segments, passive_elements};
 
 /// Changes with what is made of a component, so that what was compiled before is not taken for it.
 pub const VERSION: u32 = 2;
@@ -48,6 +51,10 @@ pub enum DivideError {
         "one of its parts takes memory for what another hands to it from a function that is no export of a module in it"
     )]
     NoExport,
+    #[error("its passive segments have more than {MOST_ELEMENTS} elements")]
+    ManyElements,
+    #[error("it copies streams or futures, which wasmtime does in one go: tools here have none")]
+    Streams,
 }
 
 /// The component with its long instructions divided; itself if it has none.
@@ -55,11 +62,16 @@ pub enum DivideError {
 /// # Errors
 /// It is not valid by any set of WebAssembly's features but 64-bit memories, or too deep.
 pub fn divide(component: &[u8]) -> Result<Cow<'_, [u8]>, DivideError> {
-    let mut modules = Modules { guarded: handed::guarded(component)?, next: 0 };
+    let mut modules = Modules { guarded: handed::guarded(component)?, next: 0, elements: 0 };
     let Some(divided) = modules.divided(component, DEEPEST)? else { return Ok(component.into()) };
-    // An invalid module could be made a valid one: by a call of a function that it has not, and now has.
-    // Parts are counted in 32 bits: our engines have no larger memories.
-    let features = WasmFeatures::all().difference(WasmFeatures::MEMORY64);
+    // An invalid module could be made a valid one: by a call of a function that it has not, and now has; or by an offset
+    // that is no constant to our engines. Parts are counted in 32 bits: our engines have no larger memories.
+    let none_of_ours = WasmFeatures::MEMORY64
+        | WasmFeatures::GC
+        | WasmFeatures::FUNCTION_REFERENCES
+        | WasmFeatures::EXCEPTIONS
+        | WasmFeatures::THREADS;
+    let features = WasmFeatures::all().difference(none_of_ours);
     Validator::new_with_features(features).validate_all(component)?;
     Ok(divided.into())
 }
@@ -68,6 +80,8 @@ pub fn divide(component: &[u8]) -> Result<Cow<'_, [u8]>, DivideError> {
 struct Modules {
     guarded: Guarded,
     next: usize,
+    /// Those in passive segments, of all so far.
+    elements: u32,
 }
 
 impl Modules {
@@ -84,9 +98,14 @@ impl Modules {
         for section in whole_sections(component)? {
             let divided = match section.id {
                 MODULE => {
-                    let guarded = self.guarded.exports.remove(&self.next).unwrap_or_default();
+                    let guarded = self.guarded.remove(&self.next).unwrap_or_default();
                     self.next += 1;
-                    Module::read(section.content)?.divided(&guarded, self.guarded.most)?
+                    let module = Module::read(section.content)?;
+                    self.elements = self.elements.saturating_add(module.passive_elements);
+                    if self.elements > MOST_ELEMENTS {
+                        return Err(DivideError::ManyElements);
+                    }
+                    module.divided(&guarded)?
                 }
                 COMPONENT => self.divided(section.content, deepest)?,
                 _ => None,
@@ -108,15 +127,17 @@ impl Modules {
 }
 
 /// What of a core module has to be known before its code is read.
-struct Module<'m> {
+pub(super) struct Module<'m> {
     header: &'m [u8],
     sections: Vec<RawSection<'m>>,
     types: u32,
     /// Imported ones too.
     functions: u32,
+    pub(super) imported: u32,
     /// Lengths of the data segments.
-    data: Vec<usize>,
+    pub(super) data: Vec<usize>,
     start: Option<u32>,
+    passive_elements: u32,
 }
 
 /// Sections of a core module.
@@ -140,6 +161,7 @@ impl<'m> Module<'m> {
     fn read(module: &'m [u8]) -> Result<Module<'m>, DivideError> {
         let sections = whole_sections(module)?;
         let (mut types, mut functions, mut data, mut start) = (0, 0, Vec::new(), None);
+        let (mut imported, mut elements) = (0, 0);
         for section in &sections {
             let reader = BinaryReader::new(section.content, 0);
             match section.id {
@@ -153,12 +175,14 @@ impl<'m> Module<'m> {
                         let is = matches!(import?.ty, TypeRef::Func(_) | TypeRef::FuncExact(_));
                         functions = sum(functions, usize::from(is))?;
                     }
+                    imported = functions;
                 }
                 FUNCTIONS => {
                     let count = FunctionSectionReader::new(reader)?.count();
                     functions = sum(functions, count as usize)?;
                 }
                 START => start = Some(count(section.content)?.0),
+                ELEMENTS => elements = passive_elements(section.content)?,
                 DATA => {
                     for segment in DataSectionReader::new(reader)? {
                         data.push(segment?.data.len());
@@ -167,20 +191,17 @@ impl<'m> Module<'m> {
                 _ => {}
             }
         }
-        Ok(Module { header: &module[..HEADER], sections, types, functions, data, start })
+        let (header, passive_elements) = (&module[..HEADER], elements);
+        Ok(Module { header, sections, types, functions, imported, data, start, passive_elements })
     }
 
-    /// None if nothing in it is long, and no export is `guarded`, which may ask for so much.
-    fn divided(
-        &self,
-        guarded: &BTreeSet<String>,
-        most: u32,
-    ) -> Result<Option<Vec<u8>>, DivideError> {
+    /// None if nothing in it is long, and no export is `guarded`.
+    fn divided(&self, guarded: &BTreeSet<String>) -> Result<Option<Vec<u8>>, DivideError> {
         let mut added = Added { first: self.functions, long: BTreeMap::new() };
         let mut sections: BTreeMap<u8, Cow<'_, [u8]>> = BTreeMap::new();
         for section in self.sections.iter().filter(|it| it.id != CUSTOM) {
             let content = match section.id {
-                CODE => self.code(section.content, &mut added)?.into(),
+                CODE => self.code(section.content, &mut added)?,
                 _ => section.content.into(),
             };
             sections.insert(section.id, content);
@@ -195,21 +216,19 @@ impl<'m> Module<'m> {
             *exports = content.into();
             guards = sum(0, reallocs.len())?;
             functions.resize(functions.len() + reallocs.len(), bytes(&sum(self.types, 1)?));
-            code.extend(reallocs.iter().map(|it| bytes(&handed::guard(*it, most))));
+            code.extend(reallocs.iter().map(|it| bytes(&handed::guard(*it))));
         }
         if let Some(segments) = Segments::long(&self.sections)? {
             sections.insert(START, bytes(&sum(first, guards as usize)?).into());
             functions.push(bytes(&sum(self.types, 2)?));
             code.push(bytes(&segments.function(self.start)));
             sections.insert(DATA_COUNT, bytes(&self.data.len()).into());
-            if let Some(content) = sections.get_mut(&ELEMENTS) {
-                *content = segments.passive_elements(content).into();
-            }
             if let Some(content) = sections.get_mut(&DATA) {
-                *content = segments.passive_data(content).into();
+                *content = segments.passive(content).into();
             }
         }
-        if code.is_empty() {
+        let edited = sections.get(&CODE).is_some_and(|content| matches!(content, Cow::Owned(_)));
+        if code.is_empty() && !edited {
             return Ok(None);
         }
         let types = vec![TYPE.to_vec(), handed::TYPE.to_vec(), START_TYPE.to_vec()];
@@ -243,90 +262,6 @@ impl<'m> Module<'m> {
         put_up_to(ORDER.len(), &mut module);
         module
     }
-
-    /// The content of a code section with calls in it, of functions that are to be `added`.
-    fn code(&self, old: &[u8], added: &mut Added) -> Result<Vec<u8>, DivideError> {
-        let bodies = CodeSectionReader::new(BinaryReader::new(old, 0))?;
-        let mut new = Vec::with_capacity(old.len() + 1024);
-        // Of `old`, up to where it is in `new`.
-        let mut copied = 0;
-        let mut end_of_last = count(old)?.1;
-        for body in bodies {
-            let body = body?;
-            let Range { start, end } = body.range();
-            let mut divided = Vec::new();
-            let mut done = start;
-            for (place, long) in self.long(body.get_operators_reader()?)? {
-                divided.extend(&old[done..place.start]);
-                call(added.function(long)?, place.len(), &mut divided);
-                done = place.end;
-            }
-            if done > start {
-                divided.extend(&old[done..end]);
-                // The size of a body is before it.
-                new.extend(&old[copied..end_of_last]);
-                padded(divided.len(), start - end_of_last, &mut new);
-                new.extend(divided);
-                copied = end;
-            }
-            end_of_last = end;
-        }
-        new.extend(&old[copied..]);
-        Ok(new)
-    }
-
-    /// Instructions of a function that may be long, and where they are.
-    fn long(&self, mut code: OperatorsReader) -> Result<Vec<(Range<usize>, Long)>, DivideError> {
-        let mut found = Vec::new();
-        let mut constant = None;
-        while !code.eof() {
-            let start = code.original_position();
-            let operator = code.read()?;
-            let long = match operator {
-                Operator::MemoryFill { mem } => Some(Long::Fill { memory: mem }),
-                Operator::MemoryCopy { dst_mem, src_mem } => {
-                    Some(Long::Copy { to: dst_mem, from: src_mem })
-                }
-                // Of a shorter one, no more than all can be copied.
-                Operator::MemoryInit { data_index, mem }
-                    if self.data.get(data_index as usize).is_none_or(|it| *it > MOST as usize) =>
-                {
-                    Some(Long::Init { memory: mem, data: data_index })
-                }
-                _ => None,
-            };
-            // A length that is known to be short, by the instruction right before, which nothing can jump behind:
-            // such copies are compiled to a few instructions.
-            if let Some(long) = long.filter(|_| constant.is_none_or(|length| length > MOST)) {
-                found.push((start..code.original_position(), long));
-            }
-            constant = match operator {
-                Operator::I32Const { value } => Some(value.cast_unsigned()),
-                _ => None,
-            };
-        }
-        Ok(found)
-    }
-}
-
-/// Functions that a module gets, behind its own.
-struct Added {
-    first: u32,
-    /// Which of them does an instruction.
-    long: BTreeMap<Long, u32>,
-}
-
-impl Added {
-    fn function(&mut self, long: Long) -> Result<u32, DivideError> {
-        let next = sum(self.first, self.long.len())?;
-        Ok(*self.long.entry(long).or_insert(next))
-    }
-
-    fn in_order(&self) -> impl Iterator<Item = Long> {
-        let mut all: Vec<_> = self.long.iter().map(|(long, function)| (*function, *long)).collect();
-        all.sort_unstable();
-        all.into_iter().map(|(_, long)| long)
-    }
 }
 
 /// The sections of a module or component, all of it.
@@ -348,19 +283,13 @@ fn longer(content: &[u8], more: impl IntoIterator<Item = Vec<u8>>) -> Result<Vec
 }
 
 /// How many items a section has, and where they begin.
-fn count(content: &[u8]) -> Result<(u32, usize), DivideError> {
+pub(super) fn count(content: &[u8]) -> Result<(u32, usize), DivideError> {
     let mut reader = BinaryReader::new(content, 0);
     Ok((reader.read_var_u32()?, reader.current_position()))
 }
 
-/// A call in the place of an instruction of `size` bytes: as long, if it can be.
-fn call(function: u32, size: usize, to: &mut Vec<u8>) {
-    to.push(0x10);
-    padded(function as usize, size - 1, to);
-}
-
 /// A LEB128 number of so many bytes, or more if it needs them.
-fn padded(number: usize, size: usize, to: &mut Vec<u8>) {
+pub(super) fn padded(number: usize, size: usize, to: &mut Vec<u8>) {
     let start = to.len();
     number.encode(to);
     while to.len() - start < size.min(5) {
@@ -389,7 +318,7 @@ pub(super) fn sum(a: u32, b: usize) -> Result<u32, DivideError> {
 /// A module with some exports guarded, and what is long divided.
 #[cfg(test)]
 pub(super) fn with(module: &[u8], guarded: &BTreeSet<String>) -> Vec<u8> {
-    let divided = Module::read(module).unwrap().divided(guarded, handed::MOST_HANDED).unwrap();
+    let divided = Module::read(module).unwrap().divided(guarded).unwrap();
     divided.expect("nothing was divided")
 }
 

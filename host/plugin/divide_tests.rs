@@ -8,8 +8,12 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use wasmtime::{Config, Engine, Instance, Memory, MemoryType, Store, Trap, UpdateDeadline};
 
+use wasmparser::CodeSectionReader;
+
 use super::*;
 use crate::plugin::builtins;
+use crate::plugin::edits::MOST_UNSEEN;
+use crate::plugin::parts::MOST;
 
 /// All instructions, on memories of their own, on two that are one, and on two that are not.
 const EVERYTHING: &str = r#"(module
@@ -256,6 +260,38 @@ fn a_long_instruction_can_be_stopped_at_each_part() {
         assert!(stops >= parts, "{name} can be stopped {stops} times");
     }
     assert!(stops(&divided, "copy", [8, 0, MOST]) < 4, "what is short is done at once");
+}
+
+#[test]
+fn many_calls_of_the_host_in_a_row_can_be_stopped() {
+    let module = |instruction: &str, times: usize| {
+        wat(&format!(
+            r#"(module (memory 1) (type $t (func)) (table 1 funcref) (func $f) (elem (i32.const 0) func $f)
+                (func (export "f") (param i32 i32 i32) (i32.const 7) {} (drop)))"#,
+            instruction.repeat(times)
+        ))
+    };
+    for instruction in [
+        "(drop (memory.grow (i32.const 0)))",
+        "(if (local.get 2) (then (drop (memory.grow (i32.const 0)))))",
+    ] {
+        let long = module(instruction, 1_000);
+        assert!(stops(&long, "f", [0, 0, 1]) < 3, "wasmtime does so by itself");
+        let stops = stops(&module_divided(&long), "f", [0, 0, 1]);
+        assert!((1_000..1_010).contains(&stops), "{instruction}: {stops}");
+    }
+    let unchanged = |instruction: &str, times| {
+        Module::read(&module(instruction, times))
+            .unwrap()
+            .divided(&BTreeSet::new())
+            .unwrap()
+            .is_none()
+    };
+    assert!(unchanged("(drop (memory.grow (i32.const 0)))", MOST_UNSEEN));
+    // Where a function of the guest's own begins, it is looked at anyway.
+    assert!(unchanged("(call $f)", 1_000));
+    // A table may have functions of the host in it.
+    assert!(!unchanged("(call_indirect (type $t) (i32.const 0))", 1_000));
 }
 
 #[test]

@@ -2,10 +2,11 @@
 //!
 //! wasmtime checks and copies a string from one part to another in one go. The one that gets it is asked for memory first, by
 //! the function that its canonical options name. So where such a function is exported from its module, a guard
-//! takes its place, which traps if it is asked for too much at once for bytes or characters.
-//! Lists of anything else are copied item by item. Knows the structure of components, not their code.
+//! takes its place, which traps if it is asked for too much at once for bytes or characters, whoever asks: the host, too.
+//! Lists of anything else are copied item by item. Streams and futures, whose items are copied in one go as well, are
+//! refused. Knows the structure of components, not their code.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use wasm_encoder::{BlockType, Encode as _, Function};
 use wasmparser::{
@@ -16,25 +17,18 @@ use wasmparser::{
 
 use super::divide::{DivideError, sum};
 
-/// What one part may ask another to have room for at once, if it is aligned as characters are: 3 ms.
-pub const MOST_HANDED: u32 = 8 << 20;
+/// What a part of a composed component may be asked to have room for at once, if it is aligned as characters are: 8 ms for
+/// what takes longest, ASCII from UTF-16 to UTF-8; 2 to 5 ms where both have UTF-8.
+pub const MOST_HANDED: u32 = 4 << 20;
 
-/// The same in a component of which some part has texts in another encoding than UTF-8: 4 ms from UTF-16 to UTF-8.
-pub const MOST_RECODED: u32 = 2 << 20;
-
-/// The guard's name in a backtrace.
+/// The guard's name in a backtrace. A plugin that names a function of its own so tells what is not so of itself, and no more.
 pub const GUARD: &str = "inorder: more is handed over than may be";
 
 /// Its type, that of every such function, as the type section has it: the old place, its size, alignment, new size.
 pub(super) const TYPE: [u8; 8] = [0x60, 4, 0x7f, 0x7f, 0x7f, 0x7f, 1, 0x7f];
 
-/// What is to be guarded.
-pub(super) struct Guarded {
-    /// The exports of each module, by its number: in the order in which they begin, within other components too.
-    pub(super) exports: BTreeMap<usize, BTreeSet<String>>,
-    /// What may be asked for at once.
-    pub(super) most: u32,
-}
+/// The exports to guard, by the number of their module: in the order in which they begin, within other components too.
+pub(super) type Guarded = BTreeMap<usize, BTreeSet<String>>;
 
 /// What a component has defined so far.
 #[derive(Default)]
@@ -46,8 +40,6 @@ struct Frame<'c> {
     functions: Vec<Option<(usize, &'c str)>>,
     /// Functions that memory is asked of.
     reallocs: BTreeSet<u32>,
-    /// Some texts are not UTF-8.
-    recodes: bool,
 }
 
 /// The exports of a core instance.
@@ -61,7 +53,7 @@ enum Exports<'c> {
 /// The exports to guard: none if no part of the component is a component that has modules of its own.
 pub(super) fn guarded(component: &[u8]) -> Result<Guarded, DivideError> {
     let (mut frames, mut found) = (Vec::<Frame<'_>>::new(), Vec::new());
-    let (mut modules, mut in_module, mut composed, mut recodes) = (0, false, false, false);
+    let (mut modules, mut in_module, mut composed) = (0, false, false);
     for payload in Parser::new(0).parse_all(component) {
         let payload = payload?;
         if in_module {
@@ -108,7 +100,7 @@ pub(super) fn guarded(component: &[u8]) -> Result<Guarded, DivideError> {
             }
             Payload::ComponentCanonicalSection(canonicals) => {
                 for canonical in canonicals {
-                    frame.canonical(&canonical?);
+                    frame.canonical(&canonical?)?;
                 }
             }
             Payload::ComponentImportSection(imports) => {
@@ -128,19 +120,17 @@ pub(super) fn guarded(component: &[u8]) -> Result<Guarded, DivideError> {
                 }
             }
             Payload::End(_) => {
-                recodes |= frame.recodes;
                 found.extend(frame.reallocs.iter().map(|it| frame.export_of(*it)));
                 frames.pop();
             }
             _ => {}
         }
     }
-    let most = if recodes { MOST_RECODED } else { MOST_HANDED };
-    let mut guarded = Guarded { exports: BTreeMap::new(), most };
+    let mut guarded = Guarded::new();
     if composed {
         for export in found {
             let (module, name) = export.ok_or(DivideError::NoExport)?;
-            guarded.exports.entry(module).or_default().insert(name.to_owned());
+            guarded.entry(module).or_default().insert(name.to_owned());
         }
     }
     Ok(guarded)
@@ -169,24 +159,31 @@ impl<'c> Frame<'c> {
         }
     }
 
-    fn canonical(&mut self, canonical: &CanonicalFunction) {
+    fn canonical(&mut self, canonical: &CanonicalFunction) -> Result<(), DivideError> {
+        if let CanonicalFunction::StreamRead { .. }
+        | CanonicalFunction::StreamWrite { .. }
+        | CanonicalFunction::FutureRead { .. }
+        | CanonicalFunction::FutureWrite { .. }
+        | CanonicalFunction::StreamCancelRead { .. }
+        | CanonicalFunction::StreamCancelWrite { .. }
+        | CanonicalFunction::FutureCancelRead { .. }
+        | CanonicalFunction::FutureCancelWrite { .. } = canonical
+        {
+            return Err(DivideError::Streams);
+        }
         if let CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } =
             canonical
         {
-            for option in options {
-                match option {
-                    CanonicalOption::Realloc(function) => {
-                        self.reallocs.insert(*function);
-                    }
-                    CanonicalOption::UTF16 | CanonicalOption::CompactUTF16 => self.recodes = true,
-                    _ => {}
-                }
-            }
+            self.reallocs.extend(options.iter().filter_map(|it| match it {
+                CanonicalOption::Realloc(function) => Some(*function),
+                _ => None,
+            }));
         }
         // All others make a core function, too.
         if !matches!(canonical, CanonicalFunction::Lift { .. }) {
             self.functions.push(None);
         }
+        Ok(())
     }
 
     /// Of which module a core function is which export.
@@ -210,36 +207,59 @@ pub(super) fn with_guards(
     first: u32,
 ) -> Result<(Vec<u8>, Vec<u32>), DivideError> {
     let reader = ExportSectionReader::new(BinaryReader::new(exports, 0))?;
-    let (mut new, mut functions, mut copied) = (Vec::new(), Vec::new(), 0);
+    let (mut count, mut new) = (reader.count() as usize, Vec::new());
+    let (mut functions, mut names) = (BTreeMap::new(), HashSet::new());
+    let mut copied = reader.clone().original_position();
     let mut all = reader.into_iter_with_offsets().peekable();
     while let Some(export) = all.next() {
         let (start, export) = export?;
+        names.insert(export.name);
         if export.kind != ExternalKind::Func || !guarded.contains(export.name) {
             continue;
         }
-        let place = functions.iter().position(|it| *it == export.index);
-        let place = place.unwrap_or_else(|| {
-            functions.push(export.index);
-            functions.len() - 1
-        });
+        let next = functions.len();
+        let place = *functions.entry(export.index).or_insert(next);
         new.extend(&exports[copied..start]);
-        export.name.encode(&mut new);
-        wasm_encoder::ExportKind::Func.encode(&mut new);
-        sum(first, place)?.encode(&mut new);
+        put_function(export.name, sum(first, place)?, &mut new);
         copied = match all.peek() {
             Some(Ok((next, _))) => *next,
             _ => exports.len(),
         };
     }
     new.extend(&exports[copied..]);
-    Ok((new, functions))
+    let mut in_order: Vec<_> = functions.into_iter().map(|(it, place)| (place, it)).collect();
+    in_order.sort_unstable();
+    let functions: Vec<u32> = in_order.into_iter().map(|(_, it)| it).collect();
+    // What is exported may be referred to: an export may be all that allows it.
+    let mut number = 0;
+    for function in &functions {
+        let name = loop {
+            number += 1;
+            let name = format!("guarded-{number}");
+            if !names.contains(&*name) {
+                break name;
+            }
+        };
+        put_function(&name, *function, &mut new);
+        count += 1;
+    }
+    let mut content = Vec::with_capacity(new.len() + 5);
+    count.encode(&mut content);
+    content.extend(new);
+    Ok((content, functions))
+}
+
+fn put_function(name: &str, index: u32, to: &mut Vec<u8>) {
+    name.encode(to);
+    wasm_encoder::ExportKind::Func.encode(to);
+    index.encode(to);
 }
 
 /// What traps if it is asked for too much, and else does what the function does.
-pub(super) fn guard(function: u32, most: u32) -> Function {
+pub(super) fn guard(function: u32) -> Function {
     let mut guard = Function::new([]);
     let mut code = guard.instructions();
-    code.local_get(3).i32_const(most.cast_signed()).i32_gt_u();
+    code.local_get(3).i32_const(MOST_HANDED.cast_signed()).i32_gt_u();
     // Of two bytes in UTF-16.
     code.local_get(2).i32_const(2).i32_le_u().i32_and();
     code.if_(BlockType::Empty).unreachable().end();

@@ -104,7 +104,7 @@ pub(super) fn memory(
             passing(length)?;
             // In the encoding that the guest has declared.
             let text = String::linear_lift_from_memory(cx, ty, bytes)?;
-            to.string(&text)?;
+            to.string_while(&text, passing)?;
         }
         InterfaceType::List(list) => items(cx, cx.types[list].element, bytes, to)?,
         InterfaceType::Record(record) => {

@@ -12,6 +12,7 @@ mod crossing;
 mod decode;
 mod divide;
 mod docs;
+mod edits;
 mod given;
 mod handed;
 mod lift;
@@ -43,7 +44,7 @@ pub use decode::decode;
 pub use divide::divide;
 pub use docs::Docs;
 pub use given::{Given, GivenValue};
-pub use handed::{GUARD, MOST_HANDED, MOST_RECODED};
+pub use handed::{GUARD, MOST_HANDED};
 pub use lower::Args;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use names::camel_case;

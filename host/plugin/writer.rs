@@ -13,6 +13,9 @@ use super::check::{BASE64, MAX_SAFE};
 /// Looked at in one go for bytes to escape, of which most texts have few: a few steps of the processor.
 const CHUNK: usize = 64;
 
+/// Bytes of escapes between two questions.
+const PORTION: usize = 64 << 10;
+
 #[derive(Debug)]
 pub struct Writer {
     text: String,
@@ -100,9 +103,19 @@ impl Writer {
     }
 
     pub fn string(&mut self, value: &str) -> Result<(), TooLong> {
+        self.string_while(value, |_| Ok(()))
+    }
+
+    /// One that may be long: for each portion by which escapes make it longer than it was, it is asked whether to go on.
+    pub fn string_while<E: From<TooLong>>(
+        &mut self,
+        value: &str,
+        mut go_on: impl FnMut(usize) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.room_for(value.len())?;
         self.text.reserve(value.len() + 2);
         self.text.push('"');
+        let (begin, mut asked) = (self.text.len(), 0);
         let mut written = 0;
         for (chunk_at, chunk) in (0..).step_by(CHUNK).zip(value.as_bytes().chunks(CHUNK)) {
             if !chunk.iter().fold(false, |any, byte| any | must_be_escaped(*byte)) {
@@ -110,6 +123,11 @@ impl Writer {
             }
             // Escapes make text longer, up to six times.
             self.room_for(value.len() - written)?;
+            let longer = self.text.len() - begin - written;
+            if longer - asked >= PORTION {
+                go_on(longer - asked)?;
+                asked = longer;
+            }
             for (at, byte) in (chunk_at..).zip(chunk) {
                 if must_be_escaped(*byte) {
                     self.text.push_str(&value[written..at]);
@@ -132,7 +150,13 @@ impl Writer {
             b'\t' => self.raw("\\t"),
             0x08 => self.raw("\\b"),
             0x0c => self.raw("\\f"),
-            control => drop(write!(self.text, "\\u{control:04x}")),
+            control => {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                self.raw("\\u00");
+                for digit in [control >> 4, control & 0xf] {
+                    self.text.push(char::from(DIGITS[usize::from(digit)]));
+                }
+            }
         }
     }
 
@@ -221,5 +245,20 @@ mod tests {
         }
         assert_eq!(Writer::new(9).bytes(b"123456"), Ok(()));
         assert_eq!(Writer::new(7).bytes(b"123456"), Err(TooLong));
+    }
+
+    #[test]
+    fn escapes_of_a_long_text_can_be_stopped() {
+        let asked = |text: &str, most: usize| {
+            let mut asked = 0;
+            let written = Writer::new(usize::MAX).string_while(text, |_| {
+                asked += 1;
+                if asked <= most { Ok(()) } else { Err(TooLong) }
+            });
+            (asked, written.is_ok())
+        };
+        assert_eq!(asked(&"\0".repeat(10 * PORTION), 100), (49, true));
+        assert_eq!(asked(&"\0".repeat(10 * PORTION), 2), (3, false));
+        assert_eq!(asked(&"text".repeat(PORTION), 0), (0, true));
     }
 }

@@ -7,7 +7,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::batch::{CallError, ErrorKind, limit_of};
-use crate::plugin::{GUARD, MOST_HANDED, MOST_RECODED};
+use crate::plugin::{GUARD, MOST_HANDED};
 use crate::policy::Limits;
 
 use super::capture::OutputLimit;
@@ -34,10 +34,10 @@ pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
     }
     let trace = error.downcast_ref::<WasmBacktrace>();
     if trace.and_then(|it| it.frames().first()?.func_name()) == Some(GUARD) {
-        let [most, recoded] = [MOST_HANDED, MOST_RECODED].map(|it| bytesize::ByteSize(it.into()));
+        let most = bytesize::ByteSize(MOST_HANDED.into());
         let message = format!(
-            "one part of the plugin hands more text or bytes to another in one go than it may ({most}; {recoded} if \
-             some part's texts are not UTF-8): it has to do so piece by piece"
+            "a part of the plugin was to take more text or bytes in one go than one of several parts may ({most}): \
+             hand them over piece by piece"
         );
         return CallError::new(ErrorKind::Output, message);
     }

@@ -150,7 +150,7 @@ pub fn of_core() -> Vec<Attack> {
         ("deep", json!({}), Failed("tool", "the tool failed with")),
         ("data_often", json!({}), Ok("")),
         ("elements_often", json!({}), Ok("")),
-        ("hand_over", json!({"bytes": 8 << 20}), Ok("8388608")),
+        ("hand_over", json!({"bytes": 4 << 20}), Ok("4194304")),
         ("hand_over", json!({"bytes": 120_000_000}), Failed("output", "more text or bytes")),
     ];
     attacks.map(|(tool, args, ends)| Attack { tool, args, ends }).into()
