@@ -13,6 +13,7 @@ use crate::approval::Approver;
 use crate::aside::aside;
 use crate::asking::{Asking, Asks, Said};
 use crate::batch::{Args, CallError, Change, ErrorKind, Outcome, Planned, Step, Usage};
+use crate::ceiling::Part;
 use crate::files::{Bounds, Changed, Effect, Failed, Staged, Touched, View, Work};
 use crate::host::Shared;
 use crate::net::{CallNet, NetLog};
@@ -95,6 +96,7 @@ impl<'a> Attempt<'a> {
         }
         let bounds = Bounds { staged: limits.staged, kept: limits.memory };
         let view = work.view(sandbox.scope().clone(), bounds);
+        view.count_in(Part::new(shared.engine.ceiling()));
         if let Some(declared) =
             declared(work.roots(), shared.registry.tool(tool), Known::Values(values.wires()))
         {

@@ -31,6 +31,7 @@ mod audit;
 mod audited;
 mod batch;
 mod builder;
+mod ceiling;
 mod error;
 mod exposed;
 mod files;

@@ -3,7 +3,7 @@
 //! As `requests` is for the network.
 
 use crate::batch::{CallError, ErrorKind, Json, limit_of};
-use crate::files::{Access, Denial, DeniedBy, INORDER, Unfit, View};
+use crate::files::{Access, Crowded, Denial, DeniedBy, INORDER, Unfit, View};
 use crate::policy::Limits;
 
 /// What a refusal by policy makes of a result. A tool that was refused something may know what to do without, and
@@ -36,12 +36,17 @@ pub(crate) fn refused(
         );
         return Err(CallError { kind: ErrorKind::Staged, message, ..error });
     }
-    if view.crowded() {
-        let limit = limit_of("memory", bytesize::ByteSize(limits.memory));
-        let message = format!(
-            "{}; the host keeps so much at most of the names that a call looks at ({limit})",
-            error.message
-        );
+    if let Some(crowded) = view.crowded() {
+        let message = match crowded {
+            Crowded::Call => {
+                let limit = limit_of("memory", bytesize::ByteSize(limits.memory));
+                format!("the host keeps so much at most of the names that a call looks at ({limit})")
+            }
+            Crowded::Host => "all calls of the host together would hold more than they may, with the names that they \
+                              look at (`max-memory`): try again when fewer run"
+                .to_owned(),
+        };
+        let message = format!("{}; {message}", error.message);
         return Err(CallError { kind: ErrorKind::Memory, message, ..error });
     }
     if let Some(path) = view.crossed() {

@@ -12,9 +12,9 @@ const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("policy", &["batch"]),
     ("schedule", &["aside", "batch"]),
     ("plugin", &["aside", "batch"]),
-    ("files", &["aside", "batch", "policy"]),
+    ("files", &["aside", "batch", "ceiling", "policy"]),
     ("net", &["batch", "policy"]),
-    ("sandbox", &["batch", "policy", "plugin", "files", "net"]),
+    ("sandbox", &["batch", "ceiling", "policy", "plugin", "files", "net"]),
 ];
 
 fn rust_files(dir: &Path) -> Vec<PathBuf> {

@@ -25,6 +25,15 @@ impl Bounds {
     pub const NONE: Bounds = Bounds { staged: u64::MAX, kept: u64::MAX };
 }
 
+/// What stood in the way of keeping more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crowded {
+    /// The call's own bound.
+    Call,
+    /// What all calls of the host hold together.
+    Host,
+}
+
 /// A node, its entry in a directory, and what the read set has of it; the texts come on top.
 const NAME: u64 = size_of::<Node>() as u64 + 384;
 
@@ -39,12 +48,24 @@ impl Tree {
     pub fn keep(&mut self, bytes: u64) -> Result<()> {
         let kept = self.kept.saturating_add(bytes);
         if kept > self.bounds.kept {
-            self.crowded = true;
+            self.crowded = Some(Crowded::Call);
+            return Err(Errno::NOMEM);
+        }
+        if !self.counts(kept, self.names_made) {
             return Err(Errno::NOMEM);
         }
         self.kept = kept;
         self.peak = self.peak.max(kept);
         Ok(())
+    }
+
+    /// Whether all calls together may hold what is kept for this one, and the names that it makes.
+    fn counts(&mut self, kept: u64, made: u64) -> bool {
+        let may = self.part.as_mut().is_none_or(|part| part.hold(kept.saturating_add(made)));
+        if !may {
+            self.crowded = Some(Crowded::Host);
+        }
+        may
     }
 
     /// [`Tree::keep`] for a name in a directory.
@@ -73,7 +94,11 @@ impl Tree {
             self.full = true;
             return Err(Errno::NOSPC);
         }
-        self.staged = staged;
+        let made = self.names_made.saturating_add(bytes);
+        if !self.counts(self.kept, made) {
+            return Err(Errno::NOMEM);
+        }
+        (self.staged, self.names_made) = (staged, made);
         Ok(())
     }
 

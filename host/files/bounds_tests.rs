@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::bounds::Bounds;
+use crate::ceiling::{Ceiling, Part};
+
+use super::bounds::{Bounds, Crowded};
 use super::content::Content;
 use super::disk::Result;
 use super::node::NodeId;
@@ -70,7 +72,37 @@ fn names_that_are_not_there_are_looked_for_within_a_limit() {
     });
     assert_eq!(error, Errno::NOMEM);
     assert!((500..5_000).contains(&names), "{names}");
-    assert!(view.crowded() && !view.full());
+    assert!(view.crowded() == Some(Crowded::Call) && !view.full());
+}
+
+#[test]
+fn what_is_kept_for_all_calls_together_has_an_end() {
+    let (_dir, work) = work();
+    let ceiling = Arc::new(Ceiling::new(1 << 20));
+    let counted = || {
+        let view = view(&work, LARGE);
+        view.count_in(Part::new(ceiling.clone()));
+        view
+    };
+    let look = |view: &View, name: String| {
+        let mut tree = view.tree();
+        let root = tree.root(0);
+        match tree.stat_at(root, &name, Last::Keep) {
+            Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => panic!("{name} is there"),
+        }
+    };
+    let (one, two) = (counted(), counted());
+    let (names, error) = until(100_000, |number| look(&one, format!("{number}")));
+    assert_eq!((error, one.crowded()), (Errno::NOMEM, Some(Crowded::Host)));
+    assert!((500..5_000).contains(&names), "{names}");
+    // Nothing is left for others, neither to look nor to make.
+    assert_eq!(look(&two, "x".repeat(200)), Err(Errno::NOMEM));
+    let made = open(&two, &"y".repeat(200), WRITE);
+    assert_eq!((made, two.crowded()), (Err(Errno::NOMEM), Some(Crowded::Host)));
+    drop(one);
+    assert_eq!(look(&two, "x".repeat(200)), Ok(()));
 }
 
 #[test]
@@ -82,7 +114,7 @@ fn a_directory_with_more_names_than_may_be_kept_is_not_listed() {
     let small = view(&work, SMALL);
     let root = small.tree().root(0);
     assert_eq!(small.tree().entries(root).unwrap_err(), Errno::NOMEM);
-    assert!(small.crowded());
+    assert_eq!(small.crowded(), Some(Crowded::Call));
     let large = view(&work, LARGE);
     assert_eq!(large.tree().entries(root).unwrap().len(), 3_000);
 }

@@ -154,7 +154,10 @@ impl types::HostDescriptor for Face<'_> {
         };
         let entries: Vec<DirectoryEntry> = entries.into_iter().map(entry).collect();
         drop(tree);
-        let text = |entry: &DirectoryEntry| entry.name.len() + size_of::<DirectoryEntry>();
+        // An allocation of its own takes so much more, on average.
+        const ALLOCATION: usize = 32;
+        let text =
+            |entry: &DirectoryEntry| entry.name.len() + size_of::<DirectoryEntry>() + ALLOCATION;
         let _held = Held::new(self.view, entries.iter().map(text).sum::<usize>() as u64)?;
         Ok(self.table.push(Entries { left: entries.into_iter(), _held })?)
     }

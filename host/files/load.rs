@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
+use super::bounds::Crowded;
 use super::content::Content;
 use super::disk::{self, Kind, Result, Stat};
 use super::node::{Body, Child, Dir, LowerNode, Node, NodeId, Open, SetTimes};
@@ -191,7 +192,7 @@ impl Tree {
                 self.observe(dir, Facets::LIST, at, stat);
                 let most = self.names_left();
                 let Some((names, not_utf8)) = disk::list_up_to(handle.as_fd(), most)? else {
-                    self.crowded = true;
+                    self.crowded = Some(Crowded::Call);
                     return Err(Errno::NOMEM);
                 };
                 self.dir_mut(dir)?.unspoken = not_utf8;

@@ -69,7 +69,7 @@ mod view;
 mod wasi;
 mod work;
 
-pub use bounds::Bounds;
+pub use bounds::{Bounds, Crowded};
 pub use commit::{Changed, Failed};
 pub use history::{Entry, LoggedCall, UndoError, log, undo};
 #[cfg(any(test, feature = "fuzzing"))]

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::fast::RandomState;
 use rustix::io::Errno;
 
-use super::bounds::Bounds;
+use crate::ceiling::Part;
+
+use super::bounds::{Bounds, Crowded};
 use super::disk::{self, Kind, Result, Stat};
 use super::ledger::Ledger;
 use super::node::{Body, Dir, LowerNode, Node, NodeId, Open, SetTimes};
@@ -42,9 +44,13 @@ pub struct Tree {
     /// Bytes that are staged now, and whether more was refused.
     pub staged: u64,
     pub full: bool,
-    /// Bytes that are kept of what was looked at, and whether more was refused.
+    /// Bytes that are kept of what was looked at, and why more was refused.
     pub kept: u64,
-    pub crowded: bool,
+    pub crowded: Option<Crowded>,
+    /// Bytes of the names that are staged, which are in memory.
+    pub(super) names_made: u64,
+    /// Of what all calls hold, if that is counted.
+    pub(super) part: Option<Part>,
     /// The most that was kept.
     pub peak: u64,
     /// A path that cannot be written, since it is on another file system than its root.
@@ -86,7 +92,9 @@ impl Tree {
             staged: 0,
             full: false,
             kept: 0,
-            crowded: false,
+            crowded: None,
+            names_made: 0,
+            part: None,
             peak: 0,
             crossed: None,
             bare: false,

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use rustix::io::Errno;
 
 use crate::batch::Change;
+use crate::ceiling::Part;
 
+use super::bounds::Crowded;
 use super::diff::Told;
 use super::ledger::{Ledger, Writes};
 use super::place::{Facets, Key, Place};
@@ -168,9 +170,14 @@ impl View {
         self.tree().full
     }
 
-    /// Whether a look was refused since too much is kept of earlier ones.
-    pub fn crowded(&self) -> bool {
+    /// Why a look was refused, if too much is kept of earlier ones.
+    pub fn crowded(&self) -> Option<Crowded> {
         self.tree().crowded
+    }
+
+    /// What is kept for it counts with what all calls hold.
+    pub fn count_in(&self, part: Part) {
+        self.tree().part = Some(part);
     }
 
     /// The most that the host held for it, in bytes: names that were looked at, and what is staged.

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderMap;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
-use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource, ResourceTable};
 use wasmtime_wasi::runtime::poll_noop;
 use wasmtime_wasi_http::p2::bindings::LinkOptions;
+use wasmtime_wasi_http::p2::bindings::http::types::{HostOutgoingRequest as _, Method};
 use wasmtime_wasi_http::p2::bindings::http::{outgoing_handler, types};
+use wasmtime_wasi_http::p2::types::HostOutgoingRequest;
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
 };
@@ -79,6 +82,10 @@ const MOST_UNDER_WAY: usize = 32;
 const PIECE: usize = 32 << 10;
 /// One set of headers of a guest, in bytes of host memory.
 const MOST_HEADERS: usize = 64 << 10;
+/// The name of a method, in bytes.
+const MOST_METHOD: usize = 256;
+/// A host and its port, in bytes: names have 253.
+const MOST_AUTHORITY: usize = 1024;
 
 impl CallNet {
     /// `limit` is what bodies may have, all together, in bytes.
@@ -158,5 +165,31 @@ pub fn add_to_linker<T: Send + 'static>(
 ) -> wasmtime::Result<()> {
     let options = LinkOptions::default();
     outgoing_handler::add_to_linker::<T, WasiHttp>(linker, host)?;
-    types::add_to_linker::<T, WasiHttp>(linker, &(&options).into(), host)
+    types::add_to_linker::<T, WasiHttp>(linker, &(&options).into(), host)?;
+    // wasmtime's own keep texts of any length, in memory that is nobody's: 25 MB for each of a thousand requests.
+    linker.allow_shadowing(true);
+    let mut types = linker.instance("wasi:http/types@0.2.12")?;
+    type Request = Resource<HostOutgoingRequest>;
+    types.func_wrap(
+        "[method]outgoing-request.set-method",
+        move |mut store: StoreContextMut<'_, T>, (request, method): (Request, Method)| {
+            let long = matches!(&method, Method::Other(name) if name.len() > MOST_METHOD);
+            if long {
+                return Ok((Err(()),));
+            }
+            Ok((host(store.data_mut()).set_method(request, method)?,))
+        },
+    )?;
+    types.func_wrap(
+        "[method]outgoing-request.set-authority",
+        move |mut store: StoreContextMut<'_, T>,
+              (request, authority): (Request, Option<String>)| {
+            if authority.as_ref().is_some_and(|it| it.len() > MOST_AUTHORITY) {
+                return Ok((Err(()),));
+            }
+            Ok((host(store.data_mut()).set_authority(request, authority)?,))
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
 }

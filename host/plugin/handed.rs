@@ -188,12 +188,15 @@ impl<'c> Frame<'c> {
 
     /// Of which module a core function is which export.
     fn export_of(&self, mut function: u32) -> Option<(usize, &'c str)> {
-        // What an instance is made of was there before it, so that this comes to an end.
         loop {
             let (instance, name) = (*self.functions.get(function as usize)?)?;
             match self.instances.get(instance)? {
                 Exports::Module(module) => return Some(((*module)?, name)),
-                Exports::Functions(functions) => function = *functions.get(name)?,
+                // What an instance is made of was there before it, in all that is valid.
+                Exports::Functions(functions) => {
+                    let before = *functions.get(name)?;
+                    function = Some(before).filter(|before| *before < function)?;
+                }
             }
         }
     }

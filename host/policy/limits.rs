@@ -27,12 +27,12 @@ pub struct Limits {
     pub random: u64,
     /// What a guest hands over in one go, as arguments of a host call or as strings in its result, in bytes of host memory: 32
     /// for each item of a list.
-    /// Default 128 MiB; it grows with `result`, unless it is set too.
+    /// Default 16 MiB; it grows with `result`, unless it is set too.
     pub copies: u64,
 }
 
-/// Host memory of a byte of JSON, at worst.
-const COPIES: u64 = 32;
+/// What is handed over on the way to a byte of JSON, at most.
+const COPIES: u64 = 4;
 
 impl Default for Limits {
     fn default() -> Limits {
@@ -144,7 +144,7 @@ mod tests {
             (r#"{"staged": "65MiB"}"#, "staged"),
             (r#"{"net": "65MiB"}"#, "net"),
             (r#"{"random": "65KiB"}"#, "random"),
-            (r#"{"copies": "129MiB"}"#, "copies"),
+            (r#"{"copies": "17MiB"}"#, "copies"),
         ] {
             assert_eq!(given.lowered(&some(raise)).unwrap_err().name, name);
         }
@@ -153,8 +153,8 @@ mod tests {
     #[test]
     fn a_larger_result_may_be_copied_unless_that_is_set_too() {
         let given = Limits::default();
-        assert_eq!(given.with(&some(r#"{"result": "1MiB"}"#)).copies, 128 << 20);
-        assert_eq!(given.with(&some(r#"{"result": "8MiB"}"#)).copies, 256 << 20);
+        assert_eq!(given.with(&some(r#"{"result": "1MiB"}"#)).copies, 16 << 20);
+        assert_eq!(given.with(&some(r#"{"result": "8MiB"}"#)).copies, 32 << 20);
         assert_eq!(given.with(&some(r#"{"result": "8MiB", "copies": "1MiB"}"#)).copies, 1 << 20);
         let tight = Limits { copies: 1 << 20, ..Limits::default() };
         assert_eq!(tight.lowered(&some(r#"{"result": "2MiB"}"#)).unwrap().copies, 1 << 20);

@@ -88,6 +88,9 @@ pub async fn run(
         State::new(limits, &sandbox.env, world, alarms, ceiling, cancel.clone(), time.clone());
     let mut store = Store::new(sandbox.pre.engine(), state);
     store.limiter(|state| &mut state.limiter);
+    // Those of its own resources too. What is lent counts once more.
+    let handles = usize::try_from(limits.handles).unwrap_or(usize::MAX);
+    store.set_max_component_handles(handles.saturating_mul(2));
     store.set_hostcall_fuel(usize::try_from(limits.copies).unwrap_or(usize::MAX));
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| end.look().map(|()| UpdateDeadline::Yield(1)));
@@ -99,6 +102,11 @@ pub async fn run(
         () = time.is_up() => Err(Stopped::TimedOut.into()),
         () = cancel.cancelled() => Err(Stopped::Cancelled.into()),
     };
+    // Nothing may have looked at the time for a while.
+    let called = called.and_then(|given| match time.left().is_zero() {
+        true => Err(Stopped::TimedOut.into()),
+        false => Ok(given),
+    });
     let state = store.data();
     let called = called.map(|given| answer(given, binary.result, limits.result));
     let called = called.unwrap_or_else(|error| {

@@ -9,8 +9,9 @@ use std::sync::{Arc, OnceLock};
 
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::ceiling::Ceiling;
+
 use super::clock::Alarms;
-use super::limiter::Ceiling;
 use super::ticker::{Ticker, Ticking};
 
 pub struct Engine {
@@ -106,7 +107,7 @@ impl Engine {
         self.alarms.clone()
     }
 
-    pub(super) fn ceiling(&self) -> Arc<Ceiling> {
+    pub fn ceiling(&self) -> Arc<Ceiling> {
         self.ceiling.clone()
     }
 

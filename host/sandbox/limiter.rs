@@ -1,9 +1,10 @@
 //! The memory limits: linear memories and tables of one store together, and of all stores together.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use wasmtime::ResourceLimiter;
+
+use crate::ceiling::{Ceiling, Part};
 
 /// Counts what a store's guest holds, and refuses what would pass its limit or the host's ceiling.
 ///
@@ -11,7 +12,8 @@ use wasmtime::ResourceLimiter;
 /// error here; it is remembered, since most guests then trap, and the reason would be lost.
 pub struct Limiter {
     limit: u64,
-    ceiling: Arc<Ceiling>,
+    most: u64,
+    part: Part,
     held: u64,
     peak: u64,
     refused: Option<Refused>,
@@ -26,38 +28,13 @@ pub enum Refused {
     Ceiling,
 }
 
-/// Memory of all stores of a host together. A store gives back what it held when it is dropped.
-#[derive(Debug)]
-pub struct Ceiling {
-    most: u64,
-    held: AtomicU64,
-}
-
 /// Host memory of a table element.
 const ELEMENT: u64 = size_of::<usize>() as u64;
 
-impl Ceiling {
-    pub fn new(most: u64) -> Ceiling {
-        Ceiling { most, held: AtomicU64::new(0) }
-    }
-
-    pub fn most(&self) -> u64 {
-        self.most
-    }
-
-    fn take(&self, bytes: u64) -> bool {
-        let taken = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.most);
-        self.held.try_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
-    }
-
-    fn give_back(&self, bytes: u64) {
-        self.held.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
 impl Limiter {
     pub fn new(limit: u64, ceiling: Arc<Ceiling>) -> Limiter {
-        Limiter { limit, ceiling, held: 0, peak: 0, refused: None }
+        let most = ceiling.most();
+        Limiter { limit, most, part: Part::new(ceiling), held: 0, peak: 0, refused: None }
     }
 
     pub fn peak(&self) -> u64 {
@@ -71,7 +48,7 @@ impl Limiter {
 
     /// The most that all stores may hold together.
     pub fn ceiling(&self) -> u64 {
-        self.ceiling.most()
+        self.most
     }
 
     fn grow(&mut self, by: u64) -> bool {
@@ -80,19 +57,13 @@ impl Limiter {
             self.refused = Some(Refused::Limit);
             return false;
         }
-        if !self.ceiling.take(by) {
+        if !self.part.hold(held) {
             self.refused = Some(Refused::Ceiling);
             return false;
         }
         self.held = held;
         self.peak = self.peak.max(held);
         true
-    }
-}
-
-impl Drop for Limiter {
-    fn drop(&mut self) {
-        self.ceiling.give_back(self.held);
     }
 }
 
@@ -135,6 +106,6 @@ mod tests {
         drop(one);
         assert!(two.grow(30) && !two.grow(u64::MAX));
         drop(two);
-        assert_eq!(ceiling.held.load(Ordering::Relaxed), 0);
+        assert!(store().grow(70));
     }
 }

@@ -22,7 +22,7 @@ pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
         let message = format!("stopped: the plugin wrote more than is captured ({limit})");
         return CallError::new(ErrorKind::Output, message);
     }
-    // The error has a type of wasmtime's own, which only its text tells (a test sees to that).
+    // Some errors have types of wasmtime's own, which only their texts tell (tests see to that).
     let root = error.root_cause().to_string();
     if root.starts_with("too much data is being copied") {
         let limit = size("copies", limits.copies);
@@ -69,7 +69,9 @@ pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
     }
     let (kind, cause) = if let Some(I32Exit(code)) = error.downcast_ref() {
         (ErrorKind::Trap, format!("the plugin exited with code {code} instead of answering"))
-    } else if let Some(ResourceTableError::Full) = error.downcast_ref() {
+    } else if matches!(error.downcast_ref(), Some(ResourceTableError::Full))
+        || root.ends_with("store handle limit exceeded")
+    {
         let limit = limit_of("handles", limits.handles);
         let cause = format!("the plugin held more handles at once than it may ({limit})");
         (ErrorKind::Handles, cause)

@@ -11,13 +11,14 @@ use wasmtime_wasi::clocks::WasiClocksCtxView;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::WasiHttpCtxView;
 
+use crate::ceiling::Ceiling;
 use crate::files::{Face, View};
 use crate::net::{self, CallNet, Patterns};
 use crate::policy::Limits;
 
 use super::capture::Capture;
 use super::clock::{Alarms, Clock};
-use super::limiter::{Ceiling, Limiter};
+use super::limiter::Limiter;
 use super::pauses::{Pauses, Time};
 use super::tool::{Listener, Own};
 

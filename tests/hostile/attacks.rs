@@ -21,6 +21,8 @@ pub struct Attack {
 #[derive(Clone, Copy)]
 pub enum Ends {
     Ok(&'static str),
+    /// A number, of what it got hold of: some, and no more than so many.
+    Got(u64),
     /// Of this kind.
     Failed(&'static str, &'static str),
 }
@@ -34,6 +36,10 @@ impl Attack {
         };
         match self.ends {
             Ends::Ok(part) => result["status"] == "ok" && has(&result["value"], part),
+            Ends::Got(most) => {
+                let got = result["value"].as_u64();
+                result["status"] == "ok" && got.is_some_and(|got| got > 0 && got <= most)
+            }
             Ends::Failed(kind, part) => {
                 result["error"]["kind"] == kind && has(&result["error"]["message"], part)
             }
@@ -77,6 +83,7 @@ pub fn plugins(
         .plugin(text("deep", &deep(90), None)?)
         .plugin(text("data-often", &parts::data_often(), None)?)
         .plugin(text("elements-often", &parts::elements_often(), None)?)
+        .plugin(text("own-handles", parts::OWN_HANDLES, None)?)
         .plugin(text("hand-over", &parts::hand_over(), None)?);
     let Some(guest) = guest else { return Ok(builder) };
     for (name, prefix, timeout) in [("hostile", "", Some(short)), ("patient", "patient_", None)] {
@@ -119,14 +126,17 @@ pub fn lay_out(dir: &Path) -> std::io::Result<PathBuf> {
 }
 
 pub fn of_core() -> Vec<Attack> {
-    use Ends::{Failed, Ok};
+    use Ends::{Failed, Got, Ok};
     let timeout = Failed("timeout", "`limits.timeout`");
     let text = json!({"text": "x"});
     let attacks = [
+        ("loop_forever", json!({}), timeout),
+        ("patient_deeper", json!({}), Failed("trap", "stack")),
         ("fill", json!({}), timeout),
         ("copy", json!({}), timeout),
         ("grow_by_one", json!({}), timeout),
-        ("patient_table_bomb", json!({}), Ok("")),
+        ("patient_grow_all", json!({}), Got(256 << 4)),
+        ("patient_table_bomb", json!({}), Got(100_000)),
         ("table_fill", json!({}), timeout),
         ("patient_not_utf8", json!({}), Failed("trap", "utf-8")),
         ("patient_not_mine", json!({}), Failed("trap", "out of bounds")),
@@ -148,6 +158,7 @@ pub fn of_core() -> Vec<Attack> {
         ("start_loop", json!({}), timeout),
         ("start_trap", json!({}), Failed("trap", "unreachable")),
         ("deep", json!({}), Failed("tool", "the tool failed with")),
+        ("own_handles", json!({}), Failed("handles", "`limits.handles`")),
         ("data_often", json!({}), Ok("")),
         ("elements_often", json!({}), Ok("")),
         ("hand_over", json!({"bytes": 4 << 20}), Ok("4194304")),
@@ -157,7 +168,7 @@ pub fn of_core() -> Vec<Attack> {
 }
 
 pub fn of_guest() -> Vec<Attack> {
-    use Ends::{Failed, Ok};
+    use Ends::{Failed, Got, Ok};
     let timeout = Failed("timeout", "`limits.timeout`");
     let staged = Failed("staged", "`limits.staged`");
     let attacks = [
@@ -167,7 +178,7 @@ pub fn of_guest() -> Vec<Attack> {
         ("patient_write_nothing", json!({"times": 200_000}), Ok("costs nothing")),
         ("patient_write_zeroes", json!({"bytes": 1u64 << 40}), Failed("trap", "check_write")),
         ("patient_big_result", json!({"mib": 100}), Failed("output", "`limits.result`")),
-        ("patient_take_memory", json!({}), Ok("")),
+        ("patient_take_memory", json!({}), Got(256)),
         (
             "patient_open_files",
             json!({"path": "in/file", "count": 10_000}),
@@ -189,7 +200,7 @@ pub fn of_guest() -> Vec<Attack> {
         ),
         ("sleep", json!({}), timeout),
         ("patient_stdin", json!({}), Ok("it is closed")),
-        ("patient_poll_same", json!({"times": 100_000}), Failed("trap", "handle limit")),
+        ("patient_poll_same", json!({"times": 100_000}), Failed("handles", "`limits.handles`")),
         ("patient_poll_same", json!({"times": 20_000_000}), Failed("output", "`limits.copies`")),
         (
             "patient_leak_pollables",

@@ -30,6 +30,11 @@
     (func (export "copy-once") (call $largest)
       (memory.copy (i32.const 0) (i32.const 134217728) (i32.const 134086656)))
 
+    (func (export "loop-forever") (loop $again (br $again)))
+    (func $ever (export "deeper") (call $ever))
+    (func (export "grow-all") (result i32)
+      (loop $again (br_if $again (i32.ne (memory.grow (i32.const 1)) (i32.const -1))))
+      (memory.size))
     (func (export "grow-by-one") (loop $again (drop (memory.grow (i32.const 1))) (br $again)))
     (func (export "table-bomb") (result i32)
       (loop $again
@@ -97,6 +102,9 @@
   (func (export "copy") (canon lift (core func $i "copy")))
   (func (export "fill-once") (canon lift (core func $i "fill-once")))
   (func (export "copy-once") (canon lift (core func $i "copy-once")))
+  (func (export "loop-forever") (canon lift (core func $i "loop-forever")))
+  (func (export "deeper") (canon lift (core func $i "deeper")))
+  (func (export "grow-all") (result u32) (canon lift (core func $i "grow-all")))
   (func (export "grow-by-one") (canon lift (core func $i "grow-by-one")))
   (func (export "table-bomb") (result u32) (canon lift (core func $i "table-bomb")))
   (func (export "table-fill") (canon lift (core func $i "table-fill")))

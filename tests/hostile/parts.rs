@@ -40,6 +40,15 @@ fn often(tool: &str, owner: &str, module: &str) -> String {
     )
 }
 
+/// Makes resources of its own without end.
+pub const OWN_HANDLES: &str = r#"(component
+    (type $r (resource (rep i32)))
+    (core func $new (canon resource.new $r))
+    (core module $m (import "" "new" (func $new (param i32) (result i32)))
+        (func (export "f") (loop $again (drop (call $new (i32.const 1))) (br $again))))
+    (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
+    (func (export "own-handles") (canon lift (core func $i "f"))))"#;
+
 /// One part hands a text of so many bytes to another.
 pub fn hand_over() -> String {
     let realloc = r#"(func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8))"#;

@@ -162,7 +162,9 @@ fn nothing_is_slipped_into_the_head_of_a_request() {
     expected.extend(["HeaderError::Forbidden"; 5]);
     expected.push("taken");
     assert_eq!(result["value"], json!(expected), "{result}");
+    let long = format!("{}.example.com", "long".repeat(300));
     for (path, authority, taken) in [
+        ("/", &*long, [true, false]),
         ("/a HTTP/1.1\r\nhost: evil.test\r\n\r\n", "a.test\r\nx: y", [false, false]),
         ("http://evil.test/", "a.test/b", [false, false]),
         ("evil", "a.test b", [false, false]),
@@ -184,6 +186,8 @@ fn methods_that_hand_over_more_than_an_answer_are_refused() {
     let server = Server::plain(|_, out| ok(out, ""));
     let at = format!("localhost:{}", server.port);
     let Some((_dir, host)) = host(&[&at], &Names::default()) else { return };
+    let args = json!({ "url": format!("http://{at}/"), "options": { "method": "M".repeat(300) } });
+    assert!(message(&call(&host, "request", args)).contains("the method is refused"));
     for method in ["CONNECT", "TRACE"] {
         let args = json!({ "url": format!("http://{at}/"), "options": { "method": method } });
         let result = call(&host, "request", args);
