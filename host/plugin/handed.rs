@@ -95,7 +95,7 @@ pub(super) fn guarded(component: &[u8]) -> Result<Guarded, DivideError> {
             }
             Payload::ComponentAliasSection(aliases) => {
                 for alias in aliases {
-                    frame.alias(alias?, outer);
+                    frame.alias(&alias?, outer);
                 }
             }
             Payload::ComponentCanonicalSection(canonicals) => {
@@ -137,8 +137,8 @@ pub(super) fn guarded(component: &[u8]) -> Result<Guarded, DivideError> {
 }
 
 impl<'c> Frame<'c> {
-    fn alias(&mut self, alias: ComponentAlias<'c>, outer: &[Frame<'c>]) {
-        match alias {
+    fn alias(&mut self, alias: &ComponentAlias<'c>, outer: &[Frame<'c>]) {
+        match *alias {
             ComponentAlias::CoreInstanceExport {
                 kind: ExternalKind::Func,
                 instance_index,

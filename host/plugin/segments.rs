@@ -131,9 +131,10 @@ fn copied<'m>(
     #[derive(Clone)]
     struct Filled {
         bytes: u64,
-        range: Range<u64>,
+        from: u64,
+        to: u64,
     }
-    let mut filled = vec![Filled { bytes: 0, range: u64::MAX..0 }; memories.len()];
+    let mut filled = vec![Filled { bytes: 0, from: u64::MAX, to: 0 }; memories.len()];
     let (mut active, mut known) = (Vec::new(), true);
     for (segment, data) in (0..).zip(DataSectionReader::new(reader)?) {
         let Data { kind, data, range } = data?;
@@ -143,8 +144,8 @@ fn copied<'m>(
             Some(start) if length > 0 => {
                 let it = &mut filled[memory as usize];
                 it.bytes += u64::from(length);
-                let end = start + u64::from(length);
-                it.range = it.range.start.min(start)..it.range.end.max(end);
+                it.from = it.from.min(start);
+                it.to = it.to.max(start + u64::from(length));
             }
             Some(_) => {}
             None => known = false,
@@ -152,7 +153,7 @@ fn copied<'m>(
         active.push(Active { segment, memory, offset, length, range });
     }
     let dense = |it: &Filled| {
-        let size = it.range.end.saturating_sub(it.range.start);
+        let size = it.to.saturating_sub(it.from);
         size < it.bytes * 2 || size < IMAGE
     };
     if known && filled.iter().all(dense) {
