@@ -6,12 +6,10 @@
 //! place by a function, too (`segments.rs`); what cannot be divided, strings between parts of a component, is kept
 //! short (`handed.rs`).
 //!
-//! Nor does wasmtime look at it where the host is called, or memory grows: a function with many such instructions looks at
-//! it before each.
+//! Nor does wasmtime look at it where the host is called: a loop of nothing before each call does.
 //!
 //! All other bytes stay as they are: nothing is decoded and encoded again. Added types and functions come last,
-//! so that no index changes, and a call is as long as the instruction that it replaces, so that what debug
-//! information says of the code still holds, but for what comes after functions of many calls. Knows neither engines nor files.
+//! so that no index changes. Knows neither engines nor files.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +27,7 @@ use super::parts::TYPE;
 use super::segments::{DATA, ELEMENTS, MOST_ELEMENTS, Segments, passive_elements};
 
 /// Changes with what is made of a component, so that what was compiled before is not taken for it.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Components within components.
 const DEEPEST: usize = 100;

@@ -216,7 +216,7 @@ fn a_long_instruction_that_is_out_of_bounds_writes_nothing() {
     assert_eq!(machine.run(("init", [0, 0, 2 * MIB])), Err(Trap::MemoryOutOfBounds));
 }
 
-/// How often wasmtime could have stopped a call.
+/// How often wasmtime could have stopped a call, of a module that may import a function.
 fn stops(module: &[u8], name: &str, operands: [u32; 3]) -> u32 {
     let engine =
         Engine::new(Config::new().epoch_interruption(true).wasm_multi_memory(true)).unwrap();
@@ -228,7 +228,9 @@ fn stops(module: &[u8], name: &str, operands: [u32; 3]) -> u32 {
         *store.data_mut() += 1;
         Ok(UpdateDeadline::Continue(0))
     });
-    let instance = Instance::new(&mut store, &module, &[]).unwrap();
+    let host = wasmtime::Func::wrap(&mut store, || {});
+    let imports = module.imports().map(|_| host.into()).collect::<Vec<_>>();
+    let instance = Instance::new(&mut store, &module, &imports).unwrap();
     let function = instance.get_typed_func::<(u32, u32, u32), ()>(&mut store, name).unwrap();
     *store.data_mut() = 0;
     let [a, b, c] = operands;
@@ -292,6 +294,19 @@ fn many_calls_of_the_host_in_a_row_can_be_stopped() {
     assert!(unchanged("(call $f)", 1_000));
     // A table may have functions of the host in it.
     assert!(!unchanged("(call_indirect (type $t) (i32.const 0))", 1_000));
+}
+
+#[test]
+fn calls_of_the_host_can_be_stopped_after_a_call_has_returned() {
+    let whole = wat(r#"(module (import "" "host" (func $host))
+        (func $f (export "f") (param i32 i32 i32)
+            (if (local.get 0) (then
+                (call $f (i32.sub (local.get 0) (i32.const 1)) (local.get 1) (local.get 2))))
+            (call $host) (call $host)))"#);
+    let by_itself = stops(&whole, "f", [50, 0, 0]);
+    assert!((50..60).contains(&by_itself), "{by_itself}");
+    let stops = stops(&module_divided(&whole), "f", [50, 0, 0]);
+    assert_eq!(stops, by_itself + 2 * 51);
 }
 
 #[test]

@@ -11,8 +11,8 @@ use wasmparser::{BinaryReader, CodeSectionReader, Operator, OperatorsReader};
 use super::divide::{DivideError, Module, count, padded, sum};
 use super::parts::{Long, MOST};
 
-/// Calls of the host in one function, if there are no more, before which the epoch is not looked at: one after another, they would take
-/// seconds, and a function may have millions. Those of compiled languages have up to three hundred.
+/// Indirect calls and growths in one function, if there are no more, before which the epoch is not looked at: one after another, they
+/// would take seconds, and a function may have millions. Those of compiled languages have up to three hundred.
 pub(super) const MOST_UNSEEN: usize = 100;
 
 impl Module<'_> {
@@ -36,7 +36,7 @@ impl Module<'_> {
                 divided.extend(&old[done..place.start]);
                 match edit {
                     Edit::Divide(long) => call(added.function(long)?, place.len(), &mut divided),
-                    Edit::Look => {
+                    Edit::Look | Edit::LookIfMany => {
                         divided.extend(LOOK);
                         divided.extend(&old[place.clone()]);
                     }
@@ -85,9 +85,11 @@ impl Module<'_> {
             // such copies are compiled to a few instructions.
             if let Some(long) = long.filter(|_| constant.is_none_or(|length| length > MOST)) {
                 edits.push((place, Edit::Divide(long)));
-            } else if self.may_be_the_host(&operator) {
-                unseen += 1;
+            } else if self.is_the_host(&operator) {
                 edits.push((place, Edit::Look));
+            } else if may_take_long(&operator) {
+                unseen += 1;
+                edits.push((place, Edit::LookIfMany));
             }
             constant = match operator {
                 Operator::I32Const { value } => Some(value.cast_unsigned()),
@@ -95,19 +97,21 @@ impl Module<'_> {
             };
         }
         if unseen <= MOST_UNSEEN {
-            edits.retain(|(_, edit)| matches!(edit, Edit::Divide(_)));
+            edits.retain(|(_, edit)| !matches!(edit, Edit::LookIfMany));
         }
         Ok(edits)
     }
 
-    /// Whether an instruction may go to the host, where no function begins.
-    fn may_be_the_host(&self, operator: &Operator) -> bool {
-        match operator {
-            Operator::Call { function_index } => *function_index < self.imported,
-            Operator::CallIndirect { .. } | Operator::MemoryGrow { .. } => true,
-            _ => false,
-        }
+    /// Whether an instruction calls what is no function of the module's own, and so may be one of the host's.
+    fn is_the_host(&self, operator: &Operator) -> bool {
+        let Operator::Call { function_index } = operator else { return false };
+        *function_index < self.imported
     }
+}
+
+/// A function in a table may be one of the host's, too.
+fn may_take_long(operator: &Operator) -> bool {
+    matches!(operator, Operator::CallIndirect { .. } | Operator::MemoryGrow { .. })
 }
 
 /// What is done about an instruction.
@@ -116,6 +120,8 @@ enum Edit {
     Divide(Long),
     /// The epoch is looked at before.
     Look,
+    /// The same, if the function has many of these.
+    LookIfMany,
 }
 
 /// A loop of nothing: at its head, wasmtime looks at the epoch.
