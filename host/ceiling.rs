@@ -17,10 +17,6 @@ impl Ceiling {
         Ceiling { most, held: AtomicU64::new(0) }
     }
 
-    pub fn most(&self) -> u64 {
-        self.most
-    }
-
     fn take(&self, bytes: u64) -> bool {
         let taken = |held: u64| held.checked_add(bytes).filter(|held| *held <= self.most);
         self.held.try_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
@@ -39,10 +35,19 @@ impl Part {
         Part { ceiling, held: 0 }
     }
 
+    /// The most that all parts may hold together.
+    pub fn most(&self) -> u64 {
+        self.ceiling.most
+    }
+
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
     /// Whether it may hold so much in all. What it has held once, it keeps.
     pub fn hold(&mut self, bytes: u64) -> bool {
         let more = bytes.saturating_sub(self.held);
-        let may = self.ceiling.take(more);
+        let may = more == 0 || self.ceiling.take(more);
         self.held += if may { more } else { 0 };
         may
     }

@@ -55,10 +55,10 @@ pub enum DivideError {
     Streams,
 }
 
-/// The component with its long instructions divided; itself if it has none.
+/// The component with what it does in one go divided; itself if there is nothing to divide.
 ///
 /// # Errors
-/// It is not valid by any set of WebAssembly's features but 64-bit memories, or too deep.
+/// It is not valid by the features of our engines, too deep, or has what can neither be divided nor bounded.
 pub fn divide(component: &[u8]) -> Result<Cow<'_, [u8]>, DivideError> {
     let mut modules = Modules { guarded: handed::guarded(component)?, next: 0, elements: 0 };
     let Some(divided) = modules.divided(component, DEEPEST)? else { return Ok(component.into()) };
@@ -193,7 +193,7 @@ impl<'m> Module<'m> {
         Ok(Module { header, sections, types, functions, imported, data, start, passive_elements })
     }
 
-    /// None if nothing in it is long, and no export is `guarded`.
+    /// None if it stays as it is: nothing is long, it calls nothing outside of it, and no export is `guarded`.
     fn divided(&self, guarded: &BTreeSet<String>) -> Result<Option<Vec<u8>>, DivideError> {
         let mut added = Added { first: self.functions, long: BTreeMap::new() };
         let mut sections: BTreeMap<u8, Cow<'_, [u8]>> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The code of a module with its long instructions divided, and looks at the epoch where it calls the host often.
+//! The code of a module with its long instructions divided, and a look at the epoch before it calls the host.
 //!
 //! Knows functions one by one.
 

@@ -53,7 +53,7 @@ const TABLES: u32 = 8;
 const MOST_MEMORIES: u32 = 20_000;
 const CORE_INSTANCES: u32 = 64;
 /// What wasmtime keeps of globals, functions and imports, for all instances of one component. It fills it in without a look
-/// at the epoch: half a million globals in 5 ms. CPython's ten thousand functions take a sixteenth of it.
+/// at the epoch: half a million globals in 5 ms.
 const INSTANCE: usize = 8 << 20;
 
 impl Engine {

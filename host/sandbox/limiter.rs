@@ -12,10 +12,7 @@ use crate::ceiling::{Ceiling, Part};
 /// error here; it is remembered, since most guests then trap, and the reason would be lost.
 pub struct Limiter {
     limit: u64,
-    most: u64,
     part: Part,
-    held: u64,
-    peak: u64,
     refused: Option<Refused>,
 }
 
@@ -33,12 +30,11 @@ const ELEMENT: u64 = size_of::<usize>() as u64;
 
 impl Limiter {
     pub fn new(limit: u64, ceiling: Arc<Ceiling>) -> Limiter {
-        let most = ceiling.most();
-        Limiter { limit, most, part: Part::new(ceiling), held: 0, peak: 0, refused: None }
+        Limiter { limit, part: Part::new(ceiling), refused: None }
     }
 
     pub fn peak(&self) -> u64 {
-        self.peak
+        self.part.held()
     }
 
     /// Why the last growth that was refused was.
@@ -48,11 +44,11 @@ impl Limiter {
 
     /// The most that all stores may hold together.
     pub fn ceiling(&self) -> u64 {
-        self.most
+        self.part.most()
     }
 
     fn grow(&mut self, by: u64) -> bool {
-        let held = self.held.saturating_add(by);
+        let held = self.part.held().saturating_add(by);
         if held > self.limit {
             self.refused = Some(Refused::Limit);
             return false;
@@ -61,8 +57,6 @@ impl Limiter {
             self.refused = Some(Refused::Ceiling);
             return false;
         }
-        self.held = held;
-        self.peak = self.peak.max(held);
         true
     }
 }
