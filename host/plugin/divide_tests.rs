@@ -12,7 +12,6 @@ use wasmparser::CodeSectionReader;
 
 use super::*;
 use crate::plugin::builtins;
-use crate::plugin::edits::MOST_UNSEEN;
 use crate::plugin::parts::MOST;
 
 /// All instructions, on memories of their own, on two that are one, and on two that are not.
@@ -265,7 +264,7 @@ fn a_long_instruction_can_be_stopped_at_each_part() {
 }
 
 #[test]
-fn many_calls_of_the_host_in_a_row_can_be_stopped() {
+fn much_in_a_row_can_be_stopped() {
     let module = |instruction: &str, times: usize| {
         wat(&format!(
             r#"(module (memory 1) (type $t (func)) (table 1 funcref) (func $f) (elem (i32.const 0) func $f)
@@ -273,40 +272,50 @@ fn many_calls_of_the_host_in_a_row_can_be_stopped() {
             instruction.repeat(times)
         ))
     };
-    for instruction in [
-        "(drop (memory.grow (i32.const 0)))",
-        "(if (local.get 2) (then (drop (memory.grow (i32.const 0)))))",
+    for (instruction, least, most) in [
+        ("(i32.store8 (i32.const 0) (i32.const 1))", 4, 4),
+        // A look in a branch is none for what goes past it.
+        ("(if (local.get 2) (then (i32.store8 (i32.const 0) (i32.const 1))))", 4, 200),
+        ("(drop (memory.grow (i32.const 0)))", 16, 16),
+        ("(call_indirect (type $t) (i32.const 0))", 2_000, 2_000),
     ] {
-        let long = module(instruction, 1_000);
-        assert!(stops(&long, "f", [0, 0, 1]) < 3, "wasmtime does so by itself");
-        let stops = stops(&module_divided(&long), "f", [0, 0, 1]);
-        assert!((1_000..1_010).contains(&stops), "{instruction}: {stops}");
+        let long = module(instruction, 2_000);
+        let by_itself = stops(&long, "f", [0, 0, 1]);
+        let stops = stops(&module_divided(&long), "f", [0, 0, 1]) - by_itself;
+        assert!((least..=most).contains(&stops), "{instruction}: {stops}");
     }
-    let unchanged = |instruction: &str, times| {
-        Module::read(&module(instruction, times))
-            .unwrap()
-            .divided(&BTreeSet::new())
-            .unwrap()
-            .is_none()
-    };
-    assert!(unchanged("(drop (memory.grow (i32.const 0)))", MOST_UNSEEN));
     // Where a function of the guest's own begins, it is looked at anyway.
-    assert!(unchanged("(call $f)", 1_000));
-    // A table may have functions of the host in it.
-    assert!(!unchanged("(call_indirect (type $t) (i32.const 0))", 1_000));
+    let calls = Module::read(&module("(call $f)", 1_000)).unwrap().divided(&BTreeSet::new());
+    assert!(calls.unwrap().is_none());
 }
 
 #[test]
-fn calls_of_the_host_can_be_stopped_after_a_call_has_returned() {
-    let whole = wat(r#"(module (import "" "host" (func $host))
-        (func $f (export "f") (param i32 i32 i32)
-            (if (local.get 0) (then
-                (call $f (i32.sub (local.get 0) (i32.const 1)) (local.get 1) (local.get 2))))
-            (call $host) (call $host)))"#);
-    let by_itself = stops(&whole, "f", [50, 0, 0]);
-    assert!((50..60).contains(&by_itself), "{by_itself}");
-    let stops = stops(&module_divided(&whole), "f", [50, 0, 0]);
-    assert_eq!(stops, by_itself + 2 * 51);
+fn what_comes_after_a_call_has_returned_can_be_stopped() {
+    for (then, more) in [
+        ("(call $host) (call $host)", 2 * 51),
+        ("(return_call $host)", 51),
+        ("(return_call_indirect (type $t) (i32.const 0))", 51),
+        ("(i32.store (i32.const 0) (i32.const 1))", 51),
+        ("(br_if 0 (local.get 0)) (i32.store (i32.const 0) (i32.const 1))", 1),
+        ("(i32.store (i32.const 0) (i32.const 1)) (br_if 0 (i32.const 1)) (unreachable)", 51),
+        ("(i32.store (i32.const 0) (i32.const 1)) (br_table 0 0 (local.get 0))", 51),
+        ("(i32.store (i32.const 0) (i32.const 1)) (return)", 51),
+        ("(i32.store (i32.const 0) (i32.const 1)) (loop) (i32.const 1) (drop)", 0),
+        ("(drop (i32.const 1))", 0),
+    ] {
+        let whole = wat(&format!(
+            r#"(module (import "" "host" (func $host)) (memory 1)
+                (type $t (func)) (table 1 funcref) (elem (i32.const 0) func $host)
+                (func $f (export "f") (param i32 i32 i32)
+                    (if (local.get 0) (then
+                        (call $f (i32.sub (local.get 0) (i32.const 1)) (local.get 1) (local.get 2))))
+                    {then}))"#
+        ));
+        let by_itself = stops(&whole, "f", [50, 0, 0]);
+        let divided = Module::read(&whole).unwrap().divided(&BTreeSet::new()).unwrap();
+        let stops = stops(&divided.unwrap_or(whole), "f", [50, 0, 0]) - by_itself;
+        assert_eq!(stops, more, "{then}");
+    }
 }
 
 #[test]

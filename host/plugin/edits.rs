@@ -1,4 +1,4 @@
-//! The code of a module with its long instructions divided, and a look at the epoch before it calls the host.
+//! The code of a module with its long instructions divided, and looks at the epoch where wasmtime has too few.
 //!
 //! Knows functions one by one.
 
@@ -10,10 +10,7 @@ use wasmparser::{BinaryReader, CodeSectionReader, Operator, OperatorsReader};
 
 use super::divide::{DivideError, Module, count, padded, sum};
 use super::parts::{Long, MOST};
-
-/// Indirect calls and growths in one function, if there are no more, before which the epoch is not looked at: one after another, they
-/// would take seconds, and a function may have millions. Those of compiled languages have up to three hundred.
-pub(super) const MOST_UNSEEN: usize = 100;
+use super::straight::{Most, Straight};
 
 impl Module<'_> {
     /// The content of a code section with calls in it, of functions that are to be `added`.
@@ -36,7 +33,7 @@ impl Module<'_> {
                 divided.extend(&old[done..place.start]);
                 match edit {
                     Edit::Divide(long) => call(added.function(long)?, place.len(), &mut divided),
-                    Edit::Look | Edit::LookIfMany => {
+                    Edit::Look => {
                         divided.extend(LOOK);
                         divided.extend(&old[place.clone()]);
                     }
@@ -63,7 +60,8 @@ impl Module<'_> {
     /// What is to be done about instructions of a function, and where they are.
     fn edits(&self, mut code: OperatorsReader) -> Result<Vec<(Range<usize>, Edit)>, DivideError> {
         let mut edits = Vec::new();
-        let (mut constant, mut unseen) = (None, 0);
+        let mut constant = None;
+        let mut straight = Straight::new(Most::OURS);
         while !code.eof() {
             let start = code.original_position();
             let operator = code.read()?;
@@ -84,34 +82,35 @@ impl Module<'_> {
             // A length that is known to be short, by the instruction right before, which nothing can jump behind:
             // such copies are compiled to a few instructions.
             if let Some(long) = long.filter(|_| constant.is_none_or(|length| length > MOST)) {
+                // The function that it becomes begins with a look.
+                straight.looked();
+                straight.goes_on(&operator, MOST);
                 edits.push((place, Edit::Divide(long)));
-            } else if self.is_the_host(&operator) {
+            } else if self.may_be_the_host(&operator) {
+                straight.looked();
+                straight.goes_on(&operator, 0);
                 edits.push((place, Edit::Look));
-            } else if may_take_long(&operator) {
-                unseen += 1;
-                edits.push((place, Edit::LookIfMany));
+            } else if straight.goes_on(&operator, constant.unwrap_or(MOST)) {
+                edits.push((place, Edit::Look));
             }
             constant = match operator {
                 Operator::I32Const { value } => Some(value.cast_unsigned()),
                 _ => None,
             };
         }
-        if unseen <= MOST_UNSEEN {
-            edits.retain(|(_, edit)| !matches!(edit, Edit::LookIfMany));
-        }
         Ok(edits)
     }
 
-    /// Whether an instruction calls what is no function of the module's own, and so may be one of the host's.
-    fn is_the_host(&self, operator: &Operator) -> bool {
-        let Operator::Call { function_index } = operator else { return false };
-        *function_index < self.imported
+    /// Whether an instruction calls what is no function of the module's own. One in a table may be anybody's.
+    fn may_be_the_host(&self, operator: &Operator) -> bool {
+        match operator {
+            Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
+                *function_index < self.imported
+            }
+            Operator::CallIndirect { .. } | Operator::ReturnCallIndirect { .. } => true,
+            _ => false,
+        }
     }
-}
-
-/// A function in a table may be one of the host's, too.
-fn may_take_long(operator: &Operator) -> bool {
-    matches!(operator, Operator::CallIndirect { .. } | Operator::MemoryGrow { .. })
 }
 
 /// What is done about an instruction.
@@ -120,8 +119,6 @@ enum Edit {
     Divide(Long),
     /// The epoch is looked at before.
     Look,
-    /// The same, if the function has many of these.
-    LookIfMany,
 }
 
 /// A loop of nothing: at its head, wasmtime looks at the epoch.

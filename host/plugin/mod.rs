@@ -25,6 +25,7 @@ mod schema;
 mod seen;
 mod segments;
 mod shape;
+mod straight;
 mod tool;
 mod touches;
 mod wire;

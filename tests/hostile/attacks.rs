@@ -83,6 +83,8 @@ pub fn plugins(
         .plugin(text("deep", &deep(90), None)?)
         .plugin(text("data-often", &parts::data_often(), None)?)
         .plugin(text("elements-often", &parts::elements_often(), None)?)
+        .plugin(text("straight", &parts::straight(), None)?)
+        .plugin(text("unwinds", &parts::unwinds(), None)?)
         .plugin(text("own-handles", parts::OWN_HANDLES, None)?)
         .plugin(text("hand-over", &parts::hand_over(), None)?);
     let Some(guest) = guest else { return Ok(builder) };
@@ -161,6 +163,8 @@ pub fn of_core() -> Vec<Attack> {
         ("own_handles", json!({}), Failed("handles", "`limits.handles`")),
         ("data_often", json!({}), Ok("")),
         ("elements_often", json!({}), Ok("")),
+        ("straight", json!({}), Ok("")),
+        ("unwinds", json!({}), Ok("")),
         ("hand_over", json!({"bytes": 4 << 20}), Ok("4194304")),
         ("hand_over", json!({"bytes": 120_000_000}), Failed("output", "more text or bytes")),
     ];

@@ -100,6 +100,10 @@ fn what_is_long_by_itself_is_stopped_in_its_midst() {
         ("data timed out", "data_often", Stop::Time),
         ("elements cancelled", "elements_often", Stop::Cancel),
         ("elements timed out", "elements_often", Stop::Time),
+        ("straight cancelled", "straight", Stop::Cancel),
+        ("straight timed out", "straight", Stop::Time),
+        ("unwinds cancelled", "unwinds", Stop::Cancel),
+        ("unwinds timed out", "unwinds", Stop::Time),
     ] {
         let stopped = (0..TRIES).map(|_| long_by_itself(&arena.host, tool, stop));
         let shortest = stopped.min().unwrap();

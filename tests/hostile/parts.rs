@@ -1,5 +1,7 @@
 //! Attacks of components that are made of many parts, as text.
 
+use std::fmt::Write as _;
+
 /// Instances of one module: fewer than a component may have.
 const INSTANCES: usize = 60;
 
@@ -36,6 +38,43 @@ fn often(tool: &str, owner: &str, module: &str) -> String {
             {instances}
             (core module $tool (func (export "f")))
             (core instance $i (instantiate $tool))
+            (func (export "{tool}") (canon lift (core func $i "f"))))"#
+    )
+}
+
+/// Writes to 60,000 pages that nothing was written to before, one after the other, without a loop.
+pub fn straight() -> String {
+    let stores = (0..60_000_u32).fold(String::new(), |mut stores, page| {
+        let _ = write!(stores, "(i32.store8 (i32.const {}) (i32.const 1))", page * 4096);
+        stores
+    });
+    alone("straight", &format!(r#"(func (export "f") {stores})"#))
+}
+
+/// Writes to six new pages in each of 10,000 functions, after what they have called has returned.
+pub fn unwinds() -> String {
+    let stores: String = (0..6)
+        .map(|page| format!("(i32.store8 offset={} (local.get $at) (i32.const 1))", page * 4096))
+        .collect();
+    alone(
+        "unwinds",
+        &format!(
+            r#"(func $f (param $deep i32) (local $at i32)
+                (if (local.get $deep)
+                    (then (call $f (i32.sub (local.get $deep) (i32.const 1)))))
+                (local.set $at (i32.mul (local.get $deep) (i32.const 24576)))
+                {stores})
+            (func (export "f") (call $f (i32.const 10000)))"#
+        ),
+    )
+}
+
+/// A tool of one function, and all the memory that a call may have.
+fn alone(tool: &str, function: &str) -> String {
+    format!(
+        r#"(component
+            (core module $m (memory 4000) {function})
+            (core instance $i (instantiate $m))
             (func (export "{tool}") (canon lift (core func $i "f"))))"#
     )
 }
