@@ -15,7 +15,7 @@ use crate::builder::{PluginSpec, Source};
 use crate::error::Error;
 use crate::plugin::{
     BinaryError, Cache, Docs, LoadLimits, Plugin, PluginError, Seen, Stamp, Wit, builtins,
-    check_binary, compile,
+    check_binary, compile, first_memory,
 };
 use crate::sandbox::{Engine, Flavor};
 use crate::worker::Order;
@@ -138,7 +138,14 @@ impl Loader<'_> {
         match self.compile_for(Flavor::Plain, spec, bytes) {
             // That it is invalid is said best by the engine that most components are for.
             Err(error @ Error::Plugin { error: PluginError::Compile(_), .. }) => {
-                self.compile_for(Flavor::Concurrent, spec, bytes).map_err(|_| error)
+                let compiled = self.compile_for(Flavor::Concurrent, spec, bytes);
+                compiled.map_err(|_| match (first_memory(bytes), self.engine.first_memory()) {
+                    (needs, most) if needs > most => {
+                        let (needs, most) = (ByteSize(needs), ByteSize(most));
+                        cannot_load(spec, PluginError::FirstMemory { needs, most })
+                    }
+                    _ => error,
+                })
             }
             compiled => compiled,
         }

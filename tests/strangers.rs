@@ -119,6 +119,18 @@ fn a_process_that_compiles_says_why_it_refuses() {
     assert!(error.contains(says), "{error}");
 }
 
+#[test]
+fn a_memory_that_begins_too_large_is_told_with_the_limit_that_allows_it() {
+    let large = r#"(component (core module $m (memory 5000) (func (export "f")))
+        (core instance $i (instantiate $m)) (func (export "f") (canon lift (core func $i "f"))))"#;
+    let error = load_error(bytes(wat::parse_str(large).unwrap()), LoadLimits::default());
+    let says = "begins with a memory of 312.5 MiB, and no call may have more than 256.0 MiB; if you trust it, raise `memory`";
+    assert!(error.contains(says), "{error}");
+    let mut spec = bytes(wat::parse_str(large).unwrap());
+    spec.limits.memory = Some(400 << 20);
+    assert!(Host::builder().plugin(spec).build().is_ok());
+}
+
 /// A component that exports `count` functions, all the same.
 fn exports(count: usize) -> String {
     let mut wat = r#"(component (core module $m (func (export "f")))

@@ -45,7 +45,8 @@ pub struct HostArgs {
     /// Memory that all calls hold together, as in 2GiB [default: half of the machine's]
     #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
     max_memory: Option<u64>,
-    /// Calls that may be handed in without having ended; more are refused as `busy` [default: 100000]
+    /// Calls that may be handed in without having ended; more are refused as `busy`, but never so few that `--jobs` do
+    /// not run [default: 100000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_waiting: Option<u32>,
     /// A limit of each call, as in staged=1GiB: timeout, memory, args, result, output, handles, staged, net, random

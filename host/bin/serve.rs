@@ -13,6 +13,9 @@ mod elicit;
 mod gate;
 mod http;
 mod lines;
+#[cfg(test)]
+mod lines_fuzz;
+mod message;
 mod names;
 mod output;
 mod places;
@@ -22,6 +25,7 @@ mod scan;
 mod schema;
 mod server;
 mod sessions;
+mod split;
 mod stdio;
 
 use std::sync::Arc;

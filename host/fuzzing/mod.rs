@@ -6,6 +6,8 @@
 mod batch;
 mod component;
 mod encode;
+mod graphql;
+mod lifted;
 mod policy;
 mod spelling;
 #[cfg(test)]
@@ -16,5 +18,7 @@ mod values;
 pub use crate::files::fuzz_journal as journal;
 pub use batch::batch_json;
 pub use component::component;
+pub use graphql::graphql;
+pub use lifted::lifted;
 pub use policy::{config, hosts, pattern};
 pub use values::json_values;

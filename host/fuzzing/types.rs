@@ -5,31 +5,52 @@ use std::sync::OnceLock;
 
 use arbitrary::{Result, Unstructured};
 use wasmtime::Engine;
-use wasmtime::component::Component;
-use wasmtime::component::types::ComponentItem;
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{Component, Type};
 
 use crate::plugin::{Budget, Shape};
 
-/// The shape of a random type; none if it is too large to have one.
-pub fn shape(u: &mut Unstructured<'_>) -> Result<Option<Shape>> {
-    let mut defined = Defined::default();
-    let ty = defined.ty(u, 4)?;
-    let text = format!("(component {} (import \"f\" (func (param \"p\" {ty}))))", defined.text);
-    Ok(of_component(&text))
+/// A random type, as text.
+#[derive(Debug)]
+pub struct Spelt {
+    /// What a component has to have for it.
+    pub definitions: String,
+    pub ty: String,
 }
 
+pub fn spelt(u: &mut Unstructured<'_>) -> Result<Spelt> {
+    let mut defined = Defined::default();
+    let ty = defined.ty(u, 4)?;
+    Ok(Spelt { definitions: defined.text, ty })
+}
+
+/// The shape of a random type; none if it is too large to have one.
 #[expect(clippy::expect_used, reason = "a component that is made wrong is a fault of this file")]
-fn of_component(text: &str) -> Option<Shape> {
+pub fn shape(u: &mut Unstructured<'_>) -> Result<Option<Shape>> {
+    let Spelt { definitions, ty } = spelt(u)?;
+    let text = format!("(component {definitions} (import \"f\" (func (param \"p\" {ty}))))");
+    let component = wat::parse_str(&text).expect(&text);
+    let component = Component::new(engine(), component).expect(&text);
+    Ok(of_function(&component, |function| function.params().next().map(|(_, ty)| ty)))
+}
+
+/// The shape of a type of the only function that a component has.
+pub fn of_function(
+    component: &Component,
+    ty: impl FnOnce(&ComponentFunc) -> Option<Type>,
+) -> Option<Shape> {
+    let whole = component.component_type();
+    let items = whole.imports(engine()).chain(whole.exports(engine()));
+    let function = items.map(|(_, item)| item.ty).find_map(|item| match item {
+        ComponentItem::ComponentFunc(function) => Some(function),
+        _ => None,
+    })?;
+    Shape::of(&ty(&function)?, &mut Budget::default()).ok()
+}
+
+pub fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    let engine = ENGINE.get_or_init(Engine::default);
-    let component = Component::new(engine, wat::parse_str(text).expect(text)).expect(text);
-    let function =
-        component.component_type().imports(engine).find_map(|(_, item)| match item.ty {
-            ComponentItem::ComponentFunc(function) => Some(function),
-            _ => None,
-        })?;
-    let (_, ty) = function.params().next()?;
-    Shape::of(&ty, &mut Budget::default()).ok()
+    ENGINE.get_or_init(Engine::default)
 }
 
 /// Types that need a name.

@@ -81,7 +81,7 @@ const MOST_UNDER_WAY: usize = 32;
 /// One piece of a body that a guest sends, in bytes: two of them may wait in the host for each body.
 const PIECE: usize = 32 << 10;
 /// One set of headers of a guest, in bytes of host memory.
-const MOST_HEADERS: usize = 64 << 10;
+const MOST_HEADERS: usize = 16 << 10;
 /// The name of a method, in bytes.
 const MOST_METHOD: usize = 256;
 /// A host and its port, in bytes: names have 253.

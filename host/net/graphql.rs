@@ -63,7 +63,8 @@ struct Asked<'a> {
     _variables: Option<IgnoredAny>,
 }
 
-fn is_query(body: &[u8]) -> bool {
+/// Whether a body is a query and nothing else.
+pub fn is_query(body: &[u8]) -> bool {
     // Serde takes a list of its fields for a struct too.
     let object = body.trim_ascii_start().starts_with(b"{");
     let Some(asked) = object.then(|| serde_json::from_slice::<Asked>(body)).and_then(Result::ok)

@@ -39,6 +39,8 @@ mod tls;
 pub use begun::LOOKED_AT;
 pub use call::{CallNet, Consent, Effects, Face, Sending, add_to_linker};
 pub use client::{Client, NetOptions};
+#[cfg(any(test, feature = "fuzzing"))]
+pub use graphql::is_query;
 pub use log::{NetDenial, NetDeniedBy, NetLog, Requested};
 pub use plugin::PluginNet;
 pub use resolve::{Resolver, SystemResolver};

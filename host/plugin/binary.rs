@@ -80,6 +80,19 @@ pub fn check_binary(bytes: &[u8]) -> Result<(), BinaryError> {
     }
 }
 
+/// The largest memory, in bytes, with which a module of a component begins; 0 if that cannot be told.
+pub fn first_memory(bytes: &[u8]) -> u64 {
+    let memories = Parser::new(0).parse_all(bytes).filter_map(|payload| match payload {
+        Ok(Payload::MemorySection(memories)) => Some(memories),
+        _ => None,
+    });
+    let sizes = memories.flatten().flatten().map(|memory| {
+        let page = memory.page_size_log2.unwrap_or(16);
+        memory.initial.saturating_mul(1_u64.checked_shl(page).unwrap_or(u64::MAX))
+    });
+    sizes.max().unwrap_or(0)
+}
+
 /// A section of a file, of those that are not inside other ones.
 pub(super) struct RawSection<'b> {
     pub(super) id: u8,
@@ -134,6 +147,14 @@ mod tests {
         assert_eq!(check_binary(b""), Err(BinaryError::Empty));
         assert_eq!(check_binary(b"#!/bin/sh"), Err(BinaryError::NotWasm { text: false }));
         assert_eq!(check_binary(b"\n(component)"), Err(BinaryError::NotWasm { text: true }));
+    }
+
+    #[test]
+    fn the_largest_memory_is_found_wherever_it_is() {
+        let wat = r#"(component (core module (memory 2)) (component (core module (memory 7)) (core module)))"#;
+        assert_eq!(first_memory(&wat::parse_str(wat).unwrap()), 7 << 16);
+        assert_eq!(first_memory(&wat::parse_str("(component)").unwrap()), 0);
+        assert_eq!(first_memory(b"nonsense"), 0);
     }
 
     #[test]

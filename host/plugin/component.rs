@@ -59,6 +59,11 @@ pub enum PluginError {
     #[error("the component cannot be compiled: {0}")]
     Compile(String),
     #[error(
+        "it begins with a memory of {needs}, and no call may have more than {most}; if you trust it, raise `memory` in the limits of its \
+         plugin, `--memory`, or `Limits::memory`"
+    )]
+    FirstMemory { needs: ByteSize, most: ByteSize },
+    #[error(
         "compiling it takes longer than {}; if you trust it, raise `--compile-timeout` (`compile-timeout` in a config), or \
          `LoadLimits::timeout`",
         humantime::format_duration(*.0)

@@ -31,7 +31,7 @@ mod touches;
 mod wire;
 mod writer;
 
-pub use binary::{BinaryError, check_binary};
+pub use binary::{BinaryError, check_binary, first_memory};
 pub use builtin::builtins;
 pub use cache::Cache;
 #[cfg(any(test, feature = "fuzzing"))]

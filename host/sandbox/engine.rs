@@ -84,6 +84,11 @@ impl Engine {
         self.memory
     }
 
+    /// The most with which a memory may begin where its component can be compiled.
+    pub fn first_memory(&self) -> u64 {
+        first_memory(self.memory)
+    }
+
     /// The engine of a flavor, started if need be.
     ///
     /// # Errors
@@ -158,12 +163,16 @@ fn config(flavor: Flavor) -> Config {
     config
 }
 
+/// A plugin whose first memory is over its limit is to fail by the limit, which says so, unless it is much over.
+fn first_memory(memory: u64) -> u64 {
+    memory.max(256 << 20)
+}
+
 /// Room for `jobs` stores. `MEMORIES` and the like are per component, so that no mix of components runs out of any,
 /// but for memories beyond 5,000 calls at once.
 fn pool(jobs: usize, memory: u64) -> InstanceAllocationStrategy {
     let count = u32::try_from(jobs).unwrap_or(u32::MAX);
-    // A plugin whose first memory is over the limit is to fail by the limit, which says so.
-    let bytes = usize::try_from(memory.max(256 << 20)).unwrap_or(usize::MAX);
+    let bytes = usize::try_from(first_memory(memory)).unwrap_or(usize::MAX);
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(count)
         .total_core_instances(count.saturating_mul(CORE_INSTANCES))

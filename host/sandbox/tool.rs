@@ -80,7 +80,8 @@ impl progress::Host for State {
             secrets.text(&mut message);
         }
         if let Some((end, _)) = message.char_indices().nth(LONGEST) {
-            message.truncate(end);
+            // What listens may keep it, and so all that the guest has sent.
+            message = message[..end].to_owned();
         }
         if let Some(listener) = &self.own.listener {
             listener(Said { done, total, message });

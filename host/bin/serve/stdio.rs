@@ -13,7 +13,8 @@ use tokio::task::block_in_place;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{Gate, Kept};
-use super::lines::{Line, Lines};
+use super::lines::Lines;
+use super::message::Line;
 use super::output::{Output, SHORT};
 
 /// For a client that takes its time to read the last answers.

@@ -12,7 +12,7 @@ use rmcp::model::ErrorData;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 
-use super::super::lines::{self, MOST_BYTES};
+use super::super::message::{self, MOST_BYTES};
 use super::super::server::Server;
 use super::answers::{self, Answer, Form};
 use super::bodies::Bodies;
@@ -71,7 +71,7 @@ impl Mcp {
         let request = Request::from_parts(head, Full::new(body.bytes.clone()));
         let answer = self.service.handle(request).await;
         if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && is_json {
-            let (error, id) = lines::wrong(&body.bytes);
+            let (error, id) = message::wrong(&body.bytes);
             return answers::rpc(StatusCode::BAD_REQUEST, error, id);
         }
         let answer = told(answer).await;
