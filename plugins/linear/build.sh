@@ -59,4 +59,6 @@ LC_ALL=C sed 's/xasi:/wasi:/g' "$work/hidden.wasm" >"$work/linear.wasm"
 rm "$work/hidden.wasm"
 "$INORDER" pack "$work/linear.wasm" --wit "$root/wit/linear.wit" >/dev/null
 mv "$work/linear.wasm" "$built"
+# Compiled now, it does not keep whoever uses it first waiting.
+"$INORDER" tools --plugin "$built" >/dev/null
 printf '%-36s %5d KiB\n' target/plugins/linear.wasm "$((($(wc -c <"$built") + 1023) / 1024))"

@@ -54,4 +54,6 @@ for pass in bytecode component; do
 done
 "$INORDER" pack "$work/python.wasm" --wit wit/python.wit >/dev/null
 mv "$work/python.wasm" "$built"
+# Compiled now, it does not keep whoever uses it first waiting.
+"$INORDER" tools --plugin "$built" >/dev/null
 printf '%-36s %5d KiB\n' "${built#"$root/"}" "$((($(wc -c <"$built") + 1023) / 1024))"
