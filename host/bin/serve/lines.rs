@@ -109,13 +109,7 @@ async fn read(from: &AsyncFd<File>, piece: &mut [u8]) -> io::Result<usize> {
         match read_now(from.get_ref(), piece) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready.clear_ready(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            read => {
-                // There was no more: what comes from now on is told anew.
-                if read.as_ref().is_ok_and(|length| (1..piece.len()).contains(length)) {
-                    ready.clear_ready();
-                }
-                return read;
-            }
+            read => return read,
         }
     }
 }
