@@ -7,7 +7,7 @@ use serde_json::Value;
 use wasmtime::Store;
 use wasmtime::component::{Component, Instance, Linker, TypedFunc, Val};
 
-use crate::plugin::{Args, Case, Crossing, Given, GivenValue, Shape, Wire};
+use crate::plugin::{Args, Case, Crossing, Given, GivenValue, Shape, TooLong, Wire};
 
 use super::encode::encode;
 use super::types::{self, Spelt};
@@ -32,7 +32,7 @@ fn agree(u: &mut Unstructured<'_>) -> Result<()> {
         let memory = memory(u)?;
         let ours = guest.ours(&memory);
         // What is too long for us may be endless for others.
-        if ours.as_ref().is_err_and(|error| error.is::<crate::plugin::TooLong>()) {
+        if ours.as_ref().is_err_and(wasmtime::Error::is::<TooLong>) {
             continue;
         }
         let theirs = guest.theirs(&memory);
