@@ -136,10 +136,9 @@ impl Loader<'_> {
         self.check_size(spec, bytes.len() as u64)?;
         check_binary(bytes).map_err(|error| cannot_load(spec, error.into()))?;
         match self.compile_for(Flavor::Plain, spec, bytes) {
-            // That it is invalid is said best by the engine that most components are for.
-            Err(error @ Error::Plugin { error: PluginError::Compile(_), .. }) => {
+            Err(Error::Plugin { error: PluginError::Compile(_), .. }) => {
                 let compiled = self.compile_for(Flavor::Concurrent, spec, bytes);
-                compiled.map_err(|_| match (first_memory(bytes), self.engine.first_memory()) {
+                compiled.map_err(|error| match (first_memory(bytes), self.engine.first_memory()) {
                     (needs, most) if needs > most => {
                         let (needs, most) = (ByteSize(needs), ByteSize(most));
                         cannot_load(spec, PluginError::FirstMemory { needs, most })

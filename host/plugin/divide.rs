@@ -28,7 +28,7 @@ use super::parts::TYPE;
 use super::segments::{DATA, ELEMENTS, MOST_ELEMENTS, Segments, passive_elements};
 
 /// Changes with what is made of a component, so that what was compiled before is not taken for it.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Components within components.
 const DEEPEST: usize = 100;
@@ -52,6 +52,8 @@ pub enum DivideError {
     NoExport,
     #[error("its passive segments have more than {MOST_ELEMENTS} elements")]
     ManyElements,
+    #[error("its parts call each other asynchronously, which takes stacks that no limit counts")]
+    Asynchronous,
     #[error("it copies streams or futures, which wasmtime does in one go: tools here have none")]
     Streams,
 }

@@ -4,7 +4,7 @@
 //! the function that its canonical options name. So where such a function is exported from its module, a guard
 //! takes its place, which traps if it is asked for too much at once for bytes or characters, whoever asks: the host, too.
 //! Lists of anything else are copied item by item. Streams and futures, whose items are copied in one go as well, are
-//! refused. Knows the structure of components, not their code.
+//! refused; and so are asynchronous calls between parts, since wasmtime runs each on a stack that counts as nobody's. Knows the structure of components, not their code.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -53,7 +53,7 @@ enum Exports<'c> {
 /// The exports to guard: none if no part of the component is a component that has modules of its own.
 pub(super) fn guarded(component: &[u8]) -> Result<Guarded, DivideError> {
     let (mut frames, mut found) = (Vec::<Frame<'_>>::new(), Vec::new());
-    let (mut modules, mut in_module, mut composed) = (0, false, false);
+    let (mut modules, mut in_module, mut composed, mut asynchronous) = (0, false, false, false);
     for payload in Parser::new(0).parse_all(component) {
         let payload = payload?;
         if in_module {
@@ -100,7 +100,9 @@ pub(super) fn guarded(component: &[u8]) -> Result<Guarded, DivideError> {
             }
             Payload::ComponentCanonicalSection(canonicals) => {
                 for canonical in canonicals {
-                    frame.canonical(&canonical?)?;
+                    let canonical = canonical?;
+                    asynchronous |= options(&canonical).contains(&CanonicalOption::Async);
+                    frame.canonical(&canonical)?;
                 }
             }
             Payload::ComponentImportSection(imports) => {
@@ -128,6 +130,9 @@ pub(super) fn guarded(component: &[u8]) -> Result<Guarded, DivideError> {
     }
     let mut guarded = Guarded::new();
     if composed {
+        if asynchronous {
+            return Err(DivideError::Asynchronous);
+        }
         for export in found {
             let (module, name) = export.ok_or(DivideError::NoExport)?;
             guarded.entry(module).or_default().insert(name.to_owned());
@@ -171,14 +176,10 @@ impl<'c> Frame<'c> {
         {
             return Err(DivideError::Streams);
         }
-        if let CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } =
-            canonical
-        {
-            self.reallocs.extend(options.iter().filter_map(|it| match it {
-                CanonicalOption::Realloc(function) => Some(*function),
-                _ => None,
-            }));
-        }
+        self.reallocs.extend(options(canonical).iter().filter_map(|it| match it {
+            CanonicalOption::Realloc(function) => Some(*function),
+            _ => None,
+        }));
         // All others make a core function, too.
         if !matches!(canonical, CanonicalFunction::Lift { .. }) {
             self.functions.push(None);
@@ -199,6 +200,15 @@ impl<'c> Frame<'c> {
                 }
             }
         }
+    }
+}
+
+fn options(canonical: &CanonicalFunction) -> &[CanonicalOption] {
+    match canonical {
+        CanonicalFunction::Lift { options, .. } | CanonicalFunction::Lower { options, .. } => {
+            options
+        }
+        _ => &[],
     }
 }
 

@@ -78,6 +78,23 @@ fn streams_are_refused() {
 }
 
 #[test]
+fn parts_do_not_call_each_other_asynchronously() {
+    let lower = r#"(import "g" (func $g ASYNC)) (core func (canon lower (func $g) OPTION))"#;
+    let composed = format!(
+        "(component (component (core module $m) (core instance (instantiate $m)) {lower}))"
+    );
+    let alone = format!("(component (core module $m) (core instance (instantiate $m)) {lower})");
+    let with = |text: &str, [ty, option]: [&str; 2]| {
+        found(&text.replace("ASYNC", ty).replace("OPTION", option))
+    };
+    let refused = with(&composed, ["async", "async"]);
+    assert!(matches!(refused, Err(DivideError::Asynchronous)), "{refused:?}");
+    assert!(with(&composed, ["", ""]).is_ok());
+    // A call of the host takes none.
+    assert!(with(&alone, ["async", "async"]).is_ok());
+}
+
+#[test]
 fn a_guarded_function_may_be_referred_to_still() {
     let text = r#"(module (func $realloc (export "realloc") (export "guarded-1")
             (param i32 i32 i32 i32) (result i32) (i32.const 8))

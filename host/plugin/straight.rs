@@ -41,8 +41,11 @@ enum Kind {
     If(Option<Done>),
 }
 
-/// What nearly all instructions take, in steps: a nanosecond, and some of them up to ten.
+/// What nearly all instructions take, in steps: a nanosecond.
 const STEP: u32 = 1;
+
+/// What a division takes, a square root, or some on vectors: 4 to 10 ns.
+const SLOW: u32 = 8;
 
 /// What the first write to a page of memory, or of a table, takes: 0.3 us, and 3 to 6 on some virtual machines.
 const TOUCH: u32 = 64;
@@ -50,14 +53,16 @@ const TOUCH: u32 = 64;
 /// What a growth of memory takes: 10 us.
 const GROWTH: u32 = 4 * TOUCH;
 
-/// What all elements of a table take: 0.3 ms.
-const ELEMENTS: u32 = 100 * TOUCH;
+/// What all elements of a table take: 0.15 ms, and 8 ms to copy references that are made only then.
+const ELEMENTS: u32 = 500 * TOUCH;
 
 /// How many steps may come together.
 #[derive(Clone, Copy)]
 pub(super) struct Most {
     /// Without a look.
     unseen: u32,
+    /// Of these, what a function leaves to its caller: a table copied, and then a deep recursion that returns.
+    left: u32,
     /// Between the return of a call and the end of a function, without a look: so often as the stack is deep.
     returned: u32,
 }
@@ -65,7 +70,7 @@ pub(super) struct Most {
 impl Most {
     /// 0.15 to 3 ms if each writes to a new page, of a tick of 5 ms; and what restores the caller's stack, but no write to memory, in each
     /// of tens of thousands of functions.
-    pub(super) const OURS: Most = Most { unseen: 500 * TOUCH, returned: TOUCH / 2 };
+    pub(super) const OURS: Most = Most { unseen: 500 * TOUCH, left: 300 * TOUCH, returned: 16 };
 }
 
 impl Straight {
@@ -85,6 +90,7 @@ impl Straight {
             return false;
         };
         let look = here.unseen.saturating_add(steps) > self.most.unseen
+            || leaves && here.unseen > self.most.left
             || leaves && here.returned.is_some_and(|it| it > self.most.returned);
         if look {
             *here = Done::default();
@@ -196,34 +202,54 @@ fn steps(operator: &Operator, bytes: u32) -> u32 {
         | Operator::TableCopy { .. }
         | Operator::TableInit { .. }
         | Operator::TableGrow { .. } => ELEMENTS,
-        Operator::TableGet { .. } | Operator::TableSet { .. } | Operator::RefFunc { .. } => TOUCH,
-        _ if is_access(operator) => TOUCH,
-        _ => STEP,
+        Operator::TableGet { .. }
+        | Operator::TableSet { .. }
+        | Operator::RefFunc { .. }
+        | Operator::ElemDrop { .. } => TOUCH,
+        Operator::I32DivS
+        | Operator::I32DivU
+        | Operator::I32RemS
+        | Operator::I32RemU
+        | Operator::I64DivS
+        | Operator::I64DivU
+        | Operator::I64RemS
+        | Operator::I64RemU
+        | Operator::F32Div
+        | Operator::F64Div
+        | Operator::F32Sqrt
+        | Operator::F64Sqrt => SLOW,
+        _ => by_kind(operator),
     }
 }
 
-macro_rules! is_access {
+macro_rules! by_kind {
     ($(@$proposal:ident $name:ident $({ $($field:ident: $type:ty),* })? => $visit:ident $_arity:tt)*) => {
-        /// Whether it reads or writes at an address in a memory.
-        fn is_access(operator: &Operator) -> bool {
+        /// What reads or writes at an address in a memory, what is on vectors, and all others.
+        fn by_kind(operator: &Operator) -> u32 {
             match operator {
-                $(Operator::$name { .. } => has_address!($($($field)*)?),)*
-                _ => false,
+                $(Operator::$name { .. } => kind!($proposal $($($field)*)?),)*
+                _ => TOUCH,
             }
         }
     };
 }
 
-macro_rules! has_address {
-    (memarg $($other:ident)*) => {
-        true
+macro_rules! kind {
+    ($proposal:ident memarg $($other:ident)*) => {
+        TOUCH
     };
-    ($($other:ident)*) => {
-        false
+    (simd $($other:ident)*) => {
+        SLOW
+    };
+    (relaxed_simd $($other:ident)*) => {
+        SLOW
+    };
+    ($proposal:ident $($other:ident)*) => {
+        STEP
     };
 }
 
-wasmparser::for_each_operator!(is_access);
+wasmparser::for_each_operator!(by_kind);
 
 #[cfg(test)]
 #[path = "straight_tests.rs"]

@@ -49,6 +49,9 @@ pub enum EngineError {
 /// for each part.
 pub(super) const MEMORIES: u32 = 4;
 const TABLES: u32 = 8;
+/// Elements of a table: the largest of CPython has 5,672. wasmtime makes what is in them of functions when it is first copied, in
+/// one go: 0.16 us each.
+const TABLE: usize = 50_000;
 /// Memories of all components at once: each takes 4 GiB of address space, of which a process has 128 TiB.
 const MOST_MEMORIES: u32 = 20_000;
 const CORE_INSTANCES: u32 = 64;
@@ -184,7 +187,7 @@ fn pool(jobs: usize, memory: u64) -> InstanceAllocationStrategy {
         .max_tables_per_component(TABLES)
         .max_component_instance_size(INSTANCE)
         .max_core_instance_size(INSTANCE)
-        .table_elements(100_000)
+        .table_elements(TABLE)
         .max_memory_size(bytes)
         .linear_memory_keep_resident(2 << 20)
         .table_keep_resident(64 << 10)

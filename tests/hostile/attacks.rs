@@ -138,7 +138,7 @@ pub fn of_core() -> Vec<Attack> {
         ("copy", json!({}), timeout),
         ("grow_by_one", json!({}), timeout),
         ("patient_grow_all", json!({}), Got(256 << 4)),
-        ("patient_table_bomb", json!({}), Got(100_000)),
+        ("patient_table_bomb", json!({}), Got(50_000)),
         ("table_fill", json!({}), timeout),
         ("patient_not_utf8", json!({}), Failed("trap", "utf-8")),
         ("patient_not_mine", json!({}), Failed("trap", "out of bounds")),

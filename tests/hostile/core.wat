@@ -41,9 +41,9 @@
         (br_if $again (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))))
       (table.size $t))
     (func (export "table-fill")
-      (drop (table.grow $t (ref.null func) (i32.const 90000)))
+      (drop (table.grow $t (ref.null func) (i32.const 45000)))
       (loop $again
-        (table.fill $t (i32.const 0) (ref.null func) (i32.const 90000))
+        (table.fill $t (i32.const 0) (ref.null func) (i32.const 45000))
         (br $again)))
 
     ;; What is at 0 .. 8 is a result: a pointer and a length, a discriminant, a character.

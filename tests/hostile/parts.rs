@@ -15,14 +15,14 @@ pub fn data_often() -> String {
     )
 }
 
-/// Puts 90,000 elements into one table, once for each instance.
+/// Puts 45,000 elements into one table, once for each instance.
 pub fn elements_often() -> String {
-    let elements = "$f ".repeat(90_000);
+    let elements = "$f ".repeat(45_000);
     often(
         "elements-often",
-        r#"(table (export "it") 90000 funcref)"#,
+        r#"(table (export "it") 45000 funcref)"#,
         &format!(
-            r#"(import "owner" "it" (table 90000 funcref)) (func $f) (elem (i32.const 0) func {elements})"#
+            r#"(import "owner" "it" (table 45000 funcref)) (func $f) (elem (i32.const 0) func {elements})"#
         ),
     )
 }
