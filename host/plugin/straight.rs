@@ -20,7 +20,7 @@ pub(super) struct Straight {
 /// What was done on the way to a place, at the most, in steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Done {
-    /// Since the epoch was looked at.
+    /// Since the epoch was looked at, or a call returned.
     unseen: u32,
     /// Since a call returned, if it was not looked at after.
     returned: Option<u32>,
