@@ -5,12 +5,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use inorder::CancellationToken;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::print;
+
+/// For standard error to be written to.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 pub struct Interrupts {
     ended: Arc<AtomicBool>,
@@ -68,7 +72,9 @@ async fn watched(mut signals: Signals, cancel: &CancellationToken, ended: &Atomi
         if cancel.is_cancelled() || ended.load(Ordering::SeqCst) {
             std::process::exit(130);
         }
+        // Said first, or the process may have ended before. Who does not read it is not waited for.
+        let say = || print::say(print::dim("stopping; Ctrl-C again ends at once"));
+        let _ = tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(say)).await;
         cancel.cancel();
-        print::say(print::dim("stopping; Ctrl-C again ends at once"));
     }
 }

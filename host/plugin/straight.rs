@@ -44,7 +44,7 @@ enum Kind {
 /// What nearly all instructions take, in steps: a nanosecond.
 const STEP: u32 = 1;
 
-/// What a division takes, a square root, or some on vectors: 4 to 10 ns.
+/// What a division or a square root takes: 4 to 10 ns. Of those on vectors some do, and all are counted so.
 const SLOW: u32 = 8;
 
 /// What the first write to a page of memory, or of a table, takes: 0.3 us, and 3 to 6 on some virtual machines.
@@ -196,6 +196,7 @@ fn steps(operator: &Operator, bytes: u32) -> u32 {
     match operator {
         Operator::MemoryGrow { .. } => GROWTH,
         Operator::MemoryFill { .. } | Operator::MemoryCopy { .. } | Operator::MemoryInit { .. } => {
+            // The first page and the last may be of few bytes each. What is read was mostly written before.
             TOUCH * (bytes / PAGE + 2)
         }
         Operator::TableFill { .. }
