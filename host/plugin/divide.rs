@@ -324,5 +324,8 @@ pub(super) fn with(module: &[u8], guarded: &BTreeSet<String>) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[path = "stopping_tests.rs"]
+mod stopping;
+#[cfg(test)]
 #[path = "divide_tests.rs"]
 mod tests;
