@@ -137,11 +137,15 @@ fn walk(code: &[(Operator, bool)], most: Most, choices: &mut impl Iterator<Item 
         at = match to {
             None => at + 1,
             Some(depth) => {
-                let begin = open[open.len() - 1 - depth as usize];
-                open.truncate(open.len() - 1 - depth as usize);
-                match code[begin].0 {
-                    Operator::Loop { .. } => begin,
-                    _ => end(code, begin) + 1,
+                open.truncate(open.len() - depth as usize);
+                let begin = open[open.len() - 1];
+                if matches!(code[begin].0, Operator::Loop { .. }) {
+                    // It is looked at where a loop begins again, and `loop` itself is nothing to be done.
+                    (unseen, returned) = (0, None);
+                    begin + 1
+                } else {
+                    open.pop();
+                    end(code, begin) + 1
                 }
             }
         };
