@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{call, text_plugin};
 
 /// A plugin whose function `f` gives what a core function says, with these bytes at the start of its memory.
-fn plugin(result: &str, core: &str, data: &str) -> Host {
+fn plugin(result: &str, encoding: &str, core: &str, data: &str) -> Host {
     let (word, value) = core.split_once(' ').unwrap();
     let wat = format!(
         r#"(component
@@ -24,14 +24,14 @@ fn plugin(result: &str, core: &str, data: &str) -> Host {
             (func (export "f") (result {word}) ({word}.const {value})))
           (core instance $i (instantiate $m))
           (func (export "f") (result {result})
-            (canon lift (core func $i "f") (memory $i "memory"))))"#
+            (canon lift (core func $i "f") string-encoding={encoding} (memory $i "memory"))))"#
     );
     Host::builder().plugin(text_plugin("liar", &wat)).build().unwrap()
 }
 
 /// The result of `f`.
 fn lifted(result: &str, core: &str, data: &str) -> Value {
-    call(&plugin(result, core, data), "f", json!({}))
+    call(&plugin(result, "utf8", core, data), "f", json!({}))
 }
 
 #[test]
@@ -87,6 +87,30 @@ fn what_the_canonical_abi_lets_a_guest_leave_open_is_read_as_it_says() {
         } else {
             assert_eq!(ended["value"], expected, "{result} {core} {data}: {ended}");
         }
+    }
+}
+
+#[test]
+fn strings_are_read_in_the_encoding_that_the_guest_declares() {
+    let string = |encoding, data| call(&plugin("string", encoding, "i32 0", data), "f", json!({}));
+    for (encoding, data, expected) in [
+        ("utf8", r"\08\00\00\00\03\00\00\00\e6\b0\b4", "水"),
+        ("utf16", r"\08\00\00\00\03\00\00\00\34\6c\3e\d8\80\dd", "水🦀"),
+        ("latin1+utf16", r"\08\00\00\00\02\00\00\00\e9\22", "é\""),
+        ("latin1+utf16", r"\08\00\00\00\03\00\00\80\34\6c\3e\d8\80\dd", "水🦀"),
+    ] {
+        assert_eq!(string(encoding, data)["value"], expected, "{encoding} {data}");
+    }
+    for (encoding, data) in [
+        ("utf16", r"\09\00\00\00\01\00\00\00\34\6c"), // not aligned
+        ("latin1+utf16", r"\09\00\00\00\01\00\00\00\34\6c"),
+        ("utf16", r"\fe\ff\00\00\02\00\00\00"), // out of the memory by a unit
+        ("utf16", r"\08\00\00\00\ff\ff\ff\ff"), // too long to count its bytes
+        ("utf16", r"\08\00\00\00\01\00\00\00\3e\d8"), // half of a character
+        ("latin1+utf16", r"\08\00\00\00\01\00\00\80\80\dd"),
+    ] {
+        let ended = string(encoding, data);
+        assert_eq!(ended["error"]["kind"], "trap", "{encoding} {data}: {ended}");
     }
 }
 

@@ -27,31 +27,36 @@ pub fn lifted(bytes: &[u8]) {
 
 fn agree(u: &mut Unstructured<'_>) -> Result<()> {
     let spelt = types::spelt(u)?;
-    let Some(mut guest) = Guest::new(&spelt) else { return Ok(()) };
+    let guests = ["utf8", "utf16", "latin1+utf16"].map(|it| Some((it, Guest::new(&spelt, it)?)));
+    let mut guests: Vec<_> = guests.into_iter().flatten().collect();
     for _ in 0..4 {
         let memory = memory(u)?;
-        let ours = guest.ours(&memory);
-        // What is too long for us may be endless for others.
-        if ours.as_ref().is_err_and(wasmtime::Error::is::<TooLong>) {
-            continue;
-        }
-        let theirs = guest.theirs(&memory);
-        assert_eq!(ours.is_ok(), theirs.is_ok(), "{spelt:?} {memory:?}: {ours:?} {theirs:?}");
-        if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
-            assert_eq!(ours, theirs, "{spelt:?} {memory:?}");
+        for (encoding, guest) in &mut guests {
+            let about = || format!("{spelt:?} {encoding} {memory:?}");
+            let ours = guest.ours(&memory);
+            // What is too long for us may be endless for others.
+            if ours.as_ref().is_err_and(wasmtime::Error::is::<TooLong>) {
+                continue;
+            }
+            let theirs = guest.theirs(&memory);
+            assert_eq!(ours.is_ok(), theirs.is_ok(), "{}: {ours:?} {theirs:?}", about());
+            if let (Ok(ours), Ok(theirs)) = (ours, theirs) {
+                assert_eq!(ours, theirs, "{}", about());
+            }
         }
     }
     Ok(())
 }
 
-/// Mostly words that lead somewhere in it, count few, or name a case.
+/// Mostly words that lead somewhere in it, count few, or name a case; some say that a string is UTF-16.
 fn memory(u: &mut Unstructured<'_>) -> Result<Vec<u8>> {
     let mut memory = Vec::new();
     for _ in 0..u.int_in_range(1..=40)? {
-        let word = match u.int_in_range(0..=5)? {
+        let word = match u.int_in_range(0..=6)? {
             0 => u.arbitrary()?,
             1 => u32::from(u.arbitrary::<u8>()?) << 8 | u.int_in_range(0..=3)?,
             2 => u.int_in_range(0..=160)?,
+            6 => 1 << 31 | u.int_in_range(0..=4)?,
             _ => u.int_in_range(0..=4)?,
         };
         memory.extend(word.to_le_bytes());
@@ -69,7 +74,7 @@ struct Guest {
 #[expect(clippy::expect_used, reason = "a component that is made wrong is a fault of this file")]
 impl Guest {
     /// None for a type that is too large to have a shape.
-    fn new(spelt: &Spelt) -> Option<Guest> {
+    fn new(spelt: &Spelt, encoding: &str) -> Option<Guest> {
         // Two parts are always in memory.
         let text = format!(
             r#"(component {}
@@ -79,7 +84,8 @@ impl Guest {
                     (func (export "f") (param i32 i32) (result i32) i32.const 0))
                 (core instance $i (instantiate $m))
                 (func (export "f") (param "bytes" (list u8)) (result (tuple u8 {}))
-                    (canon lift (core func $i "f") (memory $i "memory") (realloc (func $i "realloc")))))"#,
+                    (canon lift (core func $i "f") string-encoding={encoding}
+                        (memory $i "memory") (realloc (func $i "realloc")))))"#,
             spelt.definitions, spelt.ty
         );
         let engine = types::engine();

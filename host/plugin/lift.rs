@@ -6,10 +6,10 @@
 
 use wasmtime::component::__internal::wasmtime_environ::component::VariantInfo;
 use wasmtime::component::__internal::{ComponentTypes, InterfaceType, LiftContext};
-use wasmtime::component::Lift;
 use wasmtime::{Error, Result, ValRaw, bail};
 
 use super::crossing::{items_of_a_portion, passing};
+use super::text::text;
 use super::writer::Writer;
 
 pub(super) fn slice<'m>(cx: &LiftContext<'m>, at: usize, size: usize) -> Result<&'m [u8]> {
@@ -22,9 +22,6 @@ type Words<'w> = std::slice::Iter<'w, ValRaw>;
 fn next(words: &mut Words<'_>) -> Result<ValRaw> {
     words.next().copied().ok_or_else(unfit)
 }
-
-/// Of the length of a string in memory that may be in one of two encodings.
-const UTF16_TAG: usize = 1 << 31;
 
 /// Writes a value that is in words: of those types that can be in one.
 pub(super) fn flat(
@@ -97,15 +94,7 @@ pub(super) fn memory(
         InterfaceType::Float32 => to.float32(f32::from_le_bytes(first(bytes)?)),
         InterfaceType::Float64 => to.float(f64::from_le_bytes(first(bytes)?)),
         InterfaceType::Char => to.char(character(u32::from_le_bytes(first(bytes)?))?)?,
-        InterfaceType::String => {
-            // As many units of its encoding, which are no fewer bytes in ours; one bit may tell which encoding it is.
-            let length = pointed(bytes)?.1 & !UTF16_TAG;
-            to.room_for(length)?;
-            passing(length)?;
-            // In the encoding that the guest has declared.
-            let text = String::linear_lift_from_memory(cx, ty, bytes)?;
-            to.string_while(&text, passing)?;
-        }
+        InterfaceType::String => text(cx, bytes, to)?,
         InterfaceType::List(list) => items(cx, cx.types[list].element, bytes, to)?,
         InterfaceType::Record(record) => {
             let (types, mut at) = (cx.types, 0);

@@ -26,6 +26,7 @@ mod seen;
 mod segments;
 mod shape;
 mod straight;
+mod text;
 mod tool;
 mod touches;
 mod wire;

@@ -25,14 +25,10 @@ pub struct Limits {
     pub net: u64,
     /// One request for random numbers, in bytes. Default 64 KiB.
     pub random: u64,
-    /// What a guest hands over in one go, as arguments of a host call or as strings in its result, in bytes of host memory: 32
-    /// for each item of a list.
-    /// Default 16 MiB; it grows with `result`, unless it is set too.
+    /// What a guest hands over as arguments of one host call, in bytes of host memory: 24 for each text or list in a list, and
+    /// what it holds. wasmtime copies it in one go, in which a guest cannot be stopped. Default 1 MiB.
     pub copies: u64,
 }
-
-/// What is handed over on the way to a byte of JSON, at most.
-const COPIES: u64 = 4;
 
 impl Default for Limits {
     fn default() -> Limits {
@@ -46,7 +42,7 @@ impl Default for Limits {
             staged: 64 << 20,
             net: 64 << 20,
             random: 64 << 10,
-            copies: COPIES * (4 << 20),
+            copies: 1 << 20,
         }
     }
 }
@@ -55,10 +51,6 @@ impl Limits {
     /// These, with what is set in `some` in their place.
     #[must_use]
     pub fn with(&self, some: &LimitsConfig) -> Limits {
-        let copies = || match some.result {
-            Some(result) => self.copies.max(result.saturating_mul(COPIES)),
-            None => self.copies,
-        };
         Limits {
             timeout: some.timeout.unwrap_or(self.timeout),
             memory: some.memory.unwrap_or(self.memory),
@@ -69,7 +61,7 @@ impl Limits {
             staged: some.staged.unwrap_or(self.staged),
             net: some.net.unwrap_or(self.net),
             random: some.random.unwrap_or(self.random),
-            copies: some.copies.unwrap_or_else(copies),
+            copies: some.copies.unwrap_or(self.copies),
         }
     }
 
@@ -101,9 +93,7 @@ impl Limits {
         size("net", by.net, self.net)?;
         size("random", by.random, self.random)?;
         size("copies", by.copies, self.copies)?;
-        let lowered = self.with(by);
-        // It grows with `result` for those who may raise that.
-        Ok(Limits { copies: lowered.copies.min(self.copies), ..lowered })
+        Ok(self.with(by))
     }
 }
 
@@ -144,19 +134,9 @@ mod tests {
             (r#"{"staged": "65MiB"}"#, "staged"),
             (r#"{"net": "65MiB"}"#, "net"),
             (r#"{"random": "65KiB"}"#, "random"),
-            (r#"{"copies": "17MiB"}"#, "copies"),
+            (r#"{"copies": "2MiB"}"#, "copies"),
         ] {
             assert_eq!(given.lowered(&some(raise)).unwrap_err().name, name);
         }
-    }
-
-    #[test]
-    fn a_larger_result_may_be_copied_unless_that_is_set_too() {
-        let given = Limits::default();
-        assert_eq!(given.with(&some(r#"{"result": "1MiB"}"#)).copies, 16 << 20);
-        assert_eq!(given.with(&some(r#"{"result": "8MiB"}"#)).copies, 32 << 20);
-        assert_eq!(given.with(&some(r#"{"result": "8MiB", "copies": "1MiB"}"#)).copies, 1 << 20);
-        let tight = Limits { copies: 1 << 20, ..Limits::default() };
-        assert_eq!(tight.lowered(&some(r#"{"result": "2MiB"}"#)).unwrap().copies, 1 << 20);
     }
 }

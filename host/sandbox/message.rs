@@ -27,8 +27,7 @@ pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
     if root.starts_with("too much data is being copied") {
         let limit = size("copies", limits.copies);
         let message = format!(
-            "the plugin handed over more in one go than is copied ({limit}; an item of a list counts 32 bytes): ask \
-             for less of it"
+            "the plugin handed over more in one call of the host than is copied ({limit}): ask for less of it"
         );
         return CallError::new(ErrorKind::Output, message);
     }

@@ -86,6 +86,7 @@ pub fn plugins(
         .plugin(text("straight", &parts::straight(), None)?)
         .plugin(text("unwinds", &parts::unwinds(), None)?)
         .plugin(text("own-handles", parts::OWN_HANDLES, None)?)
+        .plugin(text("hand-to-host", parts::HAND_TO_HOST, Some(short))?)
         .plugin(text("hand-over", &parts::hand_over(), None)?);
     let Some(guest) = guest else { return Ok(builder) };
     for (name, prefix, timeout) in [("hostile", "", Some(short)), ("patient", "patient_", None)] {
@@ -161,6 +162,7 @@ pub fn of_core() -> Vec<Attack> {
         ("start_trap", json!({}), Failed("trap", "unreachable")),
         ("deep", json!({}), Failed("tool", "the tool failed with")),
         ("own_handles", json!({}), Failed("handles", "`limits.handles`")),
+        ("hand_to_host", json!({}), timeout),
         ("data_often", json!({}), Ok("")),
         ("elements_often", json!({}), Ok("")),
         ("straight", json!({}), Ok("")),

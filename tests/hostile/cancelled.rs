@@ -26,6 +26,7 @@ fn endless(arena: &Arena) -> Vec<(&'static str, Value)> {
         ("loop_after", json!({})),
         ("start_loop", json!({})),
         ("laughs", json!({})),
+        ("hand_to_host", json!({})),
     ];
     if arena.guest {
         calls.extend([
@@ -104,6 +105,8 @@ fn what_is_long_by_itself_is_stopped_in_its_midst() {
         ("straight timed out", "straight", Stop::Time),
         ("unwinds cancelled", "unwinds", Stop::Cancel),
         ("unwinds timed out", "unwinds", Stop::Time),
+        ("host call cancelled", "hand_to_host", Stop::Cancel),
+        ("host call timed out", "hand_to_host", Stop::Time),
     ] {
         let stopped = (0..TRIES).map(|_| long_by_itself(&arena.host, tool, stop));
         let shortest = stopped.min().unwrap();

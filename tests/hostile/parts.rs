@@ -88,6 +88,41 @@ pub const OWN_HANDLES: &str = r#"(component
     (core instance $i (instantiate $m (with "" (instance (export "new" (func $new))))))
     (func (export "own-handles") (canon lift (core func $i "f"))))"#;
 
+/// Hands the host as many texts as are copied in one go, over and over: header fields, of which the first is none.
+pub const HAND_TO_HOST: &str = r#"(component
+    (import "wasi:http/types@0.2.0" (instance $http
+        (export "fields" (type $fields (sub resource)))
+        (type $error' (variant (case "invalid-syntax") (case "forbidden") (case "immutable")))
+        (export "header-error" (type $error (eq $error')))
+        (export "[static]fields.from-list" (func
+            (param "entries" (list (tuple string (list u8))))
+            (result (result (own $fields) (error $error)))))))
+    (core module $libc (memory (export "memory") 6)
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
+    (core instance $libc (instantiate $libc))
+    (core func $from (canon lower (func $http "[static]fields.from-list")
+        (memory $libc "memory") (realloc (func $libc "realloc"))))
+    (core module $m
+        (import "" "memory" (memory 6))
+        (import "" "from" (func $from (param i32 i32 i32)))
+        (func (export "f")
+            (local $at i32)
+            ;; 20,900 names and values of one byte each, which lies before them.
+            (local.set $at (i32.const 16))
+            (i32.store8 (i32.const 0) (i32.const 32))
+            (loop $next
+                (i32.store offset=4 (local.get $at) (i32.const 1))
+                (i32.store offset=12 (local.get $at) (i32.const 1))
+                (local.set $at (i32.add (local.get $at) (i32.const 16)))
+                (br_if $next (i32.lt_u (local.get $at) (i32.const 334416))))
+            (loop $again
+                (call $from (i32.const 16) (i32.const 20900) (i32.const 8))
+                (br_if $again (i32.eq (i32.load8_u (i32.const 8)) (i32.const 1))))
+            unreachable))
+    (core instance $i (instantiate $m (with "" (instance
+        (export "memory" (memory $libc "memory")) (export "from" (func $from))))))
+    (func (export "hand-to-host") (canon lift (core func $i "f"))))"#;
+
 /// One part hands a text of so many bytes to another.
 pub fn hand_over() -> String {
     let realloc = r#"(func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8))"#;
