@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
@@ -35,6 +36,33 @@ pub(crate) fn lock_aside<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         }
     }
 }
+
+/// [`lock_aside`], for as long as `go_on` says.
+pub(crate) fn lock_aside_while<'m, T: ?Sized, E>(
+    mutex: &'m Mutex<T>,
+    go_on: impl Fn() -> Result<(), E>,
+) -> Result<MutexGuard<'m, T>, E> {
+    let try_lock = || match mutex.try_lock() {
+        Ok(held) => Some(held),
+        Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    };
+    match try_lock() {
+        Some(held) => Ok(held),
+        None => aside(|| {
+            loop {
+                go_on()?;
+                if let Some(held) = try_lock() {
+                    return Ok(held);
+                }
+                std::thread::sleep(BETWEEN);
+            }
+        }),
+    }
+}
+
+/// Between two tries to take what somebody else holds.
+pub(crate) const BETWEEN: Duration = Duration::from_micros(100);
 
 #[cfg(test)]
 mod tests {

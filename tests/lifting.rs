@@ -91,6 +91,20 @@ fn what_the_canonical_abi_lets_a_guest_leave_open_is_read_as_it_says() {
 }
 
 #[test]
+fn an_error_of_a_tool_s_own_is_no_longer_than_one_may_be() {
+    let error = |length: u32| {
+        let le = |number: u32| number.to_le_bytes().map(|byte| format!("\\{byte:02x}")).concat();
+        // `err`, and where its text is: zeroes, of which each is six bytes of JSON.
+        let data = format!("{}{}{}", le(1), le(16), le(length));
+        lifted("(result (error string))", "i32 0", &data)
+    };
+    assert_eq!(error(40_000)["error"]["kind"], "tool");
+    let long = error(50_000);
+    assert_eq!(long["error"]["kind"], "output", "{long}");
+    assert!(long["error"]["message"].as_str().unwrap().contains("256.0 KiB"), "{long}");
+}
+
+#[test]
 fn strings_are_read_in_the_encoding_that_the_guest_declares() {
     let string = |encoding, data| call(&plugin("string", encoding, "i32 0", data), "f", json!({}));
     for (encoding, data, expected) in [

@@ -88,7 +88,8 @@ impl Tree {
         self.stage(NAME + (2 * path + name.len()) as u64)
     }
 
-    fn stage(&mut self, bytes: u64) -> Result<()> {
+    /// Counts what is made that is kept in memory, for as long as the call runs.
+    pub(super) fn stage(&mut self, bytes: u64) -> Result<()> {
         let staged = self.staged.saturating_add(bytes);
         if staged > self.bounds.staged {
             self.full = true;
@@ -111,6 +112,7 @@ impl Tree {
         }
         let (mut dirs, mut longest, mut left) = (0, 0, vec![id]);
         while let Some(at) = left.pop() {
+            self.goes_on_at(dirs)?;
             let dir = self.dir(at)?;
             dirs += 1;
             longest = longest.max(dir.path.len());

@@ -76,6 +76,31 @@ fn names_that_are_not_there_are_looked_for_within_a_limit() {
 }
 
 #[test]
+fn what_symlinks_point_to_is_counted_as_they_are_made_and_as_they_are_read() {
+    let (dir, work) = work();
+    let target = "t".repeat(4000);
+    for number in 0..1000 {
+        std::os::unix::fs::symlink(&target, dir.path().join(format!("l{number}"))).unwrap();
+    }
+    let read = view(&work, SMALL);
+    let (links, error) = until(1000, |number| {
+        let mut tree = read.tree();
+        let root = tree.root(0);
+        tree.readlink_at(root, &format!("l{number}")).map(drop)
+    });
+    assert_eq!(error, Errno::NOMEM);
+    assert!((100..260).contains(&links), "{links}");
+    let make = view(&work, Bounds { staged: 1 << 20, ..LARGE });
+    let (links, error) = until(1000, |number| {
+        let mut tree = make.tree();
+        let root = tree.root(0);
+        tree.symlink(&target, root, &format!("m{number}"))
+    });
+    assert_eq!(error, Errno::NOSPC);
+    assert!((100..260).contains(&links), "{links}");
+}
+
+#[test]
 fn what_is_kept_for_all_calls_together_has_an_end() {
     let (_dir, work) = work();
     let ceiling = Arc::new(Ceiling::new(1 << 20));

@@ -175,8 +175,8 @@ fn append_by_copy(
             if stat.kind != Kind::File || stat.nlink > 1 || stat.size > SMALL {
                 return Ok(None);
             }
-            let mut spill = stages.spill(number)?;
-            spill.copy(file.as_fd(), stat.size)?;
+            let mut spill = stages.spill(number, &|| Ok(()))?;
+            spill.copy(file.as_fd(), stat.size, &|| Ok(()))?;
             spill.write(tail, stat.size)?;
             let new = ready_like(&spill, file.as_fd(), &stat, stages.durable())?;
             Ok(Some((spill, new, stat)))
@@ -374,7 +374,7 @@ impl Commit<'_> {
             }
             How::Overwrite { spill } => {
                 rustix::fs::ftruncate(&file, 0)?;
-                spill.with(|new| disk::copy(new, file.as_fd(), spill.len))?;
+                spill.with(|new| disk::copy(new, file.as_fd(), spill.len, &|| Ok(())))?;
                 rustix::fs::ftruncate(&file, spill.len)
             }
             How::Replace { .. } => Err(Errno::INVAL),

@@ -114,6 +114,8 @@ impl Patches {
             let most = usize::try_from(len - start).unwrap_or(usize::MAX);
             self.bytes -= piece.len().saturating_sub(most) as u64;
             piece.truncate(most);
+            // What is counted is what it takes.
+            piece.shrink_to_fit();
         }
     }
 
@@ -148,6 +150,15 @@ mod tests {
             4 => (0u64..60, proptest::collection::vec(1u8.., 0..20)).prop_map(|(at, bytes)| Step::Write(at, bytes)),
             1 => (0u64..80).prop_map(Step::Truncate),
         ]
+    }
+
+    #[test]
+    fn what_is_cut_off_is_not_held() {
+        let mut patches = Patches::default();
+        patches.put(0, &vec![b'x'; 1 << 20]);
+        patches.cut(1);
+        let capacity: usize = patches.pieces.values().map(Vec::capacity).sum();
+        assert!(patches.bytes() == 1 && capacity < 100, "{capacity}");
     }
 
     proptest! {

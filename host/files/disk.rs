@@ -191,11 +191,16 @@ fn kind(file_type: FileType) -> Option<Kind> {
 
 /// Everything in a directory but `.` and `..`, and how many names are not UTF-8, which guests cannot spell.
 pub fn list(dir: BorrowedFd<'_>) -> Result<(Vec<Listed>, usize)> {
-    Ok(list_up_to(dir, usize::MAX)?.unwrap_or_default())
+    Ok(list_up_to(dir, usize::MAX, &|| Ok(()))?.unwrap_or_default())
 }
 
-/// [`list`], of a directory with at most so many names; nothing for a larger one.
-pub fn list_up_to(dir: BorrowedFd<'_>, most: usize) -> Result<Option<(Vec<Listed>, usize)>> {
+/// [`list`], of a directory with at most so many names; nothing for a larger one. It is asked now and then whether to go on.
+pub fn list_up_to(
+    dir: BorrowedFd<'_>,
+    most: usize,
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<Option<(Vec<Listed>, usize)>> {
+    const ASKED: usize = 256;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let readable = retry(|| rustix::fs::openat(dir, ".", flags, Mode::empty()))?;
     let mut buffer = Vec::with_capacity(32 << 10);
@@ -206,6 +211,9 @@ pub fn list_up_to(dir: BorrowedFd<'_>, most: usize) -> Result<Option<(Vec<Listed
         let name: &CStr = entry.file_name();
         if found.len() >= most {
             return Ok(None);
+        }
+        if found.len().is_multiple_of(ASKED) {
+            go_on()?;
         }
         match name.to_str() {
             Ok("." | "..") => {}
@@ -276,11 +284,19 @@ pub fn write_at(file: BorrowedFd<'_>, bytes: &[u8], at: u64) -> Result<()> {
 }
 
 /// Copies the first `length` bytes of one file to the beginning of another, by the file system's own means
-/// where it has them.
-pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: u64) -> Result<()> {
+/// where it has them. It is asked whether to go on, for each part.
+pub fn copy(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    length: u64,
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<()> {
+    // A millisecond, where it has none.
+    const PART: usize = 1 << 20;
     let (mut read_at_, mut write_at_) = (0, 0);
     while read_at_ < length {
-        let left = usize::try_from(length - read_at_).unwrap_or(usize::MAX).min(1 << 30);
+        go_on()?;
+        let left = usize::try_from(length - read_at_).unwrap_or(usize::MAX).min(PART);
         let (mut off_in, mut off_out) = (read_at_, write_at_);
         match rustix::fs::copy_file_range(from, Some(&mut off_in), to, Some(&mut off_out), left) {
             Ok(0) => return Ok(()),
@@ -290,7 +306,7 @@ pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: u64) -> Result<()>
             }
             Err(Errno::INTR) => {}
             Err(Errno::NOSYS | Errno::XDEV | Errno::INVAL | Errno::OPNOTSUPP | Errno::PERM) => {
-                return copy_by_hand(from, to, read_at_, length);
+                return copy_by_hand(from, to, read_at_, length, go_on);
             }
             Err(error) => return Err(error),
         }
@@ -298,9 +314,16 @@ pub fn copy(from: BorrowedFd<'_>, to: BorrowedFd<'_>, length: u64) -> Result<()>
     Ok(())
 }
 
-fn copy_by_hand(from: BorrowedFd<'_>, to: BorrowedFd<'_>, mut at: u64, length: u64) -> Result<()> {
+fn copy_by_hand(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    mut at: u64,
+    length: u64,
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<()> {
     let mut buffer = vec![0; 256 << 10];
     while at < length {
+        go_on()?;
         let want = usize::try_from(length - at).unwrap_or(usize::MAX).min(buffer.len());
         let read = read_at(from, &mut buffer[..want], at)?;
         if read == 0 {

@@ -115,11 +115,12 @@ impl Tree {
         let Content::Edited(edited) = self.content(id)? else { return Ok(()) };
         let edited = edited.clone();
         let root = self.node(id).root;
-        let mut spill = self.stages.spill(root)?;
+        let mut spill = self.stages.spill(root, &|| self.goes_on())?;
         if edited.kept > 0 {
             self.copy_lower(id, edited.kept, &mut spill)?;
         }
-        for (at, piece) in edited.patches.iter() {
+        for (count, (at, piece)) in edited.patches.iter().enumerate() {
+            self.goes_on_at(count)?;
             spill.write(piece, at)?;
         }
         spill.truncate(edited.len)?;
@@ -138,11 +139,12 @@ impl Tree {
             if let Some(lower) = &self.node(id).lower
                 && let Open::File(file, _) = &lower.open
             {
-                return to.copy(file.as_fd(), kept);
+                return to.copy(file.as_fd(), kept, &|| self.goes_on());
             }
         }
         let mut at = 0;
         while at < kept {
+            self.goes_on()?;
             let want = usize::try_from(kept - at).unwrap_or(usize::MAX).min(CHUNK);
             let piece = self.read_lower(id, at, want)?;
             if piece.is_empty() {

@@ -11,7 +11,7 @@ use super::place::{Facets, Key};
 use super::plan::join;
 use super::scope::{Access, Denial, DeniedBy, Scope, beneath};
 use super::shelf::INORDER;
-use super::tree::{Tree, locked};
+use super::tree::{Tree, every, locked};
 
 /// Directories to look through before a file's other names count as not found.
 const MOST_DIRS: usize = 100_000;
@@ -26,7 +26,7 @@ impl Tree {
         let on_layer = self.below(id);
         if let Some((layer, below)) = &on_layer {
             let at = self.ledger.now();
-            let names = locked(layer).names(*below)?;
+            let names = locked(layer).names(*below, &|| self.goes_on())?;
             if !names.is_empty() {
                 self.mark_identity(id);
             }
@@ -62,7 +62,7 @@ impl Tree {
         }
         self.mark_identity(id);
         let at = self.ledger.now();
-        let found = find(self, root, Some(&scope), &stat)?;
+        let found = find(self, root, Some(&scope), &stat, &|| self.goes_on())?;
         if on_layer.is_none() {
             found.names.iter().try_for_each(|path| self.load_at(root, path))?;
         }
@@ -76,7 +76,7 @@ impl Tree {
     }
 
     /// In a layer: every name that a file has now; none, if it has one.
-    fn names(&mut self, id: NodeId) -> Result<Vec<String>> {
+    fn names(&mut self, id: NodeId, go_on: &dyn Fn() -> Result<()>) -> Result<Vec<String>> {
         let root = self.node(id).root;
         let stat = if self.node(id).lower.is_some() { Some(self.lower_stat(id)?.0) } else { None };
         let stat = stat.filter(|stat| stat.nlink > 1);
@@ -84,11 +84,12 @@ impl Tree {
             return Ok(vec![]);
         }
         if let Some(stat) = stat {
-            let found = find(self, root, None, &stat)?;
+            let found = find(self, root, None, &stat, go_on)?;
             found.names.iter().try_for_each(|path| self.load_at(root, path))?;
         }
         let (mut names, mut dirs) = (Vec::new(), vec![self.root(root)]);
         while let Some(at) = dirs.pop() {
+            go_on()?;
             let dir = self.dir(at)?;
             for (name, child) in &dir.children {
                 let Some(now) = child.now else { continue };
@@ -126,8 +127,14 @@ struct Found {
     count: u64,
 }
 
-/// The names beneath a root, which the scope may write, of a file; no further than it has.
-fn find(tree: &Tree, root: usize, scope: Option<&Scope>, file: &Stat) -> Result<Found> {
+/// The names beneath a root, which the scope may write, of a file; no further than it has, and for as long as `go_on` says.
+fn find(
+    tree: &Tree,
+    root: usize,
+    scope: Option<&Scope>,
+    file: &Stat,
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<Found> {
     let top = rustix::io::dup(&tree.roots.get(root).fd)?;
     let allows = |path: &str, access| scope.is_none_or(|scope| scope.allows(root, path, access));
     let mut found = Found::default();
@@ -138,9 +145,15 @@ fn find(tree: &Tree, root: usize, scope: Option<&Scope>, file: &Stat) -> Result<
         if seen > MOST_DIRS {
             break;
         }
+        go_on()?;
         let Ok(dir) = disk::open_dir(top.as_fd(), &path) else { continue };
-        let Ok((names, _)) = disk::list(dir.as_fd()) else { continue };
-        for it in names {
+        let Ok(listed) = disk::list_up_to(dir.as_fd(), usize::MAX, go_on) else {
+            go_on()?;
+            continue;
+        };
+        let (names, _) = listed.unwrap_or_default();
+        for (count, it) in names.into_iter().enumerate() {
+            every(count, go_on)?;
             let at = join(&path, &it.name);
             let ours = beneath(&at, INORDER);
             let kind = match it.kind {

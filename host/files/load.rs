@@ -191,7 +191,8 @@ impl Tree {
                 let stat = disk::stat_fd(handle.as_fd())?;
                 self.observe(dir, Facets::LIST, at, stat);
                 let most = self.names_left();
-                let Some((names, not_utf8)) = disk::list_up_to(handle.as_fd(), most)? else {
+                let found = disk::list_up_to(handle.as_fd(), most, &|| self.goes_on())?;
+                let Some((names, not_utf8)) = found else {
                     self.crowded = Some(Crowded::Call);
                     return Err(Errno::NOMEM);
                 };
@@ -201,7 +202,8 @@ impl Tree {
             }
         };
         let top = self.dir(dir)?.path.is_empty();
-        for (name, kind, ino, layer) in names {
+        for (count, (name, kind, ino, layer)) in names.into_iter().enumerate() {
+            self.goes_on_at(count)?;
             if &*name == INORDER {
                 // Of the root, or of one that lies in it: still, a directory with it is not empty.
                 self.dir_mut(dir)?.unspoken += usize::from(!top);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::aside::{aside, lock_aside};
+use crate::aside::{BETWEEN, aside, lock_aside_while};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -66,9 +66,14 @@ impl LockFile {
     /// # Errors
     /// `DEADLK`: somebody has held it for longer than any commit takes.
     pub fn lock(&self) -> Result<RootLock<'_>> {
-        let here = lock_aside(&self.here);
+        self.lock_while(&|| Ok(()))
+    }
+
+    /// [`LockFile::lock`], for as long as `go_on` says.
+    pub fn lock_while(&self, go_on: &dyn Fn() -> Result<()>) -> Result<RootLock<'_>> {
+        let here = lock_aside_while(&self.here, go_on)?;
         match lock(&self.file) {
-            Err(Errno::WOULDBLOCK) => aside(|| self.wait())?,
+            Err(Errno::WOULDBLOCK) => aside(|| self.wait(go_on))?,
             done => done?,
         }
         Ok(RootLock { of: self, _here: here })
@@ -79,12 +84,13 @@ impl LockFile {
         self.settled.store(false, Ordering::Relaxed);
     }
 
-    fn wait(&self) -> Result<()> {
+    fn wait(&self, go_on: &dyn Fn() -> Result<()>) -> Result<()> {
         let began = Instant::now();
         loop {
+            go_on()?;
             match lock(&self.file) {
                 Err(Errno::WOULDBLOCK) if began.elapsed() > PATIENCE => return Err(Errno::DEADLK),
-                Err(Errno::WOULDBLOCK) => std::thread::sleep(Duration::from_micros(100)),
+                Err(Errno::WOULDBLOCK) => std::thread::sleep(BETWEEN),
                 done => return done,
             }
         }

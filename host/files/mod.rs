@@ -67,6 +67,8 @@ mod translate;
 mod tree;
 mod view;
 mod wasi;
+#[cfg(test)]
+mod watch_tests;
 mod work;
 
 pub use bounds::{Bounds, Crowded};

@@ -13,6 +13,9 @@ use super::scope::{Access, Denial, DeniedBy};
 use super::shelf::INORDER;
 use super::tree::Tree;
 
+/// Names that are sorted in a few milliseconds.
+const MANY: usize = 8192;
+
 impl Tree {
     pub fn mkdir(&mut self, from: NodeId, path: &str) -> Result<()> {
         let at = self.resolve_for(Access::MakeDir, from, stripped(path), Last::Keep)?;
@@ -46,6 +49,7 @@ impl Tree {
             return Err(Errno::NOENT);
         }
         self.check_new(&at, Access::Write)?;
+        self.stage(target.len() as u64)?;
         let root = self.dir(at.dir)?.root;
         let id = self.make(root, Kind::Symlink, Body::Symlink(Some(target.into())));
         self.put(at.dir, &at.name, Some(id))
@@ -227,10 +231,19 @@ impl Tree {
         self.allow_declared(id, Access::Read)?;
         self.list(id)?;
         let dir = self.dir(id)?;
-        let entries = dir.children.iter().filter_map(|(name, child)| Some((name, child.now?)));
-        let visible = entries.filter(|(name, _)| self.visible(dir, name));
-        let mut entries: Vec<_> = visible.map(|(name, id)| (name.clone(), id)).collect();
-        entries.sort_unstable();
+        let mut entries = Vec::with_capacity(dir.children.len());
+        for (count, (name, child)) in dir.children.iter().enumerate() {
+            self.goes_on_at(count)?;
+            if let Some(id) = child.now.filter(|_| self.visible(dir, name)) {
+                entries.push((name.clone(), id));
+            }
+        }
+        // Many take long; what is sorted in part is soon sorted as a whole.
+        for some in entries.chunks_mut(MANY) {
+            self.goes_on()?;
+            some.sort_unstable();
+        }
+        entries.sort();
         Ok(entries)
     }
 
@@ -287,8 +300,10 @@ impl Tree {
 
     /// Tells a directory, and those beneath it, where they are now.
     pub fn moved(&mut self, id: NodeId, path: &str) -> Result<()> {
-        let mut left = vec![(id, path.to_owned())];
+        let (mut left, mut count) = (vec![(id, path.to_owned())], 0);
         while let Some((id, path)) = left.pop() {
+            self.goes_on_at(count)?;
+            count += 1;
             let dir = self.dir_mut(id)?;
             dir.path = path.as_str().into();
             let children =

@@ -59,10 +59,13 @@ impl Tree {
         let mut slash = path.ends_with('/');
         let mut rest = Cow::Borrowed(path);
         let mut next = 0;
-        let mut links = 0;
+        let (mut links, mut steps) = (0, 0);
         let mut dir = from;
         self.dir(dir)?;
         while let Some(part) = component(&rest, next) {
+            // Symlinks can make it very long.
+            steps += 1;
+            self.goes_on_at(steps)?;
             let (name, end) = (&rest[part.clone()], component(&rest, part.end).is_none());
             next = part.end;
             match name {
@@ -189,6 +192,7 @@ impl Tree {
                 disk::readlink(std::os::fd::AsFd::as_fd(&handle), disk::split(&name).1)?.into()
             }
         };
+        self.keep(target.len() as u64)?;
         self.mark(id, Facets::KIND, at);
         if let Body::Symlink(known) = &mut self.node_mut(id).body {
             *known = Some(target.clone());

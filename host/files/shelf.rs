@@ -88,9 +88,9 @@ impl Shelf {
         disk::stat(root, INORDER).is_ok_and(|stat| stat.ino == self.ino)
     }
 
-    /// A folder for a batch, and its number.
-    pub fn take(&self) -> Result<(Arc<Folder>, String)> {
-        let lock = self.lock.lock()?;
+    /// A folder for a batch, and its number; it is waited for as long as `go_on` says.
+    pub fn take(&self, go_on: &dyn Fn() -> Result<()>) -> Result<(Arc<Folder>, String)> {
+        let lock = self.lock.lock_while(go_on)?;
         let mut number = lock.next_number()?;
         let spare = self.folders().spare.take();
         if let Some(folder) = spare.filter(|it| self.has(it) && it.begin_life()) {

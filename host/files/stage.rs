@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::aside::lock_aside;
+use crate::aside::lock_aside_while;
 
 use super::disk::{self, Result};
 use super::ledger::Ledger;
@@ -107,13 +107,18 @@ impl Stages {
 
     /// The stage of a root, made if need be.
     pub fn stage(&self, root: usize) -> Result<Arc<Stage>> {
+        self.stage_while(root, &|| Ok(()))
+    }
+
+    /// [`Stages::stage`], for as long as `go_on` says.
+    fn stage_while(&self, root: usize, go_on: &dyn Fn() -> Result<()>) -> Result<Arc<Stage>> {
         // The first one waits for the lock of the root.
-        let mut open = lock_aside(&self.open);
+        let mut open = lock_aside_while(&self.open, go_on)?;
         if let Some(stage) = &open[root] {
             return Ok(stage.clone());
         }
         let shelf = self.shelves.get(root)?;
-        let (folder, number) = shelf.take()?;
+        let (folder, number) = shelf.take(go_on)?;
         if self.durable() {
             let at = self.shelves.roots.get(root);
             let top = disk::open_beneath(at.fd.as_fd(), "", OFlags::RDONLY | OFlags::DIRECTORY)?;
@@ -128,8 +133,8 @@ impl Stages {
         Ok(stage)
     }
 
-    /// An empty file in a slot of its own.
-    pub fn spill(&self, root: usize) -> Result<Spill> {
+    /// An empty file in a slot of its own; it is waited for as long as `go_on` says.
+    pub fn spill(&self, root: usize, go_on: &dyn Fn() -> Result<()>) -> Result<Spill> {
         let taken = AtomicBool::new(false);
         if self.durability == Durability::Nothing {
             let file = tempfile::tempfile().map_err(|error| {
@@ -144,7 +149,7 @@ impl Stages {
                 len: 0,
             });
         }
-        let stage = self.stage(root)?;
+        let stage = self.stage_while(root, go_on)?;
         let slot = stage.folder.slot();
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let fd = disk::retry(|| {
@@ -255,8 +260,13 @@ impl Spill {
     }
 
     /// Begins it with the first `length` bytes of a file.
-    pub fn copy(&mut self, from: BorrowedFd<'_>, length: u64) -> Result<()> {
-        self.with(|file| disk::copy(from, file, length))?;
+    pub fn copy(
+        &mut self,
+        from: BorrowedFd<'_>,
+        length: u64,
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<()> {
+        self.with(|file| disk::copy(from, file, length, go_on))?;
         self.len = self.len.max(length);
         Ok(())
     }
@@ -298,7 +308,7 @@ mod tests {
         let slots = |panics: bool| {
             let work = files.work(Effect::Commit);
             let stage = work.stages().stage(0).unwrap();
-            let spill = work.stages().spill(0).unwrap();
+            let spill = work.stages().spill(0, &|| Ok(())).unwrap();
             let settled = || {
                 let lock = stage.shelf.lock.lock().unwrap();
                 lock.is_settled().unwrap()

@@ -30,6 +30,9 @@ pub enum Lower {
     Layer(Arc<Mutex<Tree>>),
 }
 
+/// Whether the call is to end: what takes long asks now and then.
+pub type Watch = Box<dyn Fn() -> bool + Send + Sync>;
+
 pub struct Tree {
     pub roots: Arc<Roots>,
     pub stages: Arc<Stages>,
@@ -49,6 +52,8 @@ pub struct Tree {
     pub crowded: Option<Crowded>,
     /// Bytes of the names that are staged, which are in memory.
     pub(super) names_made: u64,
+    /// None where nobody is kept waiting.
+    pub watch: Option<Watch>,
     /// Of what all calls hold, if that is counted.
     pub(super) part: Option<Part>,
     /// The most that was kept.
@@ -94,6 +99,7 @@ impl Tree {
             kept: 0,
             crowded: None,
             names_made: 0,
+            watch: None,
             part: None,
             peak: 0,
             crossed: None,
@@ -135,6 +141,20 @@ impl Tree {
             linked: false,
         });
         id
+    }
+
+    /// # Errors
+    /// `INTR`: the call is to end. It is not one whose result anybody gets, whatever the guest makes of that.
+    pub fn goes_on(&self) -> Result<()> {
+        match &self.watch {
+            Some(is_to_end) if is_to_end() => Err(Errno::INTR),
+            _ => Ok(()),
+        }
+    }
+
+    /// [`Tree::goes_on`], at every so many steps of something that is to be done with all of many.
+    pub fn goes_on_at(&self, step: usize) -> Result<()> {
+        every(step, &|| self.goes_on())
     }
 
     /// The directory of a root.
@@ -335,6 +355,11 @@ impl Dir {
             removed: false,
         }
     }
+}
+
+/// Asks whether to go on at each sixteenth step: one may be to ask the system, or to match a long path, which takes 0.1 ms.
+pub fn every(step: usize, go_on: &dyn Fn() -> Result<()>) -> Result<()> {
+    if step % 16 == 15 { go_on() } else { Ok(()) }
 }
 
 pub fn locked(tree: &Mutex<Tree>) -> MutexGuard<'_, Tree> {

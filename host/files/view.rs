@@ -18,7 +18,7 @@ use super::reads::Reads;
 use super::roots::Roots;
 use super::scope::{Declared, Denial};
 use super::touched::{Touched, touched};
-use super::tree::{Lower, Tree, locked};
+use super::tree::{Lower, Tree, Watch, locked};
 
 /// Is shown which paths a run touches, and says whether somebody will want to know how they change.
 pub type Look<'a> = &'a mut dyn FnMut(&[Touched]) -> bool;
@@ -194,6 +194,11 @@ impl View {
     /// Whether the guest looked for files, and was granted none at all: it cannot even be refused one.
     pub fn bare(&self) -> bool {
         self.tree().bare
+    }
+
+    /// Whether the call is to end, which what takes long asks.
+    pub fn watch(&self, watch: Option<Watch>) {
+        self.tree().watch = watch;
     }
 
     /// Bytes of files that were read, and written.

@@ -21,6 +21,7 @@ use wasmtime_wasi_http::{
 use crate::policy::{Door, Host};
 
 use super::body::Budget;
+use super::fields;
 use super::log::{NetLog, Requested};
 use super::plugin::PluginNet;
 use super::scrub::Patterns;
@@ -81,7 +82,7 @@ const MOST_UNDER_WAY: usize = 32;
 /// One piece of a body that a guest sends, in bytes: two of them may wait in the host for each body.
 const PIECE: usize = 32 << 10;
 /// One set of headers of a guest, in bytes of host memory.
-const MOST_HEADERS: usize = 16 << 10;
+pub(super) const MOST_HEADERS: usize = 16 << 10;
 /// The name of a method, in bytes.
 const MOST_METHOD: usize = 256;
 /// A host and its port, in bytes: names have 253.
@@ -190,6 +191,7 @@ pub fn add_to_linker<T: Send + 'static>(
             Ok((host(store.data_mut()).set_authority(request, authority)?,))
         },
     )?;
+    fields::add_to_linker(linker, host)?;
     linker.allow_shadowing(false);
     Ok(())
 }

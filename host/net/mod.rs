@@ -24,6 +24,7 @@ mod body;
 mod call;
 mod client;
 mod connect;
+mod fields;
 mod graphql;
 mod keyring;
 mod log;

@@ -20,6 +20,8 @@ pub struct Patterns {
     all: Vec<(Vec<u8>, Vec<u8>)>,
     /// By byte: whether one begins with it.
     begins: Vec<bool>,
+    /// What each of them is within a string of JSON text.
+    in_json: Vec<Vec<u8>>,
 }
 
 /// A body on its way. Keeps back what may be the beginning of a secret.
@@ -41,7 +43,9 @@ impl Patterns {
         for (form, _) in &all {
             begins[usize::from(form[0])] = true;
         }
-        Patterns { all, begins }
+        let in_json = all.iter().map(|(form, _)| in_json(&String::from_utf8_lossy(form)));
+        let in_json = in_json.collect();
+        Patterns { all, begins, in_json }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -75,6 +79,17 @@ impl Patterns {
     /// Whether any secret is in `bytes`.
     pub fn are_in(&self, bytes: &[u8]) -> bool {
         self.all.iter().any(|(form, _)| bytes.windows(form.len()).any(|part| part == form))
+    }
+
+    /// Whether any secret may be in a string of `text`, which is JSON as we write it: escaped only where it has to be.
+    pub fn may_be_in_json(&self, text: &str) -> bool {
+        let begins = |byte: u8| self.begins.get(usize::from(byte)) == Some(&true);
+        let text = text.as_bytes();
+        // None begins with anything else for being escaped, but those that begin with what is.
+        text.iter().enumerate().any(|(at, byte)| {
+            (begins(*byte) || *byte == b'\\')
+                && self.in_json.iter().any(|form| text[at..].starts_with(form))
+        })
     }
 
     /// All of `bytes`, without secrets.
@@ -134,11 +149,16 @@ impl Scrub {
 }
 
 /// The ways in which a secret is likely to be written.
+/// As it is within a string of JSON.
+fn in_json(text: &str) -> Vec<u8> {
+    let json = Value::from(text).to_string();
+    json.as_bytes()[1..json.len() - 1].to_vec()
+}
+
 fn forms(raw: &str) -> Vec<Vec<u8>> {
     // Names of headers are handed on in lower case.
     let mut forms = vec![raw.as_bytes().to_vec(), raw.to_ascii_lowercase().into_bytes()];
-    let json = Value::from(raw).to_string();
-    forms.push(json.as_bytes()[1..json.len() - 1].to_vec());
+    forms.push(in_json(raw));
     let plain =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
     let url: String = raw
@@ -213,11 +233,16 @@ mod tests {
             let mut clean = text.clone();
             patterns.text(&mut clean);
             assert_eq!(clean, expected, "{text}");
+            assert!(patterns.may_be_in_json(&json!([1, { "x": text }]).to_string()), "{text}");
+            assert!(patterns.may_be_in_json(&json!({ text: 1 }).to_string()));
+            assert!(!patterns.may_be_in_json(&json!([expected, "a\"b/c", "d+e=f?"]).to_string()));
         }
         for before in ["", "u", "us", "user:", "user:x"] {
             let mut text = STANDARD.encode(format!("{before}{raw}!"));
             patterns.text(&mut text);
             assert!(text.contains("[secret key]"), "{before}: {text}");
+            let encoded = STANDARD.encode(format!("{before}{raw}!"));
+            assert!(patterns.may_be_in_json(&json!(encoded).to_string()), "{encoded}");
         }
         let mut value = json!({ raw: [1, { "x": format!("..{raw}") }] });
         patterns.value(&mut value);

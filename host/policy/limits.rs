@@ -26,7 +26,7 @@ pub struct Limits {
     /// One request for random numbers, in bytes. Default 64 KiB.
     pub random: u64,
     /// What a guest hands over as arguments of one host call, in bytes of host memory: 24 for each text or list in a list, and
-    /// what it holds. wasmtime copies it in one go, in which a guest cannot be stopped. Default 1 MiB.
+    /// what it holds. wasmtime copies it in one go, in which a guest cannot be stopped. Default 4 MiB.
     pub copies: u64,
 }
 
@@ -42,7 +42,7 @@ impl Default for Limits {
             staged: 64 << 20,
             net: 64 << 20,
             random: 64 << 10,
-            copies: 1 << 20,
+            copies: 4 << 20,
         }
     }
 }
@@ -134,7 +134,7 @@ mod tests {
             (r#"{"staged": "65MiB"}"#, "staged"),
             (r#"{"net": "65MiB"}"#, "net"),
             (r#"{"random": "65KiB"}"#, "random"),
-            (r#"{"copies": "2MiB"}"#, "copies"),
+            (r#"{"copies": "5MiB"}"#, "copies"),
         ] {
             assert_eq!(given.lowered(&some(raise)).unwrap_err().name, name);
         }

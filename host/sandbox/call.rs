@@ -3,6 +3,7 @@
 //! Knows one call at a time. When it starts, and what its outcome means to others, is `schedule/`.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -46,13 +47,15 @@ enum Stopped {
 struct End {
     time: Time,
     cancel: CancellationToken,
+    /// Whether nobody wants its result.
+    given_up: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 impl End {
     /// # Errors
     /// It is now.
     fn look(&self) -> wasmtime::Result<()> {
-        if self.cancel.is_cancelled() {
+        if self.cancel.is_cancelled() || (self.given_up)() {
             Err(Stopped::Cancelled.into())
         } else if self.time.left().is_zero() {
             Err(Stopped::TimedOut.into())
@@ -78,11 +81,12 @@ pub async fn run(
     let _ticking = engine.ticking(sandbox.flavor);
     let limit = limits.timeout;
     let time = Time::new(limit, world.pauses.clone());
-    let end = End { time: time.clone(), cancel: cancel.clone() };
-    let crossing = Crossing::new(limits.result, {
-        let (end, given_up) = (end.clone(), world.given_up.clone());
-        move || if given_up() { Err(Stopped::Cancelled.into()) } else { end.look() }
-    });
+    let given_up = world.given_up.clone();
+    let end = End { time: time.clone(), cancel: cancel.clone(), given_up };
+    let reading = end.clone();
+    let crossing = Crossing::new(limits.result, move || reading.look());
+    let (view, in_files) = (world.view.clone(), end.clone());
+    view.watch(Some(Box::new(move || in_files.look().is_err())));
     let (alarms, ceiling) = (engine.alarms(), engine.ceiling());
     let state =
         State::new(limits, &sandbox.env, world, alarms, ceiling, cancel.clone(), time.clone());
@@ -93,7 +97,8 @@ pub async fn run(
     store.set_max_component_handles(handles.saturating_mul(2));
     store.set_hostcall_fuel(usize::try_from(limits.copies).unwrap_or(usize::MAX));
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| end.look().map(|()| UpdateDeadline::Yield(1)));
+    let at_ticks = end.clone();
+    store.epoch_deadline_callback(move |_| at_ticks.look().map(|()| UpdateDeadline::Yield(1)));
 
     let tool = &sandbox.plugin.tools[tool];
     let called = tokio::select! {
@@ -102,11 +107,9 @@ pub async fn run(
         () = time.is_up() => Err(Stopped::TimedOut.into()),
         () = cancel.cancelled() => Err(Stopped::Cancelled.into()),
     };
-    // Nothing may have looked at the time for a while.
-    let called = called.and_then(|given| match time.left().is_zero() {
-        true => Err(Stopped::TimedOut.into()),
-        false => Ok(given),
-    });
+    // Nothing may have looked for a while; and what was broken off in files is nobody's to commit.
+    let called = called.and_then(|given| end.look().map(|()| given));
+    view.watch(None);
     let state = store.data();
     let called = called.map(|given| answer(given, binary.result, limits.result));
     let called = called.unwrap_or_else(|error| {
@@ -139,6 +142,8 @@ impl Ended {
     /// A guest never sees a secret; but a server may have told it one in a way that was not recognised.
     fn hide(&mut self, secrets: &Patterns) {
         match &mut self.result {
+            // To take one apart takes sixty times its memory.
+            Ok(json) if !secrets.may_be_in_json(json.text()) => {}
             Ok(json) => {
                 let mut value = std::mem::replace(json, Value::Null.into()).into_value();
                 secrets.value(&mut value);
@@ -190,6 +195,15 @@ fn exited_well(error: &wasmtime::Error, answer: &Answer) -> bool {
     gives_nothing && exit.is_some_and(|exit| exit.0 == 0)
 }
 
+/// A tool's own error, as JSON text, in bytes: it is taken apart, to sixty times as much memory.
+const MOST_OF_AN_ERROR: usize = 256 << 10;
+
+fn error_too_large() -> CallError {
+    let most = bytesize::ByteSize(MOST_OF_AN_ERROR as u64);
+    let message = format!("the tool failed, and said so in more than an error may have ({most})");
+    CallError::new(ErrorKind::Output, message)
+}
+
 /// What a tool gave.
 enum Answered {
     Value(Json),
@@ -209,8 +223,13 @@ fn answer(given: Given, as_bytes: bool, limit: u64) -> Result<Answered, CallErro
     if text.len() as u64 > limit {
         return Err(result_too_large(limit));
     }
+    let long = text.len() > MOST_OF_AN_ERROR;
     let json = Json::written(text);
-    if given.ok { Ok(Answered::Value(json)) } else { Err(tool_failed(json.into_value())) }
+    match given.ok {
+        true => Ok(Answered::Value(json)),
+        false if long => Err(error_too_large()),
+        false => Err(tool_failed(json.into_value())),
+    }
 }
 
 /// The tool's own error. Its message tells the value in words, and not more of it than a reader takes in.

@@ -206,7 +206,7 @@ pub fn of_guest() -> Vec<Attack> {
         ),
         ("sleep", json!({}), timeout),
         ("patient_stdin", json!({}), Ok("it is closed")),
-        ("patient_poll_same", json!({"times": 20_000}), Failed("handles", "`limits.handles`")),
+        ("patient_poll_same", json!({"times": 100_000}), Failed("handles", "`limits.handles`")),
         ("patient_poll_same", json!({"times": 20_000_000}), Failed("output", "`limits.copies`")),
         (
             "patient_leak_pollables",
@@ -214,7 +214,7 @@ pub fn of_guest() -> Vec<Attack> {
             Failed("handles", "`limits.handles`"),
         ),
         ("patient_far_clocks", json!({"count": 450, "rounds": 2_000}), Ok("asked")),
-        ("patient_long_names", json!({"bytes": 1_000_000}), Ok("every one is too long")),
+        ("patient_long_names", json!({"bytes": 1 << 20}), Ok("every one is too long")),
         (
             "patient_list_often",
             json!({"path": "many", "times": 990}),

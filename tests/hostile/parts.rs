@@ -97,26 +97,26 @@ pub const HAND_TO_HOST: &str = r#"(component
         (export "[static]fields.from-list" (func
             (param "entries" (list (tuple string (list u8))))
             (result (result (own $fields) (error $error)))))))
-    (core module $libc (memory (export "memory") 6)
+    (core module $libc (memory (export "memory") 14)
         (func (export "realloc") (param i32 i32 i32 i32) (result i32) unreachable))
     (core instance $libc (instantiate $libc))
     (core func $from (canon lower (func $http "[static]fields.from-list")
         (memory $libc "memory") (realloc (func $libc "realloc"))))
     (core module $m
-        (import "" "memory" (memory 6))
+        (import "" "memory" (memory 14))
         (import "" "from" (func $from (param i32 i32 i32)))
         (func (export "f")
             (local $at i32)
-            ;; 20,900 names and values of one byte each, which lies before them.
+            ;; 40,000 names and values of one byte each, which lies before them.
             (local.set $at (i32.const 16))
             (i32.store8 (i32.const 0) (i32.const 32))
             (loop $next
                 (i32.store offset=4 (local.get $at) (i32.const 1))
                 (i32.store offset=12 (local.get $at) (i32.const 1))
                 (local.set $at (i32.add (local.get $at) (i32.const 16)))
-                (br_if $next (i32.lt_u (local.get $at) (i32.const 334416))))
+                (br_if $next (i32.lt_u (local.get $at) (i32.const 640016))))
             (loop $again
-                (call $from (i32.const 16) (i32.const 20900) (i32.const 8))
+                (call $from (i32.const 16) (i32.const 40000) (i32.const 8))
                 (br_if $again (i32.eq (i32.load8_u (i32.const 8)) (i32.const 1))))
             unreachable))
     (core instance $i (instantiate $m (with "" (instance
