@@ -13,11 +13,14 @@ use super::writer::Writer;
 /// Of the length of a string that may be in one of two encodings.
 const UTF16_TAG: usize = 1 << 31;
 
+/// Writes what is in these bytes.
+type Read = fn(&[u8], &mut Writer) -> Result<()>;
+
 /// Writes the string whose place is in these bytes.
 pub(super) fn text(cx: &LiftContext<'_>, place: &[u8], to: &mut Writer) -> Result<()> {
     let (at, length) = pointed(place)?;
     let encoding = cx.options().string_encoding;
-    let (units, unit, read): (_, _, fn(&[u8], &mut Writer) -> Result<()>) = match encoding {
+    let (units, unit, read): (_, _, Read) = match encoding {
         StringEncoding::Utf8 => (length, 1, utf8),
         StringEncoding::Utf16 => (length, 2, utf16),
         StringEncoding::CompactUtf16 if length & UTF16_TAG == 0 => (length, 1, latin1),
@@ -85,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    fn written(bytes: &[u8], read: fn(&[u8], &mut Writer) -> Result<()>) -> Result<String> {
+    fn written(bytes: &[u8], read: Read) -> Result<String> {
         let mut to = Writer::new(usize::MAX);
         to.quote();
         read(bytes, &mut to)?;
