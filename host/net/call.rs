@@ -87,6 +87,8 @@ pub(super) const MOST_HEADERS: usize = 16 << 10;
 const MOST_METHOD: usize = 256;
 /// A host and its port, in bytes: names have 253.
 const MOST_AUTHORITY: usize = 1024;
+/// A path with its query, in bytes: servers take 8 KiB, and some twice as much.
+const MOST_PATH: usize = 16 << 10;
 
 impl CallNet {
     /// `limit` is what bodies may have, all together, in bytes.
@@ -189,6 +191,15 @@ pub fn add_to_linker<T: Send + 'static>(
                 return Ok((Err(()),));
             }
             Ok((host(store.data_mut()).set_authority(request, authority)?,))
+        },
+    )?;
+    types.func_wrap(
+        "[method]outgoing-request.set-path-with-query",
+        move |mut store: StoreContextMut<'_, T>, (request, path): (Request, Option<String>)| {
+            if path.as_ref().is_some_and(|it| it.len() > MOST_PATH) {
+                return Ok((Err(()),));
+            }
+            Ok((host(store.data_mut()).set_path_with_query(request, path)?,))
         },
     )?;
     fields::add_to_linker(linker, host)?;
