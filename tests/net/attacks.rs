@@ -165,6 +165,7 @@ fn nothing_is_slipped_into_the_head_of_a_request() {
     let long = format!("{}.example.com", "long".repeat(300));
     for (path, authority, taken) in [
         ("/", &*long, [true, false]),
+        (&*format!("/{}", "path".repeat(5000)), "a.test", [false, true]),
         ("/a HTTP/1.1\r\nhost: evil.test\r\n\r\n", "a.test\r\nx: y", [false, false]),
         ("http://evil.test/", "a.test/b", [false, false]),
         ("evil", "a.test b", [false, false]),
