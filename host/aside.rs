@@ -50,12 +50,20 @@ pub(crate) fn lock_aside_while<'m, T: ?Sized, E>(
     match try_lock() {
         Some(held) => Ok(held),
         None => aside(|| {
+            // Most hold it for less than a sleep takes.
+            const SOON: usize = 16;
+            let mut tries = 0;
             loop {
                 go_on()?;
                 if let Some(held) = try_lock() {
                     return Ok(held);
                 }
-                std::thread::sleep(BETWEEN);
+                if tries < SOON {
+                    tries += 1;
+                    std::thread::yield_now();
+                } else {
+                    std::thread::sleep(BETWEEN);
+                }
             }
         }),
     }

@@ -11,7 +11,7 @@ use super::place::{Facets, Key};
 use super::plan::join;
 use super::scope::{Access, Denial, DeniedBy, Scope, beneath};
 use super::shelf::INORDER;
-use super::tree::{Tree, every, locked};
+use super::tree::{Tree, ask_at, locked};
 
 /// Directories to look through before a file's other names count as not found.
 const MOST_DIRS: usize = 100_000;
@@ -153,7 +153,7 @@ fn find(
         };
         let (names, _) = listed.unwrap_or_default();
         for (count, it) in names.into_iter().enumerate() {
-            every(count, go_on)?;
+            ask_at(count, go_on)?;
             let at = join(&path, &it.name);
             let ours = beneath(&at, INORDER);
             let kind = match it.kind {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use crate::aside::{BETWEEN, aside, lock_aside_while};
+use crate::aside::{BETWEEN, aside, lock_aside, lock_aside_while};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
@@ -66,12 +66,19 @@ impl LockFile {
     /// # Errors
     /// `DEADLK`: somebody has held it for longer than any commit takes.
     pub fn lock(&self) -> Result<RootLock<'_>> {
-        self.lock_while(&|| Ok(()))
+        self.with(lock_aside(&self.here), &|| Ok(()))
     }
 
     /// [`LockFile::lock`], for as long as `go_on` says.
     pub fn lock_while(&self, go_on: &dyn Fn() -> Result<()>) -> Result<RootLock<'_>> {
-        let here = lock_aside_while(&self.here, go_on)?;
+        self.with(lock_aside_while(&self.here, go_on)?, go_on)
+    }
+
+    fn with<'l>(
+        &'l self,
+        here: MutexGuard<'l, ()>,
+        go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<RootLock<'l>> {
         match lock(&self.file) {
             Err(Errno::WOULDBLOCK) => aside(|| self.wait(go_on))?,
             done => done?,

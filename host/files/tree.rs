@@ -154,7 +154,7 @@ impl Tree {
 
     /// [`Tree::goes_on`], at every so many steps of something that is to be done with all of many.
     pub fn goes_on_at(&self, step: usize) -> Result<()> {
-        every(step, &|| self.goes_on())
+        ask_at(step, &|| self.goes_on())
     }
 
     /// The directory of a root.
@@ -358,7 +358,7 @@ impl Dir {
 }
 
 /// Asks whether to go on at each sixteenth step: one may be to ask the system, or to match a long path, which takes 0.1 ms.
-pub fn every(step: usize, go_on: &dyn Fn() -> Result<()>) -> Result<()> {
+pub fn ask_at(step: usize, go_on: &dyn Fn() -> Result<()>) -> Result<()> {
     if step % 16 == 15 { go_on() } else { Ok(()) }
 }
 

@@ -196,9 +196,10 @@ impl View {
         self.tree().bare
     }
 
-    /// Whether the call is to end, which what takes long asks.
-    pub fn watch(&self, watch: Option<Watch>) {
-        self.tree().watch = watch;
+    /// Has what takes long ask whether the call is to end; until what is given is dropped.
+    pub fn watch(self: &Arc<View>, watch: Watch) -> Watching {
+        self.tree().watch = Some(watch);
+        Watching(self.clone())
     }
 
     /// Bytes of files that were read, and written.
@@ -221,6 +222,16 @@ impl View {
     /// Looks at the read set.
     pub fn with_reads<T>(&self, look: impl FnOnce(&Reads) -> T) -> T {
         look(&self.tree().reads)
+    }
+}
+
+/// A watch on a view.
+#[must_use]
+pub struct Watching(Arc<View>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.tree().watch = None;
     }
 }
 

@@ -33,15 +33,15 @@ fn open(tree: &mut Tree, path: &str) -> Result<NodeId> {
 }
 
 /// It is broken off when the call is to end, and goes well when it is not.
-fn is_broken_off<T: Debug>(view: &View, act: impl Fn(&mut Tree, NodeId) -> Result<T>) -> T {
+fn is_broken_off<T: Debug>(view: &Arc<View>, act: impl Fn(&mut Tree, NodeId) -> Result<T>) -> T {
     let at = |view: &View| {
         let mut tree = view.tree();
         let root = tree.root(0);
         act(&mut tree, root)
     };
-    view.watch(Some(Box::new(|| true)));
+    let watching = view.watch(Box::new(|| true));
     assert_eq!(at(view).unwrap_err(), Errno::INTR);
-    view.watch(None);
+    drop(watching);
     at(view).unwrap()
 }
 

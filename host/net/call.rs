@@ -83,6 +83,8 @@ const MOST_UNDER_WAY: usize = 32;
 const PIECE: usize = 32 << 10;
 /// One set of headers of a guest, in bytes of host memory.
 pub(super) const MOST_HEADERS: usize = 16 << 10;
+/// What takes the place of wasmtime's own.
+pub(super) const TYPES: &str = "wasi:http/types@0.2.12";
 /// The name of a method, in bytes.
 const MOST_METHOD: usize = 256;
 /// A host and its port, in bytes: names have 253.
@@ -171,7 +173,7 @@ pub fn add_to_linker<T: Send + 'static>(
     types::add_to_linker::<T, WasiHttp>(linker, &(&options).into(), host)?;
     // wasmtime's own keep texts of any length, in memory that is nobody's: 25 MB for each of a thousand requests.
     linker.allow_shadowing(true);
-    let mut types = linker.instance("wasi:http/types@0.2.12")?;
+    let mut types = linker.instance(TYPES)?;
     type Request = Resource<HostOutgoingRequest>;
     types.func_wrap(
         "[method]outgoing-request.set-method",

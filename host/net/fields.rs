@@ -9,7 +9,7 @@ use wasmtime_wasi_http::p2::HeaderResult;
 use wasmtime_wasi_http::p2::bindings::http::types::{self, Host as _, HostFields as _};
 use wasmtime_wasi_http::{FieldMap, WasiHttpCtxView};
 
-use super::call::MOST_HEADERS;
+use super::call::{MOST_HEADERS, TYPES};
 
 type Entry = (WasmStr, WasmList<u8>);
 type Told<T> = Result<T, types::HeaderError>;
@@ -19,7 +19,7 @@ pub(super) fn add_to_linker<T: Send + 'static>(
     linker: &mut Linker<T>,
     host: fn(&mut T) -> WasiHttpCtxView<'_>,
 ) -> Result<()> {
-    let mut types = linker.instance("wasi:http/types@0.2.12")?;
+    let mut types = linker.instance(TYPES)?;
     types.func_wrap(
         "[static]fields.from-list",
         move |mut store: StoreContextMut<'_, T>, (entries,): (WasmList<Entry>,)| {

@@ -85,8 +85,8 @@ pub async fn run(
     let end = End { time: time.clone(), cancel: cancel.clone(), given_up };
     let reading = end.clone();
     let crossing = Crossing::new(limits.result, move || reading.look());
-    let (view, in_files) = (world.view.clone(), end.clone());
-    view.watch(Some(Box::new(move || in_files.look().is_err())));
+    let in_files = end.clone();
+    let watching = world.view.watch(Box::new(move || in_files.look().is_err()));
     let (alarms, ceiling) = (engine.alarms(), engine.ceiling());
     let state =
         State::new(limits, &sandbox.env, world, alarms, ceiling, cancel.clone(), time.clone());
@@ -109,7 +109,7 @@ pub async fn run(
     };
     // Nothing may have looked for a while; and what was broken off in files is nobody's to commit.
     let called = called.and_then(|given| end.look().map(|()| given));
-    view.watch(None);
+    drop(watching);
     let state = store.data();
     let called = called.map(|given| answer(given, binary.result, limits.result));
     let called = called.unwrap_or_else(|error| {
@@ -198,9 +198,11 @@ fn exited_well(error: &wasmtime::Error, answer: &Answer) -> bool {
 /// A tool's own error, as JSON text, in bytes: it is taken apart, to sixty times as much memory.
 const MOST_OF_AN_ERROR: usize = 256 << 10;
 
-fn error_too_large() -> CallError {
+fn error_too_large(text: &str) -> CallError {
     let most = bytesize::ByteSize(MOST_OF_AN_ERROR as u64);
-    let message = format!("the tool failed, and said so in more than an error may have ({most})");
+    let begins = short(text);
+    let message =
+        format!("the tool failed, and said so in more than an error may have ({most}): {begins}");
     CallError::new(ErrorKind::Output, message)
 }
 
@@ -223,12 +225,10 @@ fn answer(given: Given, as_bytes: bool, limit: u64) -> Result<Answered, CallErro
     if text.len() as u64 > limit {
         return Err(result_too_large(limit));
     }
-    let long = text.len() > MOST_OF_AN_ERROR;
-    let json = Json::written(text);
     match given.ok {
-        true => Ok(Answered::Value(json)),
-        false if long => Err(error_too_large()),
-        false => Err(tool_failed(json.into_value())),
+        true => Ok(Answered::Value(Json::written(text))),
+        false if text.len() > MOST_OF_AN_ERROR => Err(error_too_large(&text)),
+        false => Err(tool_failed(Json::written(text).into_value())),
     }
 }
 
