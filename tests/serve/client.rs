@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
+use std::sync::LazyLock;
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -182,16 +183,22 @@ pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     dir
 }
 
-/// `support/calc.wat` as a file: `add`, `half`, `spin` ..
+/// `support/calc.wat` as a file: `add`, `half`, `spin` .. It is written once, since servers watch what they have loaded.
 pub fn calc() -> PathBuf {
-    let bytes = wat::parse_str(include_str!("../support/calc.wat")).unwrap();
-    let folder = repository().join("target/test-cache/serve");
-    std::fs::create_dir_all(&folder).unwrap();
-    let file = tempfile::NamedTempFile::new_in(&folder).unwrap();
-    std::fs::write(file.path(), bytes).unwrap();
-    let path = folder.join("calc.wasm");
-    file.persist(&path).unwrap();
-    path
+    static WRITTEN: LazyLock<PathBuf> = LazyLock::new(|| {
+        let bytes = wat::parse_str(include_str!("../support/calc.wat")).unwrap();
+        let folder = repository().join("target/test-cache/serve");
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("calc.wasm");
+        // Another process may test, too.
+        if std::fs::read(&path).ok().as_ref() != Some(&bytes) {
+            let file = tempfile::NamedTempFile::new_in(&folder).unwrap();
+            std::fs::write(file.path(), bytes).unwrap();
+            file.persist(&path).unwrap();
+        }
+        path
+    });
+    WRITTEN.clone()
 }
 
 pub fn text(result: &Value) -> &str {
