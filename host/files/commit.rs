@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::disk::{self, Kind, Result, Stat};
 use super::journal::{self, Left, Record, Step, stat_beneath};
 use super::ledger::{Ledger, Writes};
-use super::lock::RootLock;
+use super::lock::{RootLock, in_words};
 use super::place::{Facets, Key, Place};
 use super::prepare::{How, NewContent, Prepared, ready_like};
 use super::roots::Roots;
@@ -405,6 +405,5 @@ fn stale(what: &str) -> Failed {
 }
 
 fn broken(path: &str, error: Errno) -> Failed {
-    let error = std::io::Error::from(error);
-    Failed::Broken(format!("{path}: {error}"))
+    Failed::Broken(format!("{path}: {}", in_words(error)))
 }

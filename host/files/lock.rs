@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::disk::{self, Result};
+use super::shelf::INORDER;
 
 /// How long a commit waits for another host's.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -101,6 +102,16 @@ impl LockFile {
                 done => return done,
             }
         }
+    }
+}
+
+/// What is wrong with a root, in words: the system's for [`LockFile::lock`] say nothing.
+pub fn in_words(error: Errno) -> String {
+    match error {
+        Errno::DEADLK => {
+            format!("another process has held its lock, `{INORDER}/lock`, for {PATIENCE:?}")
+        }
+        error => std::io::Error::from(error).to_string(),
     }
 }
 

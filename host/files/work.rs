@@ -19,7 +19,7 @@ use super::disk::{Kind, Stat};
 use super::journal::stat_beneath;
 use super::layer;
 use super::ledger::{Ledger, Writes};
-use super::lock::RootLock;
+use super::lock::{RootLock, in_words};
 use super::place::{Facets, Key, Place};
 use super::plan::plans;
 use super::prepare::{Leave, prepare};
@@ -76,7 +76,7 @@ impl Files {
             let root = roots.get(index);
             recover::recover(root.fd.as_fd()).map_err(|error| FilesError::Recovery {
                 root: root.path.clone(),
-                message: std::io::Error::from(error).to_string(),
+                message: in_words(error),
             })?;
         }
         let ledger: Arc<Ledger> = Arc::default();
@@ -389,7 +389,7 @@ fn overwritten(key: &Key) -> Failed {
 }
 
 fn broken(error: Errno) -> Failed {
-    Failed::Broken(std::io::Error::from(error).to_string())
+    Failed::Broken(in_words(error))
 }
 
 /// The place that a path given to a tool names, if that can be told from its text, and lies in a root.
