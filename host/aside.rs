@@ -47,26 +47,23 @@ pub(crate) fn lock_aside_while<'m, T: ?Sized, E>(
         Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
         Err(TryLockError::WouldBlock) => None,
     };
-    match try_lock() {
-        Some(held) => Ok(held),
-        None => aside(|| {
-            // Most hold it for less than a sleep takes.
-            const SOON: usize = 16;
-            let mut tries = 0;
-            loop {
-                go_on()?;
-                if let Some(held) = try_lock() {
-                    return Ok(held);
-                }
-                if tries < SOON {
-                    tries += 1;
-                    std::thread::yield_now();
-                } else {
-                    std::thread::sleep(BETWEEN);
-                }
-            }
-        }),
+    // Most hold it for less than it takes to have another thread take over.
+    const SOON: usize = 16;
+    for _ in 0..SOON {
+        if let Some(held) = try_lock() {
+            return Ok(held);
+        }
+        std::thread::yield_now();
     }
+    aside(|| {
+        loop {
+            go_on()?;
+            if let Some(held) = try_lock() {
+                return Ok(held);
+            }
+            std::thread::sleep(BETWEEN);
+        }
+    })
 }
 
 /// Between two tries to take what somebody else holds.

@@ -44,13 +44,17 @@ struct Signals {
     interrupts: Signal,
     /// From a supervisor, or `timeout`.
     terminations: Option<Signal>,
+    /// Caught for a file that may not grow (`ulimit -f`) to be an error, where it would be the end of the process.
+    _too_large: Option<Signal>,
 }
 
 impl Signals {
     fn catch(runtime: &Runtime) -> Option<Signals> {
         let _entered = runtime.enter();
         let interrupts = signal(SignalKind::interrupt()).ok()?;
-        Some(Signals { interrupts, terminations: signal(SignalKind::terminate()).ok() })
+        let terminations = signal(SignalKind::terminate()).ok();
+        let _too_large = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).ok();
+        Some(Signals { interrupts, terminations, _too_large })
     }
 }
 

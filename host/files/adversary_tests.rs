@@ -254,6 +254,60 @@ fn times_of_a_file_with_two_names_are_not_set_after_one_of_them_was_moved_over()
 }
 
 #[test]
+fn whoever_was_told_how_many_names_a_file_has_is_told_again_when_it_gets_or_loses_one() {
+    for effect in [Effect::Commit, Effect::DryRun] {
+        let (_dir, files) = root(&[("a", "1")]);
+        let all = may_write(&files, "**");
+        let work = files.work(effect);
+        let names = |view: &View, path: &str| {
+            let mut tree = view.tree();
+            let top = tree.root(0);
+            tree.stat_at(top, path, Last::Keep).unwrap().nlink
+        };
+        let before = work.view(all.clone(), BOUNDS);
+        assert_eq!(names(&before, "a"), 1);
+        let links = work.view(all.clone(), BOUNDS);
+        let top = links.tree().root(0);
+        links.tree().link(top, "a", top, "b").unwrap();
+        assert_eq!((names(&links, "a"), names(&links, "b")), (2, 2));
+        commit(&work, &links);
+        assert!(work.still_holds(&before).is_err(), "{effect:?}");
+
+        let between = work.view(all.clone(), BOUNDS);
+        assert_eq!(names(&between, "a"), 2);
+        let removes = work.view(all.clone(), BOUNDS);
+        let top = removes.tree().root(0);
+        removes.tree().unlink(top, "b").unwrap();
+        assert_eq!(names(&removes, "a"), 1);
+        commit(&work, &removes);
+        assert!(work.still_holds(&between).is_err(), "{effect:?}");
+    }
+}
+
+#[test]
+fn a_directory_changes_when_a_call_makes_or_removes_a_name_in_it() {
+    let (dir, files) = root(&[("d/a", "1")]);
+    let old = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1000);
+    std::fs::File::open(dir.path().join("d")).unwrap().set_modified(old).unwrap();
+    let work = files.work(Effect::Commit);
+    let view = work.view(may_write(&files, "**"), BOUNDS);
+    let mut tree = view.tree();
+    let root = tree.root(0);
+    let time = |tree: &mut super::tree::Tree| tree.stat_at(root, "d", Last::Keep).unwrap().modified;
+    assert_eq!(time(&mut tree), (1000, 0));
+    tree.mkdir(root, "d/b").unwrap();
+    let made = time(&mut tree);
+    assert!(made > (1000, 0));
+    tree.unlink(root, "d/a").unwrap();
+    assert!(time(&mut tree) > made);
+    let times = SetTimes { accessed: None, modified: Some((2000, 0)) };
+    tree.set_times_at(root, "d", Last::Keep, times).unwrap();
+    assert_eq!(time(&mut tree), (2000, 0));
+    tree.mkdir(root, "d/c").unwrap();
+    assert!(time(&mut tree) > made, "what was set is of no meaning any more");
+}
+
+#[test]
 fn a_view_of_many_directories_and_large_files_holds_few_handles() {
     let (dir, files) = root(&[]);
     let large = vec![b'x'; 100_000];

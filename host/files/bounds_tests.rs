@@ -141,7 +141,7 @@ fn a_directory_with_more_names_than_may_be_kept_is_not_listed() {
     assert_eq!(small.tree().entries(root).unwrap_err(), Errno::NOMEM);
     assert_eq!(small.crowded(), Some(Crowded::Call));
     let large = view(&work, LARGE);
-    assert_eq!(large.tree().entries(root).unwrap().len(), 3_000);
+    assert_eq!(large.tree().entries(root).unwrap().count(), 3_000);
 }
 
 #[test]
@@ -228,6 +228,21 @@ fn sizes_beyond_counting_are_refused_and_not_added_up() {
         tree.write(file, 0, &vec![1; (1 << 20) + 1]).unwrap();
         assert_eq!(tree.truncate(file, i64::MAX as u64), Err(Errno::NOSPC));
         assert_eq!(tree.size(file), Ok((1 << 20) + 1));
+    }
+}
+
+#[test]
+fn a_size_that_the_file_system_cannot_have_is_refused_where_it_is_asked_for() {
+    let (dir, work) = work();
+    let file = std::fs::File::create(dir.path().join("there")).unwrap();
+    for shift in 30..63 {
+        let size = (1 << shift) + 1;
+        let view = view(&work, LARGE);
+        let staged = open(&view, "new", WRITE).unwrap();
+        let set = view.tree().truncate(staged, size);
+        let native = file.set_len(size).map_err(|it| Errno::from_io_error(&it).unwrap());
+        assert_eq!(set, native, "2^{shift}");
+        assert_eq!(view.tree().write(staged, size - 1, b"x"), native, "2^{shift}");
     }
 }
 

@@ -8,6 +8,7 @@ use wasmtime_wasi_io::streams::{DynInputStream, DynOutputStream};
 
 use super::bounds::Held;
 use super::disk::Kind;
+use super::listing::Listing;
 use super::node::NodeId;
 use super::open::How;
 use super::scope::Access;
@@ -36,7 +37,7 @@ impl Descriptor {
 
 /// What is left of a listing.
 pub struct Entries {
-    left: std::vec::IntoIter<DirectoryEntry>,
+    left: Listing,
     _held: Held,
 }
 
@@ -146,20 +147,9 @@ impl types::HostDescriptor for Face<'_> {
 
     fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<Entries>> {
         let dir = self.dir(&fd)?;
-        let mut tree = self.view.tree();
-        let entries = tree.entries(dir)?;
-        let entry = |(name, id): (Box<str>, NodeId)| DirectoryEntry {
-            type_: descriptor_type(tree.node(id).kind),
-            name: name.into(),
-        };
-        let entries: Vec<DirectoryEntry> = entries.into_iter().map(entry).collect();
-        drop(tree);
-        // An allocation of its own takes so much more, on average.
-        const ALLOCATION: usize = 32;
-        let text =
-            |entry: &DirectoryEntry| entry.name.len() + size_of::<DirectoryEntry>() + ALLOCATION;
-        let _held = Held::new(self.view, entries.iter().map(text).sum::<usize>() as u64)?;
-        Ok(self.table.push(Entries { left: entries.into_iter(), _held })?)
+        let left = self.view.tree().entries(dir)?;
+        let _held = Held::new(self.view, left.bytes())?;
+        Ok(self.table.push(Entries { left, _held })?)
     }
 
     fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
@@ -302,7 +292,8 @@ impl types::HostDirectoryEntryStream for Face<'_> {
         &mut self,
         entries: Resource<Entries>,
     ) -> FsResult<Option<DirectoryEntry>> {
-        Ok(self.table.get_mut(&entries)?.left.next())
+        let next = self.table.get_mut(&entries)?.left.next();
+        Ok(next.map(|(name, kind)| DirectoryEntry { type_: descriptor_type(kind), name }))
     }
 
     fn drop(&mut self, entries: Resource<Entries>) -> wasmtime::Result<()> {

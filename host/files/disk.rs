@@ -136,6 +136,12 @@ pub fn open_file(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
     retry(|| rustix::fs::openat(dir, name, flags, Mode::empty()))
 }
 
+/// A file without a name on the file system of a directory.
+pub fn nameless(dir: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::CLOEXEC;
+    retry(|| rustix::fs::openat(dir, ".", flags, Mode::RUSR | Mode::WUSR))
+}
+
 /// What `name` in a directory is; a symlink is not followed.
 pub fn stat(dir: BorrowedFd<'_>, name: &str) -> Result<Stat> {
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;

@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use super::content::{Content, Edited, PIECE, Patches};
 use super::disk::{self, Kind, Result};
 use super::node::{Body, NodeId, Open, SetTimes};
-use super::tree::{Tree, locked, now};
+use super::tree::{Tree, now};
 
 /// Staged bytes of one file in memory; more go to a file of the stage.
 const SPILL: u64 = 1 << 20;
@@ -95,6 +95,7 @@ impl Tree {
             self.full = true;
             return Err(Errno::NOSPC);
         }
+        self.roots.get(self.node(id).root).check_size(end)?;
         let Body::File(content) = &mut self.node_mut(id).body else { return Err(Errno::BADF) };
         change(content)?;
         self.staged = others.saturating_add(content.staged());
@@ -195,7 +196,7 @@ impl Tree {
     pub fn check_writable(&mut self, id: NodeId) -> Result<()> {
         let Some(lower) = &self.node(id).lower else { return Ok(()) };
         if let Some((layer, below)) = self.below(id) {
-            return locked(&layer).check_writable(below);
+            return self.look_into(&layer)?.check_writable(below);
         }
         let (parent, path, root) = (lower.parent, lower.place.path.clone(), lower.place.root);
         let stat = self.lower_stat(id)?.0;

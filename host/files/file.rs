@@ -12,7 +12,7 @@ use super::content::Content;
 use super::disk::{self, Kind, Result, Stat};
 use super::node::{Body, NodeId, Open};
 use super::place::Facets;
-use super::tree::{Tree, locked};
+use super::tree::Tree;
 
 /// Files up to this size are read whole at once: a second read is in memory, and sees the same. What is kept is
 /// copied once more on its way to the guest, which would be felt for larger ones.
@@ -40,11 +40,11 @@ impl Tree {
             stat.size = self.size(id)?;
         }
         let node = self.node(id);
-        if node.linked || !node.also.is_empty() {
-            stat.nlink = stat.nlink.max(2);
+        if node.kind != Kind::Dir {
+            stat.nlink = stat.nlink.saturating_add_signed(node.names);
         }
         stat.ino = node.ino;
-        if let Some(written) = node.written.filter(|_| node.lower.is_none() || node.changed()) {
+        if let Some(written) = node.written {
             (stat.modified, stat.changed) = (written, written);
         }
         stat.accessed = node.times.accessed.unwrap_or(stat.accessed);
@@ -63,7 +63,7 @@ impl Tree {
             kind: node.kind,
             dev: self.roots.get(node.root).stat.dev,
             ino: node.ino,
-            nlink: 1,
+            nlink: u64::from(node.kind == Kind::Dir),
             mode: 0o644,
             uid: 0,
             gid: 0,
@@ -91,7 +91,7 @@ impl Tree {
         }
         if let Some((layer, below)) = self.below(id) {
             self.mark(id, Facets::DATA, self.ledger.now());
-            return locked(&layer).size(below);
+            return self.look_into(&layer)?.size(below);
         }
         let (stat, at) = self.lower_stat(id)?;
         self.observe(id, Facets::KIND | Facets::DATA, at, stat);
@@ -140,7 +140,7 @@ impl Tree {
     pub(super) fn read_lower(&mut self, id: NodeId, at: u64, length: usize) -> Result<Bytes> {
         if let Some((layer, below)) = self.below(id) {
             self.mark(id, Facets::KIND | Facets::DATA, self.ledger.now());
-            return locked(&layer).read(below, at, length);
+            return self.look_into(&layer)?.read(below, at, length);
         }
         self.open_lower(id)?;
         let lower = self.node(id).lower.as_ref().ok_or(Errno::NOENT)?;

@@ -75,7 +75,6 @@ pub fn apply(layer: &mut Tree, view: &mut Tree, plan: &Plan) -> Result<()> {
     }
     for it in &plan.links {
         let id = at(layer, plan.root, &it.from)?;
-        layer.node_mut(id).linked = true;
         let (dir, name) = parent(layer, plan.root, &it.path)?;
         layer.peek(dir, name)?;
         layer.put(dir, name, Some(id))?;

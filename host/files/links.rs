@@ -11,7 +11,7 @@ use super::place::{Facets, Key};
 use super::plan::join;
 use super::scope::{Access, Denial, DeniedBy, Scope, beneath};
 use super::shelf::INORDER;
-use super::tree::{Tree, ask_at, locked};
+use super::tree::{Tree, ask_at};
 
 /// Directories to look through before a file's other names count as not found.
 const MOST_DIRS: usize = 100_000;
@@ -26,7 +26,7 @@ impl Tree {
         let on_layer = self.below(id);
         if let Some((layer, below)) = &on_layer {
             let at = self.ledger.now();
-            let names = locked(layer).names(*below, &|| self.goes_on())?;
+            let names = self.look_into(layer)?.names(*below)?;
             if !names.is_empty() {
                 self.mark_identity(id);
             }
@@ -45,16 +45,15 @@ impl Tree {
         }
         let Some(scope) = self.scope.clone() else { return Ok(()) };
         let Some(lower) = &self.node(id).lower else { return Ok(()) };
-        if on_layer
-            .as_ref()
-            .is_some_and(|(layer, below)| locked(layer).node(*below).lower.is_none())
+        if let Some((layer, below)) = &on_layer
+            && self.look_into(layer)?.node(*below).lower.is_none()
         {
             return Ok(());
         }
         let (root, path) = (lower.place.root, lower.place.path.clone());
         // How many names it has on the disk: those that a layer has given it were asked about above.
         let (stat, _) = match &on_layer {
-            Some((layer, below)) => locked(layer).lower_stat(*below)?,
+            Some((layer, below)) => self.look_into(layer)?.lower_stat(*below)?,
             None => self.lower_stat(id)?,
         };
         if stat.nlink < 2 {
@@ -76,22 +75,24 @@ impl Tree {
     }
 
     /// In a layer: every name that a file has now; none, if it has one.
-    fn names(&mut self, id: NodeId, go_on: &dyn Fn() -> Result<()>) -> Result<Vec<String>> {
+    fn names(&mut self, id: NodeId) -> Result<Vec<String>> {
         let root = self.node(id).root;
         let stat = if self.node(id).lower.is_some() { Some(self.lower_stat(id)?.0) } else { None };
         let stat = stat.filter(|stat| stat.nlink > 1);
-        if !self.node(id).linked && stat.is_none() {
+        let node = self.node(id);
+        if stat.is_none() && node.names <= i64::from(node.lower.is_none()) {
             return Ok(vec![]);
         }
         if let Some(stat) = stat {
-            let found = find(self, root, None, &stat, go_on)?;
+            let found = find(self, root, None, &stat, &|| self.goes_on())?;
             found.names.iter().try_for_each(|path| self.load_at(root, path))?;
         }
         let (mut names, mut dirs) = (Vec::new(), vec![self.root(root)]);
         while let Some(at) = dirs.pop() {
-            go_on()?;
+            self.goes_on()?;
             let dir = self.dir(at)?;
-            for (name, child) in &dir.children {
+            for (count, (name, child)) in dir.children.iter().enumerate() {
+                self.goes_on_at(count)?;
                 let Some(now) = child.now else { continue };
                 if now == id {
                     names.push(join(&dir.path, name));

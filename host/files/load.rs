@@ -16,7 +16,7 @@ use super::place::{Facets, Key, Place};
 use super::reads::Observed;
 use super::scope::Access;
 use super::shelf::INORDER;
-use super::tree::{Tree, locked};
+use super::tree::Tree;
 
 /// Stands for a device, where a tree stands on a layer.
 const LAYER: u64 = u64::MAX;
@@ -96,7 +96,7 @@ impl Tree {
         };
         match self.below(dir) {
             Some((layer, at)) => {
-                let mut layer = locked(&layer);
+                let mut layer = self.look_into(&layer)?;
                 let Some(id) = layer.peek(at, name)? else { return Ok(None) };
                 Ok(Some(Found { stat: layer.stat(id)?, layer: Some(id) }))
             }
@@ -157,30 +157,37 @@ impl Tree {
             times,
             written: None,
             also,
-            linked: false,
+            names: 0,
         });
         Ok(id)
     }
 
     /// Loads all names of a directory, and records that it was listed.
     pub fn list(&mut self, dir: NodeId) -> Result<()> {
+        let listed = self.list_up_to(dir, self.names_left());
+        if matches!(listed, Err(Errno::NOMEM)) {
+            self.crowded.get_or_insert(Crowded::Call);
+        }
+        listed
+    }
+
+    fn list_up_to(&mut self, dir: NodeId, most: usize) -> Result<()> {
         if self.dir(dir)?.listed || self.node(dir).lower.is_none() {
             return Ok(());
         }
         let at = self.ledger.now();
         let (dev, names): (_, Vec<_>) = match self.below(dir) {
             Some((layer, below)) => {
-                let mut layer = locked(&layer);
-                layer.list(below)?;
-                let unspoken = layer.dir(below)?.unspoken;
-                let children = layer.dir(below)?.children.iter();
-                let names = children.filter_map(|(name, child)| Some((name.clone(), child.now?)));
-                let names: Vec<_> = names.collect();
-                let found = names.into_iter().map(|(name, id)| {
+                let mut layer = self.look_into(&layer)?;
+                layer.list_up_to(below, most)?;
+                let dir_below = layer.dir(below)?;
+                let (unspoken, mut found) = (dir_below.unspoken, Vec::new());
+                for (count, (name, child)) in dir_below.children.iter().enumerate() {
+                    self.goes_on_at(count)?;
+                    let Some(id) = child.now else { continue };
                     let node = layer.node(id);
-                    (name, Some(node.kind), node.ino, Some(id))
-                });
-                let found: Vec<_> = found.collect();
+                    found.push((name.clone(), Some(node.kind), node.ino, Some(id)));
+                }
                 drop(layer);
                 self.dir_mut(dir)?.unspoken = unspoken;
                 self.mark(dir, Facets::LIST, at);
@@ -190,12 +197,8 @@ impl Tree {
                 let handle = self.dir_handle(dir)?;
                 let stat = disk::stat_fd(handle.as_fd())?;
                 self.observe(dir, Facets::LIST, at, stat);
-                let most = self.names_left();
                 let found = disk::list_up_to(handle.as_fd(), most, &|| self.goes_on())?;
-                let Some((names, not_utf8)) = found else {
-                    self.crowded = Some(Crowded::Call);
-                    return Err(Errno::NOMEM);
-                };
+                let (names, not_utf8) = found.ok_or(Errno::NOMEM)?;
                 self.dir_mut(dir)?.unspoken = not_utf8;
                 let names = names.into_iter().map(|it| (it.name, it.kind, it.ino, None));
                 (Some(stat.dev), names.collect())
@@ -241,7 +244,7 @@ impl Tree {
         }
         let at = self.ledger.now();
         let stat = match self.below(id) {
-            Some((layer, below)) => locked(&layer).stat(below)?,
+            Some((layer, below)) => self.look_into(&layer)?.stat(below)?,
             None => {
                 let (parent, name) = (lower.parent, lower.place.path.clone());
                 let handle = self.dir_handle(parent)?;

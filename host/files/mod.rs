@@ -6,6 +6,7 @@
 //! view              one run's files: a tree, its reads, its limits
 //!   resolve, open, ops, file, edit, links paths, names, contents, in a tree
 //!   tree, load, node, content      nodes over what is committed, loaded as they are asked for
+//!   listing                        names in a directory, by name
 //!   scope                          what may be reached
 //!   reads, place                   what was looked at, as of which commit
 //! plan, prepare     a tree's changes as steps, and everything of them that needs no lock
@@ -43,6 +44,7 @@ mod journal_fuzz;
 mod layer;
 mod ledger;
 mod links;
+mod listing;
 mod load;
 mod lock;
 #[cfg(test)]

@@ -28,12 +28,12 @@ pub struct Node {
     pub body: Body,
     /// Times that the call has set, and that no later write has made meaningless.
     pub times: SetTimes,
-    /// When the call last changed the content.
+    /// When the call last changed the content, or a directory's names.
     pub written: Option<Time>,
     /// Places where the same file may be read under other names.
     pub also: Vec<Place>,
-    /// In a layer: a call has given it a further name.
-    pub linked: bool,
+    /// How many more names it has here than below; fewer, where it is negative.
+    pub names: i64,
 }
 
 pub enum Body {

@@ -7,14 +7,12 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::disk::{Kind, Result, Stat};
+use super::listing::Listing;
 use super::node::{Body, Dir, NodeId, SetTimes};
 use super::resolve::{At, Last};
 use super::scope::{Access, Denial, DeniedBy};
 use super::shelf::INORDER;
-use super::tree::Tree;
-
-/// Names that are sorted in a few milliseconds.
-const MANY: usize = 8192;
+use super::tree::{Tree, now};
 
 impl Tree {
     pub fn mkdir(&mut self, from: NodeId, path: &str) -> Result<()> {
@@ -225,26 +223,21 @@ impl Tree {
         if euid.is_root() || owner == euid.as_raw() { Ok(()) } else { Err(Errno::PERM) }
     }
 
-    /// The names in a directory with what they are, by name.
-    pub fn entries(&mut self, id: NodeId) -> Result<Vec<(Box<str>, NodeId)>> {
+    /// The names in a directory, and what they are.
+    pub fn entries(&mut self, id: NodeId) -> Result<Listing> {
         self.allow(id, "", Access::Look)?;
         self.allow_declared(id, Access::Read)?;
         self.list(id)?;
         let dir = self.dir(id)?;
-        let mut entries = Vec::with_capacity(dir.children.len());
+        let mut listing = Listing::default();
         for (count, (name, child)) in dir.children.iter().enumerate() {
             self.goes_on_at(count)?;
             if let Some(id) = child.now.filter(|_| self.visible(dir, name)) {
-                entries.push((name.clone(), id));
+                listing.push(name, self.node(id).kind);
             }
         }
-        // Many take long; what is sorted in part is soon sorted as a whole.
-        for some in entries.chunks_mut(MANY) {
-            self.goes_on()?;
-            some.sort_unstable();
-        }
-        entries.sort();
-        Ok(entries)
+        listing.sort(|| self.goes_on())?;
+        Ok(listing)
     }
 
     /// Whether something new may stand at a path.
@@ -279,8 +272,19 @@ impl Tree {
         if empty { Ok(()) } else { Err(Errno::NOTEMPTY) }
     }
 
+    /// Lets `name` in a directory be a node, or nothing.
     pub fn put(&mut self, dir: NodeId, name: &str, node: Option<NodeId>) -> Result<()> {
-        self.dir_mut(dir)?.children.entry(name.into()).or_default().now = node;
+        let child = self.dir_mut(dir)?.children.entry(name.into()).or_default();
+        let before = std::mem::replace(&mut child.now, node);
+        if let Some(before) = before {
+            self.node_mut(before).names -= 1;
+        }
+        if let Some(node) = node {
+            self.node_mut(node).names += 1;
+        }
+        let dir = self.node_mut(dir);
+        dir.written = Some(now());
+        dir.times.modified = None;
         Ok(())
     }
 

@@ -54,7 +54,7 @@ impl Facets {
     pub const KIND: Facets = Facets(1);
     /// Content and size.
     pub const DATA: Facets = Facets(2);
-    /// Times.
+    /// Times, and how many names it has.
     pub const ATTR: Facets = Facets(4);
     /// The names in a directory, and what each is.
     pub const LIST: Facets = Facets(8);

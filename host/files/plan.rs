@@ -206,6 +206,7 @@ impl<'t> Planner<'t> {
             for (name, child) in &dir.children {
                 let Some(base) = child.base.filter(|_| child.base != child.now) else { continue };
                 let now = Place::new(dir.root, &join(&dir.path, name));
+                self.loses_a_name(base);
                 if !dir.removed && child.now.is_some() && overs.contains(&now) && self.is_at(id) {
                     continue;
                 }
@@ -227,6 +228,16 @@ impl<'t> Planner<'t> {
             slots.sort();
         }
         Ok(())
+    }
+
+    /// Who was told how many names a file has, was told of this one too.
+    fn loses_a_name(&mut self, id: NodeId) {
+        let node = self.tree.node(id);
+        let stat = node.lower.as_ref().and_then(|lower| lower.stat).map(|(stat, _)| stat);
+        if node.kind == Kind::File && stat.is_none_or(|stat| stat.nlink > 1) {
+            let dev = stat.map_or(self.tree.roots.get(node.root).stat.dev, |stat| stat.dev);
+            self.plan.writes.push((Key::Inode(dev, node.ino), Facets::ATTR));
+        }
     }
 
     /// Whether a directory is somewhere in the end.
@@ -290,8 +301,8 @@ impl<'t> Planner<'t> {
             self.plan.times.push((first.clone(), node.times));
         }
         if linked {
-            // Whoever staged a replacement of it has to write it in place instead.
-            facets.insert(Facets::KIND);
+            // Whoever staged a replacement of it has to write it in place instead, and it has one more name.
+            facets.insert(Facets::KIND | Facets::ATTR);
         }
         if facets == Facets::default() {
             return;

@@ -10,7 +10,7 @@ use super::disk::{self, Kind, Result};
 use super::node::{Body, NodeId};
 use super::place::Facets;
 use super::scope::{Access, Denial, DeniedBy};
-use super::tree::{Tree, locked};
+use super::tree::Tree;
 
 /// Where a path leads.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl Tree {
         }
         let at = self.ledger.now();
         let target: Arc<str> = match self.below(id) {
-            Some((layer, below)) => locked(&layer).readlink(below)?,
+            Some((layer, below)) => self.look_into(&layer)?.readlink(below)?,
             None => {
                 let lower = self.node(id).lower.as_ref().ok_or(Errno::NOENT)?;
                 let (parent, name) = (lower.parent, lower.place.path.clone());

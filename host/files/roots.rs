@@ -6,9 +6,12 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use super::disk::{self, Kind, Stat};
 use super::shelf::INORDER;
@@ -22,6 +25,31 @@ pub struct Root {
     pub path: String,
     pub fd: Arc<OwnedFd>,
     pub stat: Stat,
+    /// A file can be as large as this.
+    large: AtomicU64,
+}
+
+impl Root {
+    /// Refuses a size that no file of the root can have. A commit would find out too late, and a limit of the process on
+    /// sizes (`ulimit -f`) would have the system kill it.
+    pub fn check_size(&self, size: u64) -> disk::Result<()> {
+        // What every file system holds that is in use.
+        const SURE: u64 = i32::MAX as u64;
+        if size <= self.large.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if getrlimit(Resource::Fsize).current.is_some_and(|most| size > most) {
+            return Err(Errno::FBIG);
+        }
+        // No call tells what a file system can hold. Where it has no nameless files, the commit tells.
+        if size > SURE
+            && let Ok(file) = disk::nameless(self.fd.as_fd())
+        {
+            rustix::fs::ftruncate(file, size)?;
+        }
+        self.large.fetch_max(size, Ordering::Relaxed);
+        Ok(())
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +94,7 @@ impl Roots {
             let fd = OwnedFd::from(dir.into_std_file());
             let stat = disk::stat_fd(fd.as_fd()).map_err(|error| failed(error.into()))?;
             in_the_way(&name, fd.as_fd())?;
-            Ok(Root { path: name, fd: Arc::new(fd), stat })
+            Ok(Root { path: name, fd: Arc::new(fd), stat, large: AtomicU64::new(0) })
         };
         let mut roots: Vec<Root> = Vec::new();
         for path in paths {

@@ -30,12 +30,13 @@ pub fn touched(tree: &mut Tree, plan: &Plan) -> Vec<Touched> {
         let file = node.kind == Kind::File;
         let known = node.lower.as_ref().map(|lower| lower.stat.map(|(stat, _)| stat.nlink));
         // Of one that was only listed, nobody knows.
-        let several = known.is_some_and(|links| links.is_none_or(|links| links > 1));
+        let several = known.is_some_and(|links| links.is_none_or(|links| links > 1))
+            || node.names > i64::from(node.lower.is_none());
         Touched {
             root: plan.root,
             path: path.to_owned(),
             tree: moved && node.kind == Kind::Dir,
-            other_names: file && (several || node.linked || !node.also.is_empty()),
+            other_names: file && (several || !node.also.is_empty()),
         }
     };
     let path = |path: &str, other_names: bool| Touched {

@@ -4,12 +4,14 @@
 //! stands on the disk. What is in it comes from `load`, by single names; paths are `resolve`, operations `ops` and `file`.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
 use rustix::io::Errno;
 
+use crate::aside::lock_aside_while;
 use crate::ceiling::Part;
 
 use super::bounds::{Bounds, Crowded};
@@ -31,7 +33,7 @@ pub enum Lower {
 }
 
 /// Whether the call is to end: what takes long asks now and then.
-pub type Watch = Box<dyn Fn() -> bool + Send + Sync>;
+pub type Watch = Arc<dyn Fn() -> bool + Send + Sync>;
 
 pub struct Tree {
     pub roots: Arc<Roots>,
@@ -69,8 +71,8 @@ pub struct Tree {
     /// Small files that are kept, oldest first, and their bytes.
     pub(super) whole: VecDeque<NodeId>,
     pub(super) whole_bytes: u64,
+    /// The first are the roots.
     pub(super) nodes: Vec<Node>,
-    tops: Vec<NodeId>,
     /// What may have further names: by device and inode, or by the node of the layer.
     pub(super) by_inode: HashMap<(u64, u64), NodeId, RandomState>,
 }
@@ -109,23 +111,18 @@ impl Tree {
             whole: VecDeque::new(),
             whole_bytes: 0,
             nodes: Vec::new(),
-            tops: Vec::new(),
             by_inode: HashMap::default(),
         };
         for index in 0..tree.roots.len() {
-            let top = tree.top(index);
-            tree.tops.push(top);
+            tree.make_root(index);
         }
         tree
     }
 
-    fn top(&mut self, root: usize) -> NodeId {
-        let id = NodeId(self.nodes.len());
+    fn make_root(&mut self, root: usize) {
+        let id = self.root(root);
         let stat = self.roots.get(root).stat;
-        let layer = match &self.lower {
-            Lower::Disk => None,
-            Lower::Layer(layer) => Some(locked(layer).tops[root]),
-        };
+        let layer = matches!(self.lower, Lower::Layer(_)).then_some(id);
         let open = Open::Handle(self.roots.get(root).fd.clone());
         let (place, found) = (Place::new(root, ""), self.ledger.now());
         let lower = LowerNode { place, parent: id, found, stat: Some((stat, found)), layer, open };
@@ -138,9 +135,8 @@ impl Tree {
             times: SetTimes::default(),
             written: None,
             also: vec![],
-            linked: false,
+            names: 0,
         });
-        id
     }
 
     /// # Errors
@@ -159,7 +155,7 @@ impl Tree {
 
     /// The directory of a root.
     pub fn root(&self, root: usize) -> NodeId {
-        self.tops[root]
+        NodeId(root)
     }
 
     pub fn node(&self, id: NodeId) -> &Node {
@@ -258,6 +254,14 @@ impl Tree {
         }
     }
 
+    /// Looks into the layer that this tree stands on, for as long as its call goes on: what takes long in there asks this
+    /// call's watch.
+    pub fn look_into<'l>(&self, layer: &'l Mutex<Tree>) -> Result<LookInto<'l>> {
+        let mut layer = lock_aside_while(layer, || self.goes_on())?;
+        layer.watch = self.watch.clone();
+        Ok(LookInto(layer))
+    }
+
     /// A new node, which stands on nothing.
     pub fn make(&mut self, root: usize, kind: Kind, body: Body) -> NodeId {
         static NEXT: AtomicU64 = AtomicU64::new(1 << 62);
@@ -274,7 +278,7 @@ impl Tree {
             times,
             written,
             also: vec![],
-            linked: false,
+            names: 0,
         });
         id
     }
@@ -354,6 +358,29 @@ impl Dir {
             unspoken: 0,
             removed: false,
         }
+    }
+}
+
+/// A layer that one call looks into.
+pub struct LookInto<'l>(MutexGuard<'l, Tree>);
+
+impl Deref for LookInto<'_> {
+    type Target = Tree;
+
+    fn deref(&self) -> &Tree {
+        &self.0
+    }
+}
+
+impl DerefMut for LookInto<'_> {
+    fn deref_mut(&mut self) -> &mut Tree {
+        &mut self.0
+    }
+}
+
+impl Drop for LookInto<'_> {
+    fn drop(&mut self) {
+        self.0.watch = None;
     }
 }
 

@@ -14,13 +14,17 @@ use super::open::How;
 use super::resolve::Last;
 use super::scope::Scope;
 use super::stage::Durability;
-use super::tree::Tree;
+use super::tree::{Tree, locked};
 use super::view::View;
 use super::work::{Effect, Files, Work};
 
 fn view(dir: &std::path::Path) -> (Work, Arc<View>) {
+    view_for(Effect::Commit, dir)
+}
+
+fn view_for(effect: Effect, dir: &std::path::Path) -> (Work, Arc<View>) {
     let files = Files::open(&[dir.to_owned()], Durability::Kill).unwrap();
-    let work = files.work(Effect::Commit);
+    let work = files.work(effect);
     let bounds = Bounds { staged: 64 << 20, kept: 256 << 20 };
     let view = work.view(Arc::new(Scope::everything(work.roots())), bounds);
     (work, view)
@@ -39,7 +43,7 @@ fn is_broken_off<T: Debug>(view: &Arc<View>, act: impl Fn(&mut Tree, NodeId) -> 
         let root = tree.root(0);
         act(&mut tree, root)
     };
-    let watching = view.watch(Box::new(|| true));
+    let watching = view.watch(Arc::new(|| true));
     assert_eq!(at(view).unwrap_err(), Errno::INTR);
     drop(watching);
     at(view).unwrap()
@@ -52,13 +56,34 @@ fn paths_and_listings_are() {
     for number in 0..300 {
         std::fs::write(dir.path().join("d").join(number.to_string()), "").unwrap();
     }
-    let (_work, view) = view(dir.path());
-    is_broken_off(&view, |tree, root| tree.stat_at(root, &"d/../".repeat(20), Last::Follow));
-    let d = view.tree().root(0);
-    let d = view.tree().find(d, "d", Last::Keep, super::scope::Access::Read).unwrap();
-    assert_eq!(is_broken_off(&view, |tree, _| tree.entries(d)).len(), 300);
-    // What is known by now, too.
-    assert_eq!(is_broken_off(&view, |tree, _| tree.entries(d)).len(), 300);
+    for effect in [Effect::Commit, Effect::DryRun] {
+        let (_work, view) = view_for(effect, dir.path());
+        is_broken_off(&view, |tree, root| tree.stat_at(root, &"d/../".repeat(20), Last::Follow));
+        let d = view.tree().root(0);
+        let d = view.tree().find(d, "d", Last::Keep, super::scope::Access::Read).unwrap();
+        assert_eq!(is_broken_off(&view, |tree, _| tree.entries(d)).count(), 300);
+        // What is known by now, too.
+        assert_eq!(is_broken_off(&view, |tree, _| tree.entries(d)).count(), 300);
+    }
+}
+
+#[test]
+fn looks_into_a_layer_while_somebody_commits_to_it_are() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("f"), "").unwrap();
+    let (work, view) = view_for(Effect::DryRun, dir.path());
+    let layer = work.layer().unwrap();
+    let committing = locked(layer);
+    let watching = view.watch(Arc::new(|| true));
+    let stat = |view: &View| {
+        let mut tree = view.tree();
+        let root = tree.root(0);
+        tree.stat_at(root, "f", Last::Keep)
+    };
+    assert_eq!(stat(&view).unwrap_err(), Errno::INTR);
+    drop((committing, watching));
+    assert_eq!(stat(&view).unwrap().size, 0);
+    assert!(locked(layer).watch.is_none(), "commits are not broken off");
 }
 
 #[test]

@@ -86,7 +86,7 @@ pub async fn run(
     let reading = end.clone();
     let crossing = Crossing::new(limits.result, move || reading.look());
     let in_files = end.clone();
-    let watching = world.view.watch(Box::new(move || in_files.look().is_err()));
+    let watching = world.view.watch(Arc::new(move || in_files.look().is_err()));
     let (alarms, ceiling) = (engine.alarms(), engine.ceiling());
     let state =
         State::new(limits, &sandbox.env, world, alarms, ceiling, cancel.clone(), time.clone());

@@ -301,14 +301,15 @@ pub fn kind(of: FileType) -> char {
 
 fn answer(stat: &rustix::fs::Stat) -> Answer {
     let kind = kind(FileType::from_raw_mode(stat.st_mode));
-    told(kind, stat.st_size as u64, stat.st_mtime)
+    told(kind, stat.st_size as u64, stat.st_mtime, stat.st_nlink as u64)
 }
 
-/// Sizes and times of directories are outside of the promise; so is the length of an absolute symlink, and when
+/// Sizes and links of directories are outside of the promise; so is the length of an absolute symlink, and when
 /// something was written.
-pub fn told(kind: char, size: u64, modified: i64) -> Answer {
-    let old = if kind == 'f' && modified < 1_500_000_000 { modified } else { 0 };
-    Answer::Stat(kind, if kind == 'f' { size } else { 0 }, old)
+pub fn told(kind: char, size: u64, modified: i64, names: u64) -> Answer {
+    let old = if matches!(kind, 'f' | 'd') && modified < 1_500_000_000 { modified } else { 0 };
+    let size = if kind == 'f' { size } else { 0 };
+    Answer::Stat(kind, size, old, if kind == 'd' { 0 } else { names })
 }
 
 fn list(fd: &OwnedFd) -> Result<Vec<(String, char)>> {

@@ -1,11 +1,14 @@
 //! The operations on a view.
 
+use std::os::unix::fs::DirEntryExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::super::disk::Kind;
 use super::super::node::{NodeId, SetTimes};
 use super::super::open::How;
 use super::super::resolve::Last;
+use super::super::shelf::INORDER;
 use super::super::view::View;
 use super::native::told;
 use super::step::{Answer, SLOTS, Step};
@@ -72,22 +75,24 @@ impl Viewed {
                 done(tree.append(self.file(*slot, true)?, &vec![*byte; *length]))
             }
             Step::SetSize { slot, size } => done(tree.truncate(self.file(*slot, true)?, *size)),
-            Step::Stat { slot } => Some(tree.stat(self.slots[*slot]?.id).map(|it| answer(&it))),
+            Step::Stat { slot } => {
+                Some(tree.stat(self.slots[*slot]?.id).map(|it| answer(&self.root, &it)))
+            }
             Step::SetTimes { slot, time } => {
                 tree.set_times(self.file(*slot, true)?, times(*time));
                 Some(Ok(Answer::Done))
             }
-            Step::StatAt { dir, path, follow } => {
-                Some(tree.stat_at(self.dir(*dir)?, path, last(*follow)).map(|it| answer(&it)))
-            }
+            Step::StatAt { dir, path, follow } => Some(
+                tree.stat_at(self.dir(*dir)?, path, last(*follow))
+                    .map(|it| answer(&self.root, &it)),
+            ),
             Step::SetTimesAt { dir, path, follow, time } => {
                 done(tree.set_times_at(self.dir(*dir)?, path, last(*follow), times(*time)))
             }
             Step::List { slot } => {
                 let entries = tree.entries(self.dir(*slot)?);
-                let named =
-                    |(name, id): (Box<str>, _)| (name.into_string(), letter(tree.node(id).kind));
-                Some(entries.map(|it| Answer::Names(it.into_iter().map(named).collect())))
+                let named = |(name, kind)| (name, letter(kind));
+                Some(entries.map(|it| Answer::Names(it.map(named).collect())))
             }
             Step::Mkdir { dir, path } => done(tree.mkdir(self.dir(*dir)?, path)),
             Step::Rmdir { dir, path } => done(tree.rmdir(self.dir(*dir)?, path)),
@@ -123,6 +128,17 @@ fn letter(kind: Kind) -> char {
     }
 }
 
-fn answer(stat: &super::super::disk::Stat) -> Answer {
-    told(letter(stat.kind), stat.size, stat.modified.0)
+/// Names that a commit has removed are kept for an undo, and counted by the disk.
+fn answer(root: &str, stat: &super::super::disk::Stat) -> Answer {
+    let kept = if stat.nlink > 1 { names_of(&Path::new(root).join(INORDER), stat.ino) } else { 0 };
+    told(letter(stat.kind), stat.size, stat.modified.0, stat.nlink - kept)
+}
+
+fn names_of(dir: &Path, ino: u64) -> u64 {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().map(|it| it.unwrap());
+    let names = entries.map(|it| match it.file_type().unwrap() {
+        of if of.is_dir() => names_of(&it.path(), ino),
+        _ => u64::from(it.ino() == ino),
+    });
+    names.sum()
 }

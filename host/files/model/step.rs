@@ -97,8 +97,8 @@ pub enum Answer {
     Bytes(Vec<u8>),
     Text(String),
     Names(Vec<(String, char)>),
-    /// Kind; size of what is no directory; time of change if it was set to a time long ago.
-    Stat(char, u64, i64),
+    /// Kind; size of what is no directory; time of change if it was set to a time long ago; names of what is no directory.
+    Stat(char, u64, i64, u64),
 }
 
 pub const SLOTS: usize = 6;
