@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -13,13 +14,13 @@ use crate::approval::Approver;
 use crate::aside::aside;
 use crate::asking::{Asking, Asks, Said};
 use crate::batch::{Args, CallError, Change, ErrorKind, Outcome, Planned, Step, Usage};
-use crate::ceiling::Part;
+use crate::ceiling::{Held, Part};
 use crate::files::{Bounds, Changed, Effect, Failed, Staged, Touched, View, Work};
 use crate::host::Shared;
 use crate::net::{CallNet, NetLog};
 use crate::plugin::{Known, ToolRef, Values};
 use crate::reach::declared;
-use crate::refusals::{cannot_commit, refused};
+use crate::refusals::{cannot_commit, no_room_for_results, refused};
 use crate::requests;
 use crate::runs::Runs;
 use crate::sandbox::{self, Ended, Listener, World};
@@ -108,13 +109,13 @@ impl<'a> Attempt<'a> {
             let asks = asks.filter(|asks| asks.of_requests());
             let asking = asks.map(|asks| asking(asks, runs, approver, index, call, &args));
             let effects = requests::effects(work.effect(), turn, asking);
-            CallNet::new(plugin.clone(), effects, limits.net, log)
+            CallNet::new(plugin.clone(), effects, &limits, log, Part::new(shared.engine.ceiling()))
         });
         let pauses = asks.filter(|asks| asks.of_requests()).map(|_| runs.asked().pauses.clone());
         let wanted = turn.clone();
         let given_up = Arc::new(move || wanted.is_given_up());
         let world = World { view: view.clone(), net, listener, pauses, given_up };
-        let Ended { mut result, bytes, peak_memory, stdout, stderr } = sandbox::run(
+        let Ended { mut result, mut bytes, peak_memory, mut stdout, mut stderr } = sandbox::run(
             &shared.engine,
             sandbox,
             &limits,
@@ -129,6 +130,22 @@ impl<'a> Attempt<'a> {
             result = requests::refused(result, log, plugin, &limits);
         }
         result = refused(result, &view, plugin, &limits);
+        if let (Err(error), Some(net)) = (&mut result, sandbox.net()) {
+            // What was refused is told in the guest's own words: names of hosts and files.
+            net.hide_secrets(&mut error.message);
+        }
+        let size = [
+            result.as_ref().map_or(0, |json| json.text().len()),
+            bytes.as_ref().map_or(0, Bytes::len),
+            stdout.len(),
+            stderr.len(),
+        ];
+        let size: usize = size.iter().sum();
+        let _held = Held::new(shared.engine.ceiling(), size as u64).unwrap_or_else(|| {
+            (result, bytes) = (Err(no_room_for_results()), None);
+            (stdout, stderr) = (String::new(), String::new());
+            Held::default()
+        });
         shared.burden.weigh(&view, result.as_ref().err());
         let mut rules = vec![];
         let about_files = asks.filter(|asks| asks.of_files());
@@ -160,7 +177,8 @@ impl<'a> Attempt<'a> {
             bytes_written,
         };
         let (id, tool) = (call.id.clone(), call.tool.clone());
-        let outcome = Outcome { id, tool, result, bytes, usage, changes: vec![], stdout, stderr };
+        let outcome =
+            Outcome { id, tool, result, bytes, usage, changes: vec![], stdout, stderr, _held };
         if matches!(staged, Staged::Nothing) && view.is_unused() {
             // It goes here, on the thread that made it, rather than in the loop that commits.
             runs.set_view(None);
@@ -332,6 +350,7 @@ pub(crate) fn failed(id: &str, tool: &str, error: CallError, usage: Usage) -> Ou
         bytes: None,
         stdout: String::new(),
         stderr: String::new(),
+        _held: Held::default(),
     }
 }
 

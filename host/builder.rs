@@ -330,7 +330,7 @@ impl HostBuilder {
             let scope = Scope::new(files.roots(), &spec.grants)?;
             let rules = Asks::new(files.roots(), &spec.name, &self.ask, &spec.ask)?;
             let env = variables(&spec.grants.env);
-            let net = secrets::plugin_net(spec, &plugin, &secrets, &client);
+            let net = secrets::plugin_net(spec, &plugin, &secrets, &client)?;
             let (scope, limits) = (Arc::new(scope), limits(spec));
             let sandbox = Sandbox::new(plugin.clone(), flavor, scope, env, limits, net)
                 .map_err(|error| Error::Link { plugin: spec.source.describe(&spec.name), error })?;

@@ -3,7 +3,8 @@
 //!
 //! Asked with paths alone; that a call keeps to its reach is enforced by `files/`.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::files::{Declared, Place, Reach, Roots, Scope, Staged, View, Work, named};
@@ -145,13 +146,51 @@ impl CallReach {
     }
 }
 
-/// Whether two calls declare a path that both touch and one of them writes.
-pub(crate) fn same_paths(one: &CallReach, other: &CallReach) -> bool {
-    let (Some(one), Some(other)) = (&one.declared, &other.declared) else { return false };
-    let meets = |writes: &[Place], other: &Declared| {
-        writes.iter().any(|place| other.reads.iter().chain(&other.writes).any(|it| it == place))
-    };
-    meets(&one.writes, other) || meets(&other.writes, one)
+/// Which calls declare to touch a path, by path.
+#[derive(Default)]
+pub(crate) struct Places(HashMap<Place, Touching>);
+
+#[derive(Default)]
+struct Touching {
+    readers: BTreeSet<usize>,
+    writers: BTreeSet<usize>,
+}
+
+impl Places {
+    /// Those that declare a path which `reach` does too, and one of the two writes.
+    pub(crate) fn meeting(&self, reach: &CallReach) -> Vec<usize> {
+        let Some(declared) = &reach.declared else { return vec![] };
+        let mut meeting = BTreeSet::new();
+        for it in declared.writes.iter().filter_map(|place| self.0.get(place)) {
+            meeting.extend(it.readers.iter().chain(&it.writers));
+        }
+        for it in declared.reads.iter().filter_map(|place| self.0.get(place)) {
+            meeting.extend(&it.writers);
+        }
+        meeting.into_iter().collect()
+    }
+
+    pub(crate) fn insert(&mut self, call: usize, reach: &CallReach) {
+        let Some(declared) = &reach.declared else { return };
+        for place in &declared.reads {
+            self.0.entry(place.clone()).or_default().readers.insert(call);
+        }
+        for place in &declared.writes {
+            self.0.entry(place.clone()).or_default().writers.insert(call);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, call: usize, reach: &CallReach) {
+        let Some(declared) = &reach.declared else { return };
+        for place in declared.reads.iter().chain(&declared.writes) {
+            let Entry::Occupied(mut it) = self.0.entry(place.clone()) else { continue };
+            it.get_mut().readers.remove(&call);
+            it.get_mut().writers.remove(&call);
+            if it.get().readers.is_empty() && it.get().writers.is_empty() {
+                it.remove();
+            }
+        }
+    }
 }
 
 /// For each call, the last earlier one that names one of its paths and may write.

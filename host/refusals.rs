@@ -149,6 +149,14 @@ fn doing(access: Access) -> &'static str {
     }
 }
 
+/// Results are in memory until they are handed over, and count with what running calls hold.
+pub(crate) fn no_room_for_results() -> CallError {
+    let message = "the results of calls, which are kept until they are handed over, and what running calls hold are more \
+                   than all calls of the host may hold together (`max-memory`): have fewer calls at once, or ask each for \
+                   less";
+    CallError::new(ErrorKind::Memory, message)
+}
+
 /// Why what a call has staged cannot be made real, whenever its turn comes.
 pub(crate) fn cannot_commit(unfit: &Unfit) -> CallError {
     let message = match unfit {

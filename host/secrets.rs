@@ -38,16 +38,23 @@ pub(crate) fn open(builder: &HostBuilder) -> Result<Secrets, Error> {
 }
 
 /// The network of a plugin that asks for it.
+///
+/// # Errors
+/// Its secrets are too long.
 pub(crate) fn plugin_net(
     spec: &PluginSpec,
     plugin: &Plugin,
     secrets: &Secrets,
     client: &Arc<Client>,
-) -> Option<Arc<PluginNet>> {
+) -> Result<Option<Arc<PluginNet>>, Error> {
     let own = spec.grants.secrets.iter().filter_map(|name| secrets.get(name).cloned());
     let own: Vec<Arc<Secret>> = own.collect();
-    let net = || PluginNet::new(&spec.name, &spec.grants, own, client.clone());
-    plugin.imports_http().then(|| Arc::new(net()))
+    if !plugin.imports_http() {
+        return Ok(None);
+    }
+    let secret = own.first().map_or_else(String::new, |secret| secret.name.clone());
+    let net = PluginNet::new(&spec.name, &spec.grants, own, client.clone());
+    net.map(|net| Some(Arc::new(net))).map_err(|error| Error::Secret { secret, error })
 }
 
 /// A secret for a host that the plugin may not ask is a mistake that nobody would notice.

@@ -1,11 +1,11 @@
 //! Loose calls: each a request of its own, ordered by when they finish instead of by a batch.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::approval::Approver;
@@ -17,7 +17,7 @@ use crate::files::{Effect, Work};
 use crate::host::{Host, Shared, busy};
 use crate::job::{Progress, listener};
 use crate::plugin::{Known, ToolRef};
-use crate::reach::{CallReach, same_paths};
+use crate::reach::{CallReach, Places};
 use crate::runs::Runs;
 use crate::sandbox::cancelled_call;
 use crate::schedule::{
@@ -46,6 +46,22 @@ pub struct CallOptions {
     pub progress: Option<mpsc::UnboundedSender<Progress>>,
     /// Who is asked about what `ask` in the policy names: the call's index is always 0. Without one, it is refused.
     pub approver: Option<Arc<dyn Approver>>,
+    /// While it is true, the call does not start, though its turn has come and it takes room: for who has nowhere to put its
+    /// result.
+    pub hold: Option<watch::Receiver<bool>>,
+}
+
+impl CallOptions {
+    async fn wait(&self) {
+        if let Some(hold) = self.hold.as_ref().filter(|hold| *hold.borrow()) {
+            let mut hold = hold.clone();
+            tokio::select! {
+                // An error is that nobody holds it any more.
+                _ = hold.wait_for(|hold| !hold) => {}
+                () = self.cancel.cancelled() => {}
+            }
+        }
+    }
 }
 
 /// A loose call that has its place in the order, and runs when [`Issued::ended`] is awaited. Dropping it stops the
@@ -72,10 +88,17 @@ pub(crate) struct LooseJob {
     work: Work,
     workers: Option<Handle>,
     audited: Option<Audited>,
-    /// Those that have not ended.
-    calls: Mutex<BTreeMap<usize, Arc<LooseCall>>>,
+    calls: Mutex<Unended>,
     /// Those that have changed files, for the log.
     changed: Mutex<Vec<Outcome>>,
+}
+
+/// Those that have not ended.
+#[derive(Default)]
+struct Unended {
+    all: HashMap<usize, Arc<LooseCall>>,
+    /// Each would be compared with each otherwise.
+    places: Places,
 }
 
 struct LooseCall {
@@ -161,12 +184,9 @@ impl Session {
         let call = Arc::new(LooseCall::new(self.host.shared().clone(), &self.job, call, options));
         let hints = {
             let mut calls = self.job.calls();
-            let hints = calls
-                .iter()
-                .filter(|(_, other)| same_paths(&other.reach, &call.reach))
-                .map(|(id, _)| *id);
-            let hints: Vec<usize> = hints.collect();
-            calls.insert(id, call.clone());
+            let hints = calls.places.meeting(&call.reach);
+            calls.places.insert(id, &call.reach);
+            calls.all.insert(id, call.clone());
             hints
         };
         let listed = Listed { job: self.job.clone(), id };
@@ -205,7 +225,7 @@ struct Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        let call = self.job.calls().remove(&self.id);
+        let call = self.job.calls().remove(self.id);
         if let Some(call) = call.filter(|call| call.outcome.get().is_none()) {
             // Whoever dropped it has cancelled it.
             call.end(&self.job, call.without_value(cancelled_call()));
@@ -281,12 +301,20 @@ impl LooseJob {
         });
     }
 
-    fn calls(&self) -> std::sync::MutexGuard<'_, BTreeMap<usize, Arc<LooseCall>>> {
+    fn calls(&self) -> std::sync::MutexGuard<'_, Unended> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn get(&self, call: usize) -> Option<Arc<LooseCall>> {
-        self.calls().get(&call).cloned()
+        self.calls().all.get(&call).cloned()
+    }
+}
+
+impl Unended {
+    fn remove(&mut self, id: usize) -> Option<Arc<LooseCall>> {
+        let call = self.all.remove(&id)?;
+        self.places.remove(id, &call.reach);
+        Some(call)
     }
 }
 
@@ -314,6 +342,7 @@ impl Job for LooseJob {
             );
         };
         let LooseCall { shared, call, runs, issued, options, .. } = &*loose;
+        options.wait().await;
         tracing::debug!(call = %call.id, tool = %call.tool, attempt = turn.attempt, last = turn.last, "loose call starts");
         loose.tell(Progress::Started(0));
         let (work, cancel) = (&self.work, &options.cancel);

@@ -229,6 +229,26 @@ fn all_calls_together_hold_no_more_memory_than_the_host_may() {
 }
 
 #[test]
+fn results_that_wait_to_be_handed_over_are_memory_of_the_host_too() {
+    let (dir, builder) = scratch(&[]);
+    std::fs::write(dir.path().join("f"), "x".repeat(1 << 20)).unwrap();
+    let files = PluginSpec::builtin("filesystem", grants(&["**"], &[]));
+    let host = builder.plugin(files).max_memory(64 << 20).build().unwrap();
+    let call = json!({ "tool": "read_text_file", "args": { "path": "f" } });
+    let many = json!({ "calls": vec![call.clone(); 200] });
+    for _ in 0..2 {
+        let report = report(&host, &many);
+        let results = report["results"].as_array().unwrap();
+        let (ok, failed): (Vec<_>, Vec<_>) = results.iter().partition(|it| it["status"] == "ok");
+        assert!((10..64).contains(&ok.len()), "{}", ok.len());
+        for result in failed {
+            assert_eq!(result["error"]["kind"], "memory", "{result}");
+            assert!(result["error"]["message"].as_str().unwrap().contains("`max-memory`"));
+        }
+    }
+}
+
+#[test]
 fn no_more_calls_run_at_once_than_the_host_may() {
     let Some(probe) = guest("probe") else { return };
     let host = Host::builder().plugin(probe).jobs(2).build().unwrap();

@@ -4,7 +4,7 @@
 //! [`Value`]s they would take many times as long.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -19,7 +19,7 @@ use serde_json::Value;
 #[derive(Clone)]
 pub struct Json {
     /// Invariant: it is JSON, and nests no deeper than `serde_json` reads.
-    text: String,
+    text: Arc<String>,
     /// Made when it is first asked for.
     value: OnceLock<Value>,
 }
@@ -27,7 +27,7 @@ pub struct Json {
 impl Json {
     /// The value that this text is, which has to be JSON.
     pub(crate) fn written(text: String) -> Json {
-        Json { text, value: OnceLock::new() }
+        Json { text: Arc::new(text), value: OnceLock::new() }
     }
 
     pub fn text(&self) -> &str {
@@ -45,13 +45,13 @@ impl Json {
     }
 
     pub fn is_null(&self) -> bool {
-        self.text == "null"
+        self.text() == "null"
     }
 }
 
 impl From<Value> for Json {
     fn from(value: Value) -> Json {
-        Json { text: value.to_string(), value: OnceLock::from(value) }
+        Json { text: Arc::new(value.to_string()), value: OnceLock::from(value) }
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::json::Json;
+use crate::ceiling::Held;
 
 /// All outcomes of a batch, in request order; as many as it had calls.
 #[derive(Clone, Debug, Default)]
@@ -102,6 +103,8 @@ pub struct Outcome {
     /// What the plugin wrote to its standard output and error, lossily decoded.
     pub stdout: String,
     pub stderr: String,
+    /// Of what all calls of the host may hold, what this takes.
+    pub(crate) _held: Held,
 }
 
 /// `status` in the JSON form.
@@ -349,6 +352,7 @@ mod tests {
             changes: vec![Change::Created("x\"y".to_owned())],
             stdout: "said\n".to_owned(),
             stderr: String::new(),
+            _held: Held::default(),
         };
         let error = CallError::new(ErrorKind::Tool, "no");
         let results = vec![

@@ -3,7 +3,7 @@
 use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ impl Budget {
 pub struct Sent {
     pub body: WasiBody,
     pub budget: Arc<Budget>,
+    /// The run that sends it has ended.
+    pub over: Arc<AtomicBool>,
 }
 
 impl Body for Sent {
@@ -67,6 +69,10 @@ impl Body for Sent {
             Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
             _ => 0,
         };
+        // What becomes of the guest's end of it when the guest is no more looks like the end of the body.
+        if frame.is_none() && self.over.load(Ordering::Relaxed) {
+            return Poll::Ready(Some(Err(Error::HttpProtocolError)));
+        }
         Poll::Ready(match self.budget.take(size) {
             Ok(()) => frame,
             Err(limit) => Some(Err(Error::HttpRequestBodySize(Some(limit)))),

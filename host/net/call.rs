@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -18,7 +19,8 @@ use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
 };
 
-use crate::policy::{Door, Host};
+use crate::ceiling::Part;
+use crate::policy::{Door, Host, Limits};
 
 use super::body::Budget;
 use super::fields;
@@ -74,6 +76,30 @@ pub struct CallNet {
     pub(super) log: Arc<NetLog>,
     pub(super) budget: Arc<Budget>,
     pub(super) under_way: Arc<Semaphore>,
+    pub(super) heads: Arc<Heads>,
+    pub(super) over: Arc<AtomicBool>,
+}
+
+/// Heads of answers, which a guest may keep in the host's memory: as many as it may have handles.
+pub struct Heads {
+    most: u64,
+    held: Mutex<HeldHeads>,
+}
+
+struct HeldHeads {
+    all: u64,
+    largest: u64,
+    part: Part,
+}
+
+/// The end of a run, when this is dropped: a body that was not ended by then is none that a server may take for whole.
+#[must_use]
+pub struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Requests of one run at once, until their answers are read; more wait for as long as for a connection. Each may hold
@@ -93,12 +119,42 @@ const MOST_AUTHORITY: usize = 1024;
 const MOST_PATH: usize = 16 << 10;
 
 impl CallNet {
-    /// `limit` is what bodies may have, all together, in bytes.
-    pub fn new(plugin: Arc<PluginNet>, effects: Effects, limit: u64, log: Arc<NetLog>) -> CallNet {
+    /// `part` is of what all calls hold.
+    pub fn new(
+        plugin: Arc<PluginNet>,
+        effects: Effects,
+        limits: &Limits,
+        log: Arc<NetLog>,
+        part: Part,
+    ) -> CallNet {
         log.begin();
-        let budget = Arc::new(Budget::new(limit, log.clone()));
+        let budget = Arc::new(Budget::new(limits.net, log.clone()));
         let under_way = Arc::new(Semaphore::new(MOST_UNDER_WAY));
-        CallNet { plugin, effects, log, budget, under_way }
+        let held = Mutex::new(HeldHeads { all: 0, largest: 0, part });
+        let heads = Arc::new(Heads { most: limits.handles.into(), held });
+        let over = Arc::default();
+        CallNet { plugin, effects, log, budget, under_way, heads, over }
+    }
+
+    pub fn over(&self) -> Over {
+        Over(self.over.clone())
+    }
+}
+
+impl Heads {
+    /// Whether all calls together may hold one more.
+    pub fn hold(&self, headers: &HeaderMap) -> bool {
+        // What it was read into, and the table of its fields.
+        const AROUND: usize = 16 << 10;
+        let text: usize =
+            headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+        let size = (AROUND + text) as u64;
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.all = held.all.saturating_add(size);
+        held.largest = held.largest.max(size);
+        // Those that it may have kept: which ones it has let go of is not known here.
+        let kept = held.all.min(held.largest.saturating_mul(self.most));
+        held.part.hold(kept)
     }
 }
 

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 
+use super::scrub::Patterns;
+
 /// Of one call, over all of its runs.
 #[derive(Debug, Default)]
 pub struct NetLog {
@@ -52,9 +54,12 @@ const MOST: usize = 1000;
 const MOST_METHOD: usize = 20;
 
 impl Requested {
-    pub fn new(method: &http::Method, origin: String) -> Requested {
-        let method = method.as_str();
-        Requested { method: method[..method.len().min(MOST_METHOD)].to_owned(), origin }
+    pub fn new(method: &http::Method, mut origin: String, secrets: &Patterns) -> Requested {
+        let mut method = method.as_str().to_owned();
+        secrets.text(&mut method);
+        secrets.text(&mut origin);
+        method.truncate(MOST_METHOD);
+        Requested { method, origin }
     }
 }
 

@@ -1,11 +1,13 @@
 //! What one plugin may request, and which secrets go with it.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use tokio::sync::{Semaphore, oneshot};
 use wasmtime_wasi_http::Error;
 
-use crate::policy::{Grants, GraphqlEndpoint, Host, NetGrant};
+use crate::policy::{Grants, GraphqlEndpoint, Host, NetGrant, SecretError};
 
 use super::address::special;
 use super::client::Client;
@@ -22,7 +24,12 @@ pub struct PluginNet {
     grants: Vec<NetGrant>,
     graphql: Vec<GraphqlEndpoint>,
     secrets: Vec<Arc<Secret>>,
+    lookups: Arc<Semaphore>,
 }
+
+/// Names that are looked up at once for one plugin, of those for all (`resolve.rs`): a server that does not answer holds
+/// them for long.
+const MOST_LOOKUPS: usize = 8;
 
 /// Why a request is not sent.
 pub(super) enum Stop {
@@ -31,15 +38,19 @@ pub(super) enum Stop {
 }
 
 impl PluginNet {
+    /// # Errors
+    /// The secrets are too long to be found in answers.
     pub fn new(
         name: &str,
         grants: &Grants,
         secrets: Vec<Arc<Secret>>,
         client: Arc<Client>,
-    ) -> PluginNet {
-        let patterns = Arc::new(Patterns::new(secrets.iter().map(|secret| &**secret)));
+    ) -> Result<PluginNet, SecretError> {
+        let patterns = Patterns::new(secrets.iter().map(|secret| &**secret));
+        let patterns = Arc::new(patterns.map_err(|error| SecretError::Large(error.to_string()))?);
         let (grants, graphql) = (grants.net.clone(), grants.graphql.clone());
-        PluginNet { name: name.into(), client, patterns, grants, graphql, secrets }
+        let lookups = Arc::new(Semaphore::new(MOST_LOOKUPS));
+        Ok(PluginNet { name: name.into(), client, patterns, grants, graphql, secrets, lookups })
     }
 
     /// As the grants name them.
@@ -50,6 +61,11 @@ impl PluginNet {
     /// The names of its secrets.
     pub fn secrets(&self) -> Vec<String> {
         self.secrets.iter().map(|secret| secret.name.clone()).collect()
+    }
+
+    /// Takes them out of what is told of a call.
+    pub fn hide_secrets(&self, text: &mut String) {
+        self.patterns.text(text);
     }
 
     /// Whether anything at all may be requested.
@@ -83,7 +99,7 @@ impl PluginNet {
             }
             Host::Name(name) => name,
         };
-        let found = self.client.options.resolver.resolve(name).await.map_err(|error| {
+        let found = self.look_up(name).await.map_err(|error| {
             tracing::debug!(name, %error, "a name cannot be looked up");
             Stop::Failed(Error::DnsError { rcode: Some(error.kind().to_string()), info_code: None })
         })?;
@@ -94,6 +110,19 @@ impl PluginNet {
             true => Err(Stop::Failed(Error::DestinationNotFound)),
             false => Ok(found),
         }
+    }
+
+    /// It goes on when nobody waits for it any more, since most cannot be stopped, and counts until it has ended.
+    async fn look_up(&self, name: &str) -> io::Result<Vec<IpAddr>> {
+        let permit = self.lookups.clone().acquire_owned().await.map_err(io::Error::other)?;
+        let (resolver, name) = (self.client.options.resolver.clone(), name.to_owned());
+        let (answer, answered) = oneshot::channel();
+        self.client.tend(async move {
+            // Who asked may have gone.
+            let _ = answer.send(resolver.resolve(&name).await);
+            drop(permit);
+        });
+        answered.await.map_err(io::Error::other)?
     }
 
     fn admits(&self, target: &Target, address: IpAddr) -> Result<(), Stop> {

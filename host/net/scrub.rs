@@ -1,7 +1,8 @@
 //! Secrets taken out of what a guest is handed, and of what it says, wherever the pieces are cut.
 //!
-//! Found are a secret as it is, as JSON and URLs escape it, and within base64. A server that changes it in another way
-//! has been given it, and can hand it to anybody.
+//! Found are a secret as it is, in any letter case, with its special characters in any of the spellings that they have in
+//! JSON, URLs and HTML, each for itself; and within base64. A server that changes it in another way has been given it, and
+//! can hand it to anybody.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,6 +10,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use regex_automata::meta::{BuildError, Config, Regex};
+use regex_automata::util::syntax;
 use serde_json::{Map, Value};
 
 use super::secret::Secret;
@@ -16,80 +19,80 @@ use super::secret::Secret;
 /// What to look for, and what to put in its place.
 #[derive(Default)]
 pub struct Patterns {
-    /// The longest first.
-    all: Vec<(Vec<u8>, Vec<u8>)>,
-    /// By byte: whether one begins with it.
-    begins: Vec<bool>,
-    /// What each of them is within a string of JSON text.
-    in_json: Vec<Vec<u8>>,
+    find: Option<Find>,
+    /// By pattern.
+    markers: Vec<Vec<u8>>,
 }
 
-/// A body on its way. Keeps back what may be the beginning of a secret.
+struct Find {
+    plain: Regex,
+    /// Within a string of JSON text.
+    in_json: Regex,
+    /// The most bytes that a secret may take.
+    longest: usize,
+}
+
+/// A body on its way. Keeps back as much as the longest secret takes, whatever that is: a guest that saw its own guess kept
+/// back, and another one not, would find the secret out letter by letter.
 pub struct Scrub {
     patterns: Arc<Patterns>,
     held: Vec<u8>,
 }
 
 impl Patterns {
-    pub fn new<'s>(secrets: impl IntoIterator<Item = &'s Secret>) -> Patterns {
-        let mut all = Vec::new();
-        for secret in secrets {
-            let marker = format!("[secret {}]", secret.name).into_bytes();
-            all.extend(forms(secret.raw()).into_iter().map(|form| (form, marker.clone())));
+    /// # Errors
+    /// They are too many and too long.
+    pub fn new<'s>(
+        secrets: impl IntoIterator<Item = &'s Secret>,
+    ) -> Result<Patterns, Box<BuildError>> {
+        let mut secrets: Vec<&Secret> = secrets.into_iter().collect();
+        if secrets.is_empty() {
+            return Ok(Patterns::default());
         }
-        all.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
-        all.dedup_by(|one, other| one.0 == other.0);
-        let mut begins = vec![false; 256];
-        for (form, _) in &all {
-            begins[usize::from(form[0])] = true;
-        }
-        let in_json = all.iter().map(|(form, _)| in_json(&String::from_utf8_lossy(form)));
-        let in_json = in_json.collect();
-        Patterns { all, begins, in_json }
+        // Of two that begin alike, the longer one is meant.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.raw().len()));
+        let all: Vec<Vec<Form>> = secrets.iter().map(|secret| forms(secret.raw())).collect();
+        let lengths = all.iter().flatten().map(|form| {
+            form.iter().map(|ways| ways.iter().map(String::len).max().unwrap_or(0)).sum()
+        });
+        let longest = lengths.max().unwrap_or(0);
+        let find =
+            Find { plain: regex(&all, str::to_owned)?, in_json: regex(&all, in_json)?, longest };
+        let markers = secrets.iter().map(|secret| format!("[secret {}]", secret.name).into_bytes());
+        Ok(Patterns { find: Some(find), markers: markers.collect() })
     }
 
     pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
+        self.find.is_none()
     }
 
-    /// What is left of `bytes`, and where the beginning of a secret may begin at its end.
+    /// What is left of `bytes`, of which only the beginning may be all that there will be: up to where that is certain.
     fn scan(&self, bytes: &[u8], is_end: bool) -> (Vec<u8>, usize) {
-        let mut out = Vec::with_capacity(bytes.len());
-        let mut at = 0;
-        'next: while at < bytes.len() {
-            let rest = &bytes[at..];
-            if self.begins[usize::from(rest[0])] {
-                for (form, marker) in &self.all {
-                    if rest.starts_with(form) {
-                        out.extend_from_slice(marker);
-                        at += form.len();
-                        continue 'next;
-                    }
-                    if !is_end && form.starts_with(rest) {
-                        return (out, at);
-                    }
-                }
+        let Some(find) = &self.find else { return (bytes.to_vec(), bytes.len()) };
+        let kept = if is_end { 0 } else { find.longest - 1 };
+        let certain = bytes.len().saturating_sub(kept);
+        let (mut out, mut at) = (Vec::with_capacity(certain), 0);
+        for found in find.plain.find_iter(bytes) {
+            if found.start() >= certain {
+                break;
             }
-            out.push(rest[0]);
-            at += 1;
+            out.extend_from_slice(&bytes[at..found.start()]);
+            out.extend_from_slice(&self.markers[found.pattern().as_usize()]);
+            at = found.end();
         }
-        (out, at)
+        let end = certain.max(at);
+        out.extend_from_slice(&bytes[at..end]);
+        (out, end)
     }
 
     /// Whether any secret is in `bytes`.
     pub fn are_in(&self, bytes: &[u8]) -> bool {
-        self.all.iter().any(|(form, _)| bytes.windows(form.len()).any(|part| part == form))
+        self.find.as_ref().is_some_and(|find| find.plain.is_match(bytes))
     }
 
     /// Whether any secret may be in a string of `text`, which is JSON as we write it: escaped only where it has to be.
     pub fn may_be_in_json(&self, text: &str) -> bool {
-        let begins = |byte: u8| self.begins.get(usize::from(byte)) == Some(&true);
-        let text = text.as_bytes();
-        // None begins with anything else for being escaped, but those that begin with what is.
-        text.iter().enumerate().any(|(at, byte)| {
-            (begins(*byte) || *byte == b'\\')
-                && self.in_json.iter().any(|form| text[at..].starts_with(form))
-        })
+        self.find.as_ref().is_some_and(|find| find.in_json.is_match(text))
     }
 
     /// All of `bytes`, without secrets.
@@ -148,42 +151,12 @@ impl Scrub {
     }
 }
 
-/// The ways in which a secret is likely to be written.
-/// As it is within a string of JSON.
-fn in_json(text: &str) -> Vec<u8> {
-    let json = Value::from(text).to_string();
-    json.as_bytes()[1..json.len() - 1].to_vec()
-}
+/// One way to write a secret: for each character, the ways to write that.
+type Form = Vec<Vec<String>>;
 
-fn forms(raw: &str) -> Vec<Vec<u8>> {
-    // Names of headers are handed on in lower case.
-    let mut forms = vec![raw.as_bytes().to_vec(), raw.to_ascii_lowercase().into_bytes()];
-    forms.push(in_json(raw));
-    let plain =
-        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
-    let url: String = raw
-        .bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect();
-    // As some write JSON: slashes escaped, or all that HTML might take for its own.
-    let escaped = String::from_utf8_lossy(&forms[2]).into_owned();
-    forms.push(escaped.replace('/', "\\/").into_bytes());
-    let wary = |upper: bool| -> String {
-        let code = |it: char| match upper {
-            true => format!("\\u{:04X}", u32::from(it)),
-            false => format!("\\u{:04x}", u32::from(it)),
-        };
-        let special = |it: char| matches!(it, '+' | '<' | '>' | '&' | '\'' | '"');
-        raw.chars().map(|it| if special(it) { code(it) } else { it.to_string() }).collect()
-    };
-    forms.extend([wary(true).into_bytes(), wary(false).into_bytes()]);
-    let lower: String = raw
-        .bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02x}") })
-        .collect();
-    forms.push(lower.into_bytes());
-    forms.push(url.clone().into_bytes());
-    forms.push(url.replace("%20", "+").into_bytes());
+/// The ways in which a secret is likely to be written.
+fn forms(raw: &str) -> Vec<Form> {
+    let mut texts = vec![raw.to_owned()];
     for before in 0..3 {
         // Of base64, the characters that depend on the secret alone, wherever it begins.
         let bytes = [&[0; 2][..before.min(2)], raw.as_bytes()].concat();
@@ -191,10 +164,61 @@ fn forms(raw: &str) -> Vec<Vec<u8>> {
             let text = alphabet.encode(&bytes);
             let whole = if bytes.len().is_multiple_of(3) { text.len() } else { text.len() - 1 };
             let first = (before * 8).div_ceil(6);
-            forms.push(text.as_bytes()[first..whole].to_vec());
+            texts.push(text[first..whole].to_owned());
         }
     }
-    forms
+    texts.iter().map(|text| text.chars().map(spellings).collect()).collect()
+}
+
+/// Nobody escapes a letter or a digit.
+fn spellings(it: char) -> Vec<String> {
+    if it.is_ascii_alphanumeric() {
+        return vec![it.to_string()];
+    }
+    let code = u32::from(it);
+    let mut ways = vec![
+        format!("%{code:02X}"),
+        format!("\\u{code:04X}"),
+        format!("\\{it}"),
+        format!("&#{code};"),
+        format!("&#x{code:X};"),
+    ];
+    match it {
+        ' ' => ways.push("+".to_owned()),
+        '&' => ways.push("&amp;".to_owned()),
+        '<' => ways.push("&lt;".to_owned()),
+        '>' => ways.push("&gt;".to_owned()),
+        '"' => ways.push("&quot;".to_owned()),
+        '\'' => ways.push("&apos;".to_owned()),
+        _ => {}
+    }
+    ways.push(it.to_string());
+    ways
+}
+
+/// One pattern for each secret, with all of its forms, as `within` writes them.
+fn regex(all: &[Vec<Form>], within: fn(&str) -> String) -> Result<Regex, Box<BuildError>> {
+    let literal = |text: &String| -> String {
+        within(text).bytes().map(|byte| format!("\\x{byte:02X}")).collect()
+    };
+    let either = |ways: Vec<String>| format!("(?:{})", ways.join("|"));
+    let of_form = |form: &Form| -> String {
+        form.iter().map(|ways| either(ways.iter().map(literal).collect())).collect()
+    };
+    let patterns = all.iter().map(|forms| either(forms.iter().map(of_form).collect()));
+    let patterns: Vec<String> = patterns.collect();
+    const MOST: usize = 64 << 20;
+    Regex::builder()
+        .configure(Config::new().utf8_empty(false).nfa_size_limit(Some(MOST)))
+        .syntax(syntax::Config::new().utf8(false).unicode(false).case_insensitive(true))
+        .build_many(&patterns)
+        .map_err(Box::new)
+}
+
+/// As it is within a string of JSON.
+fn in_json(text: &str) -> String {
+    let json = Value::from(text).to_string();
+    json[1..json.len() - 1].to_owned()
 }
 
 #[cfg(test)]
@@ -213,7 +237,7 @@ mod tests {
             Secret::open(name, &config).unwrap()
         };
         let secrets: Vec<Secret> = secrets.iter().map(open).collect();
-        Patterns::new(&secrets)
+        Patterns::new(&secrets).unwrap()
     }
 
     #[test]
@@ -229,6 +253,13 @@ mod tests {
             ("<a\\\"b\\/c d+e=f?>".to_owned(), "<[secret key]>"),
             ("<a\\u0022b/c d\\u002Be=f?>".to_owned(), "<[secret key]>"),
             ("<a\\u0022b/c d\\u002be=f?>".to_owned(), "<[secret key]>"),
+            // By Python, JavaScript, Go, Gson, templates; and in capitals.
+            ("a%22b/c%20d%2Be%3Df%3F".to_owned(), "[secret key]"),
+            ("a%22b/c%20d+e=f%3F".to_owned(), "[secret key]"),
+            ("a\\\"b/c d+e\\u003df?".to_owned(), "[secret key]"),
+            ("a&quot;b/c d+e=f?".to_owned(), "[secret key]"),
+            ("a&#34;b&#x2f;c d&#43;e=f?".to_owned(), "[secret key]"),
+            ("A\"B/C D+E=F?".to_owned(), "[secret key]"),
         ] {
             let mut clean = text.clone();
             patterns.text(&mut clean);
@@ -257,6 +288,21 @@ mod tests {
         assert_eq!(out.concat(), b"x[secret long]y");
         let out = [scrub.push(b"abcdefgh"), scrub.push(b"ijx"), scrub.finish()];
         assert_eq!(out.concat(), b"[secret short]ijx");
+    }
+
+    #[test]
+    fn what_is_kept_back_does_not_tell_how_a_secret_begins() {
+        let patterns = Arc::new(patterns(&[("key", "abcdefgh+ijkl"), ("other", "zyxwvuts")]));
+        let kept = |text: &str| {
+            let mut scrub = Scrub::new(patterns.clone());
+            text.bytes().map(|byte| scrub.push(&[byte]).len()).collect::<Vec<_>>()
+        };
+        for text in ["abcdefgh+ijk", "zyxwvut", "YWJjZGVmZ2gr", "abcdefgh%2b"] {
+            for cut in 1..=text.len() {
+                let text = format!("{}\n", &text[..cut]).repeat(20);
+                assert_eq!(kept(&text), kept(&"-".repeat(text.len())), "{text}");
+            }
+        }
     }
 
     proptest! {

@@ -10,6 +10,8 @@ use super::{keyring, target::Target};
 
 /// Shorter ones could not be taken out of answers without tearing these apart.
 const SHORTEST: usize = 8;
+/// Servers take headers of 8 KiB, and few twice as much.
+const LONGEST: usize = 16 << 10;
 
 pub struct Secret {
     pub name: String,
@@ -49,6 +51,9 @@ impl Secret {
         };
         if raw.len() < SHORTEST {
             return Err(SecretError::Short(SHORTEST));
+        }
+        if raw.len() > LONGEST {
+            return Err(SecretError::Long(LONGEST));
         }
         if !raw.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return Err(SecretError::Value);

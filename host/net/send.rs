@@ -46,7 +46,7 @@ pub async fn send(
     asked: RequestOptions,
 ) -> Result<Response<WasiBody>, Error> {
     let target = Target::of(request.uri()).ok_or(Error::HttpRequestUriInvalid)?;
-    let sent = Requested::new(request.method(), target.to_string());
+    let sent = Requested::new(request.method(), target.to_string(), &call.plugin.patterns);
     let exchange = Exchange { call, target, sent };
     match exchange.run(room, request, asked).await {
         Ok(response) => Ok(response),
@@ -83,7 +83,7 @@ impl Exchange {
         asked: RequestOptions,
     ) -> Result<Response<WasiBody>, Stop> {
         let CallNet { plugin, .. } = &self.call;
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        let reads = reads(&request);
         if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
             return Err(Stop::Denied(NetDeniedBy::Method));
         }
@@ -126,6 +126,10 @@ impl Exchange {
         let (response, connection) = self.exchange(request, kind, limits).await?;
 
         let (mut head, incoming) = response.into_parts();
+        if !self.call.heads.hold(&head.headers) {
+            let full = "the host has no memory left for the head of one more answer";
+            return Err(Stop::Failed(Error::InternalError(Some(full.to_owned()))));
+        }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Stop::Failed(Error::HttpUpgradeFailed));
         }
@@ -268,8 +272,8 @@ impl Exchange {
             Kind::Read(Some(body)) => Some(copy(&request, body)),
             Kind::Read(None) | Kind::Change => None,
         };
-        let budget = self.call.budget.clone();
-        let request = request.map(|body| Sent { body, budget }.boxed_unsync());
+        let CallNet { budget, over, .. } = self.call.clone();
+        let request = request.map(|body| Sent { body, budget, over }.boxed_unsync());
         let (mut connection, kept) = self.connection(limits).await?;
         if let (true, Effects::When { gate, .. }) = (changes, &self.call.effects) {
             gate().await;
@@ -336,6 +340,32 @@ fn declared(headers: &HeaderMap) -> Option<u64> {
 /// Whether a request of that kind has no body as a rule, so that none needs to be said.
 fn usually_empty(method: &Method) -> bool {
     !matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+}
+
+/// Whether a request changes nothing, as its method says, and nothing else in it says otherwise: some servers take another
+/// method or path from a header, and those that pass over the body of a `GET` take it for the next request.
+fn reads(request: &Request<WasiBody>) -> bool {
+    const OTHERWISE: [&str; 8] = [
+        "x-http-method",
+        "x-http-method-override",
+        "x-method",
+        "x-method-override",
+        "x-original-method",
+        "x-original-url",
+        "x-original-uri",
+        "x-rewrite-url",
+    ];
+    let (method, headers) = (request.method(), request.headers());
+    let by_method = match *method {
+        // Without a length, their bodies are not sent.
+        Method::GET | Method::HEAD => true,
+        Method::OPTIONS => headers.contains_key(CONTENT_LENGTH) || request.body().is_end_stream(),
+        _ => false,
+    };
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    by_method
+        && lengths.all(|length| length == "0")
+        && !OTHERWISE.iter().any(|name| headers.contains_key(*name))
 }
 
 /// A request with a body that is known, once more.

@@ -77,6 +77,10 @@ pub enum SecretError {
         "it is shorter than {0} characters, which would be found everywhere when it is taken out of answers"
     )]
     Short(usize),
+    #[error("it is longer than {0} characters, which no server takes in a header")]
+    Long(usize),
+    #[error("it and the plugin's others are too long to be found in answers: {0}")]
+    Large(String),
     #[error("it holds what no header can: visible ASCII alone can be sent")]
     Value,
     #[error(

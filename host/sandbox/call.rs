@@ -12,7 +12,7 @@ use wasmtime::component::TypedFunc;
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::batch::{Binary, CallError, ErrorKind, Json, describe};
-use crate::net::Patterns;
+use crate::net::{CallNet, Patterns};
 use crate::plugin::{Answer, Args, Crossing, Given, GivenValue, TooLong, Tool, Wire};
 use crate::policy::Limits;
 
@@ -87,10 +87,13 @@ pub async fn run(
     let crossing = Crossing::new(limits.result, move || reading.look());
     let in_files = end.clone();
     let watching = world.view.watch(Arc::new(move || in_files.look().is_err()));
+    let over = world.net.as_ref().map(CallNet::over);
     let (alarms, ceiling) = (engine.alarms(), engine.ceiling());
     let state =
         State::new(limits, &sandbox.env, world, alarms, ceiling, cancel.clone(), time.clone());
     let mut store = Store::new(sandbox.pre.engine(), state);
+    // Dropped before the store, however this ends.
+    let _over = over;
     store.limiter(|state| &mut state.limiter);
     // Those of its own resources too. What is lent counts once more.
     let handles = usize::try_from(limits.handles).unwrap_or(usize::MAX);
@@ -111,7 +114,7 @@ pub async fn run(
     let called = called.and_then(|given| end.look().map(|()| given));
     drop(watching);
     let state = store.data();
-    let called = called.map(|given| answer(given, binary.result, limits.result));
+    let called = called.map(|given| answer(given, binary.result, limits.result, state.secrets()));
     let called = called.unwrap_or_else(|error| {
         Err(match error.downcast_ref() {
             Some(Stopped::TimedOut) => timed_out(limit),
@@ -125,45 +128,8 @@ pub async fn run(
         Ok(Answered::Value(json)) => (Ok(json), None),
         Err(error) => (Err(error), None),
     };
-    let mut ended = Ended {
-        result,
-        bytes,
-        peak_memory: state.limiter.peak(),
-        stdout: state.stdout.text(),
-        stderr: state.stderr.text(),
-    };
-    if let Some(secrets) = state.secrets() {
-        ended.hide(secrets);
-    }
-    ended
-}
-
-impl Ended {
-    /// A guest never sees a secret; but a server may have told it one in a way that was not recognised.
-    fn hide(&mut self, secrets: &Patterns) {
-        match &mut self.result {
-            // To take one apart takes sixty times its memory.
-            Ok(json) if !secrets.may_be_in_json(json.text()) => {}
-            Ok(json) => {
-                let mut value = std::mem::replace(json, Value::Null.into()).into_value();
-                secrets.value(&mut value);
-                *json = value.into();
-            }
-            Err(error) => {
-                secrets.text(&mut error.message);
-                if let Some(value) = &mut error.value {
-                    secrets.value(value);
-                }
-            }
-        }
-        if let Some(bytes) = &mut self.bytes
-            && let Cow::Owned(clean) = secrets.bytes(bytes)
-        {
-            *bytes = clean.into();
-        }
-        secrets.text(&mut self.stdout);
-        secrets.text(&mut self.stderr);
-    }
+    let (stdout, stderr) = (state.said(&state.stdout), state.said(&state.stderr));
+    Ended { result, bytes, peak_memory: state.limiter.peak(), stdout, stderr }
 }
 
 async fn invoke(
@@ -213,10 +179,24 @@ enum Answered {
 }
 
 /// What a function gave, as what its tool answers. `limit` is in bytes, of JSON text where there is one.
-fn answer(given: Given, as_bytes: bool, limit: u64) -> Result<Answered, CallError> {
-    let text = match given.value {
+///
+/// A guest never sees a secret; but a server may have told it one in a way that was not recognised, so that `secrets` are
+/// taken out of what it gave, before anything is cut off.
+fn answer(
+    given: Given,
+    as_bytes: bool,
+    limit: u64,
+    secrets: Option<&Patterns>,
+) -> Result<Answered, CallError> {
+    let mut text = match given.value {
         GivenValue::Nothing => "null".to_owned(),
-        GivenValue::Bytes(bytes) if as_bytes && given.ok => return Ok(Answered::Bytes(bytes)),
+        GivenValue::Bytes(bytes) if as_bytes && given.ok => {
+            let clean = match secrets.map(|secrets| secrets.bytes(&bytes)) {
+                Some(Cow::Owned(clean)) => clean.into(),
+                _ => bytes,
+            };
+            return Ok(Answered::Bytes(clean));
+        }
         GivenValue::Bytes(bytes) => {
             GivenValue::in_base64(&bytes, limit).map_err(|TooLong| result_too_large(limit))?
         }
@@ -224,6 +204,12 @@ fn answer(given: Given, as_bytes: bool, limit: u64) -> Result<Answered, CallErro
     };
     if text.len() as u64 > limit {
         return Err(result_too_large(limit));
+    }
+    // To take one apart takes sixty times its memory.
+    if let Some(secrets) = secrets.filter(|secrets| secrets.may_be_in_json(&text)) {
+        let mut value = Json::written(text).into_value();
+        secrets.value(&mut value);
+        text = value.to_string();
     }
     match given.ok {
         true => Ok(Answered::Value(Json::written(text))),

@@ -84,7 +84,7 @@ pub fn guest_failed(error: &wasmtime::Error, state: &State, limits: &Limits) -> 
     } else {
         (ErrorKind::Trap, format!("the call ended without an answer: {}", error.root_cause()))
     };
-    let message = match last_words(&state.stderr.text()) {
+    let message = match last_words(&state.said(&state.stderr)) {
         Some(words) => format!("{cause}; its last words: {words}"),
         None => cause,
     };

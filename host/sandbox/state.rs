@@ -84,6 +84,15 @@ impl State {
         self.net.view(&mut self.table)
     }
 
+    /// What was written to an output, without secrets.
+    pub fn said(&self, to: &Capture) -> String {
+        let mut text = to.text();
+        if let Some(secrets) = self.secrets() {
+            secrets.text(&mut text);
+        }
+        text
+    }
+
     /// What has to be taken out of what the guest says, if its requests carry secrets.
     pub fn secrets(&self) -> Option<&Patterns> {
         self.net.secrets()

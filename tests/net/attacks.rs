@@ -1,16 +1,20 @@
 //! Ways around the grants, and servers that mean no good: each is refused, and bounded in time and size.
 
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use inorder::LimitsConfig;
+use inorder::{Batch, LimitsConfig, NetOptions, Resolver};
 use serde_json::{Value, json};
 
 use super::server::{Server, Then, answer, ok};
 use super::{AUTHORITY, Names, builder, get, host, message, options, spec};
-use crate::support::{built_guest, call, inorder, scratch};
+use crate::support::{block_on, built_guest, call, inorder, scratch};
 
 /// Long enough for a busy machine, and far from what an attack would like to take.
 const SOON: Duration = Duration::from_secs(15);
@@ -377,4 +381,59 @@ fn no_proxy_is_used_whoever_sets_one() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(said.contains("direct"), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((proxy.connections(), server.asked().len()), (0, 1));
+}
+
+/// A server of names that does not answer, and how often it was asked.
+#[derive(Clone, Debug, Default)]
+struct Silent(Arc<AtomicUsize>);
+
+impl Resolver for Silent {
+    fn resolve<'a>(
+        &'a self,
+        _: &'a str,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Box::pin(std::future::pending())
+    }
+}
+
+#[test]
+fn a_plugin_that_has_many_names_looked_up_leaves_room_for_others() {
+    let silent = Silent::default();
+    let (Some(mut one), Some(mut other)) = (spec(&["*.test"]), spec(&["*.test"])) else { return };
+    for (spec, name) in [(&mut one, "one"), (&mut other, "other")] {
+        (spec.name, spec.prefix) = (name.to_owned(), format!("{name}_"));
+    }
+    let options =
+        NetOptions::default().resolver(silent.clone()).connect_timeout(Duration::from_millis(200));
+    let (_dir, builder) = scratch(&[]);
+    let host = builder.net(options).plugin(one).plugin(other).build().unwrap();
+    block_on(async {
+        for (tool, asked) in [("one_many", 8), ("one_many", 8), ("other_many", 16)] {
+            let args = json!({ "url": "http://slow.test/", "count": 30 });
+            let batch = json!({ "calls": [{ "tool": tool, "args": args }] }).to_string();
+            let report = host.run(Batch::from_json(batch.as_bytes()).unwrap()).await.unwrap();
+            let error = report.results[0].result.as_ref().unwrap_err();
+            assert!(error.message.contains("ConnectionTimeout"), "{error}");
+            // Those that nobody waits for any more have not ended.
+            assert_eq!(silent.0.load(Ordering::SeqCst), asked, "{tool}");
+        }
+    });
+}
+
+#[test]
+fn heads_of_answers_count_as_memory_of_the_host() {
+    let server = Server::plain(|_, out| {
+        answer(out, "200 OK", &format!("x-long: {}\r\n", "x".repeat(50_000)), "")
+    });
+    let at = format!("localhost:{}", server.port);
+    let Some(spec) = spec(&[&at]) else { return };
+    let (_dir, builder) = builder(&Names::default());
+    let host = builder.plugin(spec).max_memory(16 << 20).build().unwrap();
+    let many =
+        |count: u32| call(&host, "many", json!({ "url": format!("http://{at}/"), "count": count }));
+    assert_eq!(many(30)["value"], 30);
+    let result = many(300);
+    assert!(message(&result).contains("no memory left for the head"), "{result}");
+    assert_eq!(many(30)["value"], 30);
 }

@@ -51,6 +51,67 @@ fn what_changes_something_is_refused_in_a_dry_run_and_in_an_atomic_batch() {
 }
 
 #[test]
+fn a_read_with_something_else_in_it_is_a_change() {
+    let server = Server::plain(|_, out| ok(out, "read"));
+    let at = format!("localhost:{}", server.port);
+    let Some((_dir, host)) = host(&[&at], &Names::default()) else { return };
+    let url = format!("http://{at}/");
+    let request = |method: &str, headers: Value, body: Option<&str>| {
+        let options = json!({ "method": method, "headers": headers, "body": body });
+        json!({ "tool": "request", "args": { "url": url, "options": options } })
+    };
+    let next = "POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 0\r\n\r\n";
+    let length = next.len().to_string();
+    let changes = [
+        request("GET", json!([["content-length", length]]), Some(next)),
+        request("HEAD", json!([["content-length", length]]), Some(next)),
+        request("OPTIONS", json!([]), Some("x")),
+        request("GET", json!([["X-HTTP-Method-Override", "DELETE"]]), None),
+        request("OPTIONS", json!([["x-http-method", "PUT"]]), None),
+        request("GET", json!([["x-original-url", "/delete"]]), None),
+    ];
+    let report = run(&host, &json!({ "calls": changes }), Effect::DryRun);
+    for result in report["results"].as_array().unwrap() {
+        assert_eq!(result["error"]["kind"], "denied", "{result}");
+    }
+    assert!(server.asked().is_empty(), "{:?}", server.asked());
+    let reads = [
+        request("GET", json!([["content-length", "0"]]), None),
+        request("GET", json!([]), Some("")),
+        request("HEAD", json!([]), None),
+        request("OPTIONS", json!([["x-else", "1"]]), None),
+        // Without a length, it is not sent.
+        request("GET", json!([]), Some(next)),
+    ];
+    let report = run(&host, &json!({ "calls": reads }), Effect::DryRun);
+    for result in report["results"].as_array().unwrap() {
+        assert_eq!(result["status"], "ok", "{result}");
+    }
+    assert_eq!(server.asked().len(), 5);
+    assert!(server.asked().iter().all(|asked| asked.body.is_empty()), "{:?}", server.asked());
+}
+
+#[test]
+fn a_body_that_a_call_did_not_end_is_not_taken_for_whole() {
+    let server = Server::plain(|_, out| ok(out, ""));
+    let at = format!("localhost:{}", server.port);
+    let Some((_dir, host)) = host(&[&at], &Names::default()) else { return };
+    for trap in [true, false] {
+        let args = json!({ "url": format!("http://{at}/"), "body": "half of it", "trap": trap });
+        let calls: Vec<Value> =
+            (0..20).map(|_| json!({ "tool": "abandon", "args": args })).collect();
+        let report = report(&host, &json!({ "calls": calls }));
+        for result in report["results"].as_array().unwrap() {
+            assert_eq!(result["status"] == "ok", !trap, "{result}");
+        }
+    }
+    // The server reads until it ends, and says nothing of what does not.
+    thread::sleep(Duration::from_millis(100));
+    assert!(server.connections() >= 20);
+    assert_eq!(server.asked().len(), 0, "{:?}", server.asked());
+}
+
+#[test]
 fn an_effect_happens_once_with_what_earlier_calls_have_written() {
     let server = Server::plain(|asked, out| ok(out, &format!("got {}", asked.body)));
     let at = format!("localhost:{}", server.port);

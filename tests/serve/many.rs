@@ -1,10 +1,12 @@
 //! Many requests at once.
 
-use std::time::Instant;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::client::{Client, call, folder};
+use super::client::{Client, call, folder, handshake};
 use crate::support::inorder;
 
 #[test]
@@ -42,7 +44,7 @@ fn a_client_that_does_not_read_while_it_writes_loses_nothing() {
         .map(|n| format!("{}\n", call(n, "read_text_file", json!({"path": "a.txt"}))))
         .collect();
     client.raw(calls.as_bytes());
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(300));
     for n in 0..100 {
         let answer = client.answer(n);
         assert_eq!(answer["result"]["content"][0]["text"].as_str().unwrap().len(), 200_000);
@@ -67,4 +69,36 @@ fn calls_that_came_together_are_undone_together_however_soon_each_has_ended() {
     let names = std::fs::read_dir(root.path()).unwrap().map(|it| it.unwrap().file_name());
     let files: Vec<_> = names.filter(|name| name.to_string_lossy().ends_with(".txt")).collect();
     assert_eq!(files, ["before.txt"]);
+}
+
+#[test]
+fn answers_that_nobody_reads_hold_up_the_calls_whose_answers_would_come_after() {
+    const CALLS: usize = 300;
+    let root = folder(&[("a.txt", &"x".repeat(1 << 20))]);
+    let mut server = inorder()
+        .args(["serve", "--no-audit", "--root", root.path().to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = server.stdin.take().unwrap();
+    let mut output = BufReader::new(server.stdout.take().unwrap()).lines();
+    let hello = json!({"jsonrpc": "2.0", "id": "hello", "method": "initialize", "params": handshake("2025-11-25")});
+    let calls = (0..CALLS).map(|n| call(n, "read_text_file", json!({"path": "a.txt"})).to_string());
+    let lines: Vec<String> = std::iter::once(hello.to_string()).chain(calls).collect();
+    writeln!(input, "{}", lines.join("\n")).unwrap();
+    let resident = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+    };
+    // All of them would have ended by then: 300 MiB, and as much again on the way.
+    std::thread::sleep(Duration::from_millis(1500));
+    let held = resident();
+    assert!(held < 250, "{held} MiB");
+    for n in 0..=CALLS {
+        assert!(output.next().is_some_and(|line| line.is_ok()), "answer {n}");
+    }
+    drop(input);
+    assert!(server.wait().unwrap().success());
 }

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Found, Named, Wrong, take, take_list, take_text};
+use super::message::{Found, Named, Wrong, take, take_list, take_text, whole};
 use crate::batch::report::Outcome;
 
 pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
+    let stopped = take_text(&mut message, "stop_reason");
     let blocks = match message {
         Value::Array(blocks) => blocks,
         // Content may be text alone.
@@ -23,7 +24,7 @@ pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
         let (id, input) = (take_text(&mut block, "id"), take(&mut block, "input"));
         calls.push(Found::function(id, name, input));
     }
-    Ok(calls)
+    whole(calls, stopped, &["max_tokens", "model_context_window_exceeded"], "stop_reason")
 }
 
 /// Text, or a block of what is no text.

@@ -3,12 +3,12 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Found, Named, Wrong, take, take_list, take_text};
+use super::message::{Found, Named, Wrong, take, take_list, take_text, whole};
 use crate::batch::report::Outcome;
 
 pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
-    let items = match message {
-        Value::Array(items) => items,
+    let (items, stopped) = match message {
+        Value::Array(items) => (items, None),
         message => of_message(message)?,
     };
     let mut calls = Vec::new();
@@ -25,7 +25,7 @@ pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
         let tool = name(&mut function, place)?;
         calls.push(Found::function(id, tool, take(&mut function, "arguments")));
     }
-    Ok(calls)
+    whole(calls, stopped, &["length", "content_filter"], "finish_reason")
 }
 
 fn name(function: &mut Value, place: usize) -> Result<String, Wrong> {
@@ -33,29 +33,36 @@ fn name(function: &mut Value, place: usize) -> Result<String, Wrong> {
     take_text(function, "name").ok_or_else(|| Wrong::new(at(), "it has to be text"))
 }
 
-fn of_message(mut message: Value) -> Result<Vec<Value>, Wrong> {
+/// The calls of a message, and why it ended, where that is said.
+fn of_message(mut message: Value) -> Result<(Vec<Value>, Option<String>), Wrong> {
     if message.get("choices").is_some() {
         let choices = take_list(&mut message, "choices").unwrap_or_default();
+        if choices.iter().any(|choice| choice.get("delta").is_some()) {
+            let text =
+                "this is a part of a stream: put all of them together to one response before";
+            return Err(Wrong::new("`choices`", text));
+        }
         let with_calls = |choice: &Value| {
             choice["message"]["tool_calls"].as_array().is_some_and(|it| !it.is_empty())
         };
         let mut chosen = choices.into_iter().filter(with_calls);
-        let Some(mut choice) = chosen.next() else { return Ok(vec![]) };
+        let Some(mut choice) = chosen.next() else { return Ok((vec![], None)) };
         if chosen.next().is_some() {
             return Err(Wrong::new(
                 "`choices`",
                 "several have calls: hand over the message of one",
             ));
         }
-        return Ok(take_list(&mut choice["message"], "tool_calls").unwrap_or_default());
+        let items = take_list(&mut choice["message"], "tool_calls").unwrap_or_default();
+        return Ok((items, take_text(&mut choice, "finish_reason")));
     }
     match take(&mut message, "tool_calls") {
         None if message.get("function_call").is_some_and(|it| !it.is_null()) => Err(Wrong::new(
             "`function_call`",
             "`tool_calls` have taken its place, and it has no id",
         )),
-        None => Ok(vec![]),
-        Some(Value::Array(items)) => Ok(items),
+        None => Ok((vec![], None)),
+        Some(Value::Array(items)) => Ok((items, None)),
         Some(_) => Err(Wrong::new("`tool_calls`", "it has to be a list")),
     }
 }

@@ -4,12 +4,12 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Found, Named, Wrong, take, take_list, take_text};
+use super::message::{Found, Named, Wrong, take, take_list, take_text, whole};
 use crate::batch::report::Outcome;
 
 pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
-    let parts = match message {
-        Value::Array(parts) => parts,
+    let (parts, stopped) = match message {
+        Value::Array(parts) => (parts, None),
         message => of_message(message)?,
     };
     let mut calls = Vec::new();
@@ -22,12 +22,13 @@ pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
         let id = take_text(&mut call, "id");
         calls.push(Found::function(id, tool, take(&mut call, "args")));
     }
-    Ok(calls)
+    whole(calls, stopped, &["MAX_TOKENS"], "finishReason")
 }
 
-fn of_message(mut message: Value) -> Result<Vec<Value>, Wrong> {
+/// The parts of a message, and why it ended, where that is said.
+fn of_message(mut message: Value) -> Result<(Vec<Value>, Option<String>), Wrong> {
     if has_call(&message) {
-        return Ok(vec![message]);
+        return Ok((vec![message], None));
     }
     if message.get("candidates").is_some() {
         let candidates = take_list(&mut message, "candidates").unwrap_or_default();
@@ -36,15 +37,17 @@ fn of_message(mut message: Value) -> Result<Vec<Value>, Wrong> {
             parts.is_some_and(|it| it.iter().any(has_call))
         };
         let mut chosen = candidates.into_iter().filter(calls);
-        let Some(mut candidate) = chosen.next() else { return Ok(vec![]) };
+        let Some(mut candidate) = chosen.next() else { return Ok((vec![], None)) };
         if chosen.next().is_some() {
             let text = "several have calls: hand over the content of one";
             return Err(Wrong::new("`candidates`", text));
         }
-        return Ok(take_list(&mut candidate["content"], "parts").unwrap_or_default());
+        let parts = take_list(&mut candidate["content"], "parts").unwrap_or_default();
+        return Ok((parts, take_text(&mut candidate, "finishReason")));
     }
-    take_list(&mut message, "parts")
-        .ok_or_else(|| Wrong::new("`parts`", "it has to be a list of parts"))
+    let parts = take_list(&mut message, "parts");
+    let parts = parts.ok_or_else(|| Wrong::new("`parts`", "it has to be a list of parts"))?;
+    Ok((parts, None))
 }
 
 /// Both spellings are in use.

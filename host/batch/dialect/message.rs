@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::{anthropic, chat, detect, gemini, responses};
 use crate::batch::report::{CallError, Committed, ErrorKind, Outcome, Report, Usage};
 use crate::batch::request::{Batch, Call, RequestError, is_stream, not_json, within_bounds};
+use crate::ceiling::Held;
 
 /// A format of calls and of their results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,6 +183,7 @@ impl Reply {
             bytes: None,
             stdout: String::new(),
             stderr: String::new(),
+            _held: Held::default(),
         });
         self.message(&Report { results: results.collect(), ..Report::default() })
     }
@@ -233,6 +235,26 @@ pub struct Wrong {
 impl Wrong {
     pub fn new(at: impl Into<String>, message: impl Into<String>) -> Wrong {
         Wrong { at: at.into(), message: message.into() }
+    }
+}
+
+/// Refuses the calls of a message that ends where `stopped` says it does, for one of the reasons that are `cut`: the last of
+/// them may be half of one.
+pub fn whole(
+    calls: Vec<Found>,
+    stopped: Option<String>,
+    cut: &[&str],
+    field: &str,
+) -> Result<Vec<Found>, Wrong> {
+    match stopped.filter(|stopped| !calls.is_empty() && cut.contains(&stopped.as_str())) {
+        None => Ok(calls),
+        Some(stopped) => Err(Wrong::new(
+            format!("`{field}`"),
+            format!(
+                "the response was cut off ({stopped}), so that a call in it may be half of one, and none is run: have the \
+                 model answer again, with room for more"
+            ),
+        )),
     }
 }
 

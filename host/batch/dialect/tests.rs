@@ -6,6 +6,7 @@ use super::{Dialect, Reply, read};
 use crate::batch::{
     Batch, Call, CallError, Change, Committed, ErrorKind, Json, Outcome, Report, Usage,
 };
+use crate::ceiling::Held;
 
 fn request(message: &Value) -> (Batch, Reply) {
     read(message.to_string().as_bytes(), None).unwrap()
@@ -34,6 +35,7 @@ fn report(results: &[Result<Value, &str>]) -> Report {
         bytes: None,
         stdout: String::new(),
         stderr: String::new(),
+        _held: Held::default(),
     };
     Report { results: results.iter().enumerate().map(outcome).collect(), ..Report::default() }
 }
@@ -247,6 +249,34 @@ fn what_is_no_message_is_refused_with_its_place() {
 }
 
 #[test]
+fn nothing_of_a_response_that_was_cut_off_is_run() {
+    let call = json!({"type": "tool_use", "id": "a", "name": "write", "input": {"text": "half a"}});
+    let function = json!({"id": "a", "function": {"name": "write", "arguments": "{}"}});
+    let item = json!({"type": "function_call", "call_id": "a", "name": "t", "arguments": "{}"});
+    let mut incomplete = item.clone();
+    incomplete["status"] = json!("incomplete");
+    let part = json!({"functionCall": {"name": "t", "args": {}}});
+    for (cut, at) in [
+        (json!({"stop_reason": "max_tokens", "content": [call]}), "stop_reason"),
+        (
+            json!({"choices": [{"finish_reason": "length", "message": {"tool_calls": [function]}}]}),
+            "finish_reason",
+        ),
+        (json!({"object": "response", "status": "incomplete", "output": [item]}), "status"),
+        (json!({"object": "response", "output": [item, incomplete]}), "status"),
+        (
+            json!({"candidates": [{"finishReason": "MAX_TOKENS", "content": {"parts": [part]}}]}),
+            "finishReason",
+        ),
+    ] {
+        let said = read(cut.to_string().as_bytes(), None).unwrap_err().to_string();
+        assert!(said.contains(at) && said.contains("cut off"), "{cut}: {said}");
+    }
+    let text = json!({"stop_reason": "max_tokens", "content": [{"type": "text", "text": "half"}]});
+    assert!(request(&text).0.calls.is_empty(), "there is nothing to run in it");
+}
+
+#[test]
 fn what_was_not_committed_is_no_result() {
     let message = json!([{"type": "tool_use", "id": "a", "name": "write", "input": {}},
         {"type": "tool_use", "id": "b", "name": "read", "input": {}}]);
@@ -328,6 +358,9 @@ fn what_is_no_response_is_told_for_what_it_is() {
     assert!(refused(stream).contains("it is a stream of events"));
     let chunks = r#"[{"candidates": []}, {"candidates": []}]"#;
     assert!(refused(chunks).contains("the parts of a stream"));
+    let chunk =
+        r#"{"object": "chat.completion.chunk", "choices": [{"delta": {"tool_calls": []}}]}"#;
+    assert!(refused(chunk).contains("a part of a stream"));
 }
 
 #[test]

@@ -13,8 +13,9 @@ use rmcp::model::{
     ClientJsonRpcMessage, ClientNotification, ClientRequest, ErrorCode, ErrorData, GetMeta as _,
     JsonRpcMessage, ProtocolVersion, RequestId, ServerJsonRpcMessage,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::output::Output;
 use super::places::{Place, Places};
 
 /// Bytes of calls that have not been answered.
@@ -29,6 +30,7 @@ pub struct Gate {
     room: Arc<Semaphore>,
     places: Places,
     together: Weak<Together>,
+    output: Output,
 }
 
 enum Phase {
@@ -50,6 +52,8 @@ pub struct Arrival(Arc<Held>);
 struct Held {
     place: Mutex<Option<Place>>,
     together: Mutex<Option<Arc<Together>>>,
+    /// Where its answer is to go.
+    output: Output,
     _room: OwnedSemaphorePermit,
 }
 
@@ -77,6 +81,11 @@ impl Arrival {
         }
     }
 
+    /// Whether the client has answers to others to read first: those are in memory.
+    pub fn full(&self) -> watch::Receiver<bool> {
+        self.0.output.full()
+    }
+
     /// It is no call of a session: what it takes keeps none from its end.
     pub fn leave(&self) {
         lock(&self.0.together).take();
@@ -88,10 +97,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Gate {
-    pub fn new() -> Gate {
+    pub fn new(output: Output) -> Gate {
         let room = Arc::new(Semaphore::new(MOST_OPEN));
         let (open, places, together) = (HashMap::new(), Places::default(), Weak::new());
-        Gate { phase: Phase::New, open, room, places, together }
+        Gate { phase: Phase::New, open, room, places, together, output }
     }
 
     /// Lets a message of so many bytes in, or says what becomes of it instead.
@@ -165,7 +174,8 @@ impl Gate {
             let together = self.together.upgrade().unwrap_or_default();
             self.together = Arc::downgrade(&together);
             let together = Mutex::new(Some(together));
-            let held = Arc::new(Held { place, together, _room: room });
+            let output = self.output.clone();
+            let held = Arc::new(Held { place, together, output, _room: room });
             call = Arc::downgrade(&held);
             request.extensions.insert(Arrival(held));
         }

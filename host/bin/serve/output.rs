@@ -7,7 +7,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Write as _};
 use std::os::fd::AsFd as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,10 +15,11 @@ use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, fstat};
 use rustix::io::{Errno, ReadWriteFlags, pwritev2};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-/// While more than this waits to be written, the client does not read, and no more of its requests are read either.
+/// While more than this waits to be written, the client does not read: no more of its requests are read either, and no calls
+/// started.
 const MOST_WAITING: usize = 64 << 20;
 
 /// Written at once, at most about this much.
@@ -45,7 +46,19 @@ pub struct Output {
 #[derive(Default)]
 struct Backlog {
     bytes: AtomicUsize,
-    less: Notify,
+    closed: AtomicBool,
+    full: watch::Sender<bool>,
+}
+
+impl Backlog {
+    /// To be called when there may be more or less of it than [`MOST_WAITING`] by now.
+    fn look(&self) {
+        self.full.send_if_modified(|full| {
+            let now = self.bytes.load(Ordering::SeqCst) > MOST_WAITING
+                && !self.closed.load(Ordering::SeqCst);
+            std::mem::replace(full, now) != now
+        });
+    }
 }
 
 enum Piece {
@@ -89,7 +102,10 @@ impl Output {
         }
         // What is counted is what it takes.
         text.shrink_to_fit();
-        self.backlog.bytes.fetch_add(text.len(), Ordering::SeqCst);
+        let length = text.len();
+        if self.backlog.bytes.fetch_add(length, Ordering::SeqCst) + length > MOST_WAITING {
+            self.backlog.look();
+        }
         self.pieces.send(Piece::Line(text)).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
@@ -111,16 +127,15 @@ impl Output {
         written
     }
 
+    /// Whether the client has yet to read so much that nothing should be added.
+    pub fn full(&self) -> watch::Receiver<bool> {
+        self.backlog.full.subscribe()
+    }
+
     /// Until the client has read most of what there was.
     pub async fn room(&self) {
-        loop {
-            let less = self.backlog.less.notified();
-            if self.backlog.bytes.load(Ordering::SeqCst) <= MOST_WAITING || self.pieces.is_closed()
-            {
-                return;
-            }
-            less.await;
-        }
+        // It cannot be closed: this holds it open.
+        let _ = self.full().wait_for(|full| !full).await;
     }
 
     /// Until all that was handed over is written, or nobody reads it for so long.
@@ -184,13 +199,16 @@ fn write(
         }
         // Kept for as long as the client does not read: nobody waits for it.
         let written = write_whole(&output.lock().unwrap_or_else(PoisonError::into_inner), &text);
-        backlog.bytes.fetch_sub(text.len(), Ordering::SeqCst);
+        let waited = backlog.bytes.fetch_sub(text.len(), Ordering::SeqCst);
         if let Err(error) = written {
             tracing::debug!(%error, "nobody reads standard output any more");
             pieces.close();
+            backlog.closed.store(true, Ordering::SeqCst);
             ended.cancel();
         }
-        backlog.less.notify_waiters();
+        if waited > MOST_WAITING {
+            backlog.look();
+        }
         if let Some(end) = end {
             let _ = end.send(());
             return;

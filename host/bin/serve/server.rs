@@ -170,7 +170,8 @@ impl Server {
         let mut progress = Progress::of(context, &self.0.life.over);
         let (told, telling) = progress.of_call();
         let call = Call { id: Some(context.id.to_string()), ..Call::new(tool, arguments) };
-        let options = CallOptions { cancel: context.ct.clone(), progress: told, approver };
+        let hold = context.extensions.get::<Arrival>().map(Arrival::full);
+        let options = CallOptions { cancel: context.ct.clone(), progress: told, approver, hold };
         let session = self.0.sessions.current(entered.host());
         if let Some(arrival) = context.extensions.get::<Arrival>() {
             arrival.keep(&session);
@@ -229,6 +230,7 @@ impl Server {
                 if let Some(arrival) = context.extensions.get::<Arrival>() {
                     arrival.leave();
                 }
+                room(context).await;
                 Ok(self.batch(entered, arguments, context, approver).await)
             }
             Some(Named::Tool(tool, form)) => {
@@ -264,6 +266,17 @@ async fn turn(context: &RequestContext<RoleServer>) -> Option<Place> {
     match context.extensions.get::<Arrival>() {
         Some(arrival) => arrival.turn().await,
         None => None,
+    }
+}
+
+/// Waits until there is room for its answer, or nobody waits for that any more.
+async fn room(context: &RequestContext<RoleServer>) {
+    if let Some(mut full) = context.extensions.get::<Arrival>().map(Arrival::full) {
+        tokio::select! {
+            // An error is that there is nobody to wait for.
+            _ = full.wait_for(|full| !full) => {}
+            () = context.ct.cancelled() => {}
+        }
     }
 }
 

@@ -31,7 +31,8 @@ impl Stdio {
     /// Cancels `ended` when the client has closed its end, of either.
     pub fn open(ended: CancellationToken) -> anyhow::Result<Stdio> {
         let output = Output::start(ended.clone())?;
-        Ok(Stdio { lines: Lines::open()?, output, gate: Gate::new(), ended })
+        let gate = Gate::new(output.clone());
+        Ok(Stdio { lines: Lines::open()?, output, gate, ended })
     }
 
     fn answer(&self, message: &ServerJsonRpcMessage) {

@@ -44,6 +44,17 @@ impl Guest for Requests {
         client::upload(&url, bytes)
     }
 
+    fn abandon(url: String, body: String, trap: bool) -> Result<(), String> {
+        let options = Options { method: Some("POST".to_owned()), body: Some(body), ..none() };
+        let sent = send(&url, &Options { unfinished: Some(true), ..options })?;
+        std::thread::sleep(Duration::from_millis(5));
+        if trap {
+            std::process::abort();
+        }
+        std::mem::forget(sent);
+        Ok(())
+    }
+
     fn many(url: String, count: u32) -> Result<u32, String> {
         let sent: Result<Vec<Sent>, String> = (0..count).map(|_| get(&url)).collect();
         let mut good = 0;
