@@ -358,7 +358,8 @@ impl Job for LooseJob {
     }
 
     fn may_conflict(&self, run: &Ran, earlier: usize) -> bool {
-        let (Some((view, _)), Some(earlier)) = (&run.left, self.get(earlier)) else { return false };
+        let Some((view, _)) = &run.left else { return false };
+        let Some(earlier) = self.get(earlier) else { return false };
         let staged = || earlier.runs.view().is_some_and(|other| other.has_staged_what(view));
         earlier.reach.declares_a_write_to_what(view) || staged()
     }

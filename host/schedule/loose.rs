@@ -14,7 +14,7 @@
 //! Knows nothing of batches. Each call is driven by its own future; the state that they share is behind a
 //! mutex that is never held across an await.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -54,6 +54,8 @@ struct State {
     grants: u64,
     /// Those that have not ended.
     calls: BTreeMap<usize, Entry>,
+    /// Those of them that hold back all others.
+    granted: BTreeSet<usize>,
 }
 
 #[derive(Default)]
@@ -333,16 +335,19 @@ impl State {
     /// When the first call of a lower rank that `is_blocker` will have ended, if there is one.
     fn blocker(&mut self, id: usize, is_blocker: impl Fn(usize, Hold) -> bool) -> Option<Ended> {
         let mine = self.calls.get(&id)?.hold;
-        let lower = |other: usize, hold: Hold| match (hold, mine) {
-            (Hold::All(other), Hold::All(mine)) => other < mine,
-            (Hold::All(_), _) => true,
-            (_, Hold::All(_)) => false,
-            _ => other < id,
-        };
-        let mut others = self.calls.iter().filter(|(other, _)| **other != id);
-        let blocker = others
-            .find(|(other, entry)| lower(**other, entry.hold) && is_blocker(**other, entry.hold));
-        let blocker = blocker.map(|(&other, _)| other)?;
+        // Later ones are of a lower rank by their grant alone, and there may be very many of them.
+        let granted = self.granted.iter().filter_map(|other| {
+            let hold = self.calls.get(other)?.hold;
+            let lower = match (hold, mine) {
+                (Hold::All(other), Hold::All(mine)) => other < mine,
+                _ => *other != id,
+            };
+            lower.then_some((*other, hold))
+        });
+        let earlier = if matches!(mine, Hold::All(_)) { 0..0 } else { 0..id };
+        let earlier = self.calls.range(earlier).map(|(other, entry)| (*other, entry.hold));
+        let mut lower = granted.chain(earlier);
+        let (blocker, _) = lower.find(|(other, hold)| is_blocker(*other, *hold))?;
         self.ended(blocker)
     }
 
@@ -356,6 +361,10 @@ impl State {
     fn hold(&mut self, id: usize, hold: Hold) {
         if let Some(entry) = self.calls.get_mut(&id) {
             entry.hold = hold;
+            match hold {
+                Hold::All(_) => self.granted.insert(id),
+                Hold::Nobody | Hold::Later => self.granted.remove(&id),
+            };
         }
     }
 
@@ -366,7 +375,10 @@ impl State {
 
 impl<J: Job> Drop for Ticket<J> {
     fn drop(&mut self) {
-        let entry = lock(&self.shared.state).calls.remove(&self.id);
+        let mut state = lock(&self.shared.state);
+        let entry = state.calls.remove(&self.id);
+        state.granted.remove(&self.id);
+        drop(state);
         drop(entry);
     }
 }
