@@ -7,9 +7,9 @@ use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::client::{meta, request};
+use super::client::{handshake, meta, request};
 use crate::support::inorder;
 
 pub struct Server {
@@ -91,6 +91,18 @@ impl Server {
         read(self.open("POST /mcp", headers, &message.to_string()))
     }
 
+    /// Makes the handshake of 2025-11-25 for a client with these capabilities.
+    pub fn begin(&self, capabilities: &Value) -> Session<'_> {
+        let mut params = handshake("2025-11-25");
+        params["capabilities"] = capabilities.clone();
+        let begun = self.post(&[], &request("begin", "initialize", params));
+        let session =
+            Session { server: self, id: begun.header("Mcp-Session-Id").unwrap().to_owned() };
+        let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        assert_eq!(session.post(&ready).status(), "202");
+        session
+    }
+
     /// A request of 2026-07-28.
     pub fn modern(&self, method: &str, mut params: Value) -> TcpStream {
         let name = params["name"].clone();
@@ -100,6 +112,27 @@ impl Server {
             headers.push(("Mcp-Name", name));
         }
         self.open("POST /mcp", &headers, &request(1, method, params).to_string())
+    }
+}
+
+/// A session of 2025-11-25.
+pub struct Session<'a> {
+    server: &'a Server,
+    id: String,
+}
+
+impl Session<'_> {
+    pub fn open(&self, method: &str, body: &str) -> TcpStream {
+        let headers = [("Mcp-Session-Id", &*self.id), ("Mcp-Protocol-Version", "2025-11-25")];
+        self.server.open(&format!("{method} /mcp"), &headers, body)
+    }
+
+    pub fn send(&self, message: &Value) -> TcpStream {
+        self.open("POST", &message.to_string())
+    }
+
+    pub fn post(&self, message: &Value) -> Answer {
+        read(self.send(message))
     }
 }
 

@@ -8,6 +8,7 @@ mod client;
 mod ending;
 mod http;
 mod http_client;
+mod http_clients;
 mod listing;
 mod many;
 mod reload;

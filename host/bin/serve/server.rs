@@ -28,13 +28,15 @@ use super::progress::Progress;
 use super::sessions::Sessions;
 use super::{answer, batch};
 
-/// Clones share everything.
+/// For one client. Clones share everything.
 #[derive(Clone)]
-pub struct Server(Arc<Shared>);
+pub struct Server {
+    shared: Arc<Shared>,
+    client: Arc<Client>,
+}
 
 struct Shared {
     loaded: RwLock<Arc<Loaded>>,
-    sessions: Sessions,
     calls: TaskTracker,
     rounds: Rounds,
     /// Changes with the list of tools.
@@ -42,6 +44,12 @@ struct Shared {
     /// Those who are told of that: clients that made a handshake.
     peers: Mutex<Vec<Peer<RoleServer>>>,
     life: Life,
+}
+
+/// What is of one client alone.
+#[derive(Default)]
+struct Client {
+    sessions: Sessions,
 }
 
 /// What calls are answered by. It is replaced whole.
@@ -91,14 +99,18 @@ impl Server {
     pub fn new(host: Host, life: Life) -> anyhow::Result<Server> {
         let shared = Shared {
             loaded: RwLock::new(Loaded::new(host)?),
-            sessions: Sessions::default(),
             calls: TaskTracker::new(),
             rounds: Rounds::default(),
             lists: watch::Sender::new(()),
             peers: Mutex::default(),
             life,
         };
-        Ok(Server(Arc::new(shared)))
+        Ok(Server { shared: Arc::new(shared), client: Arc::default() })
+    }
+
+    /// The same one, for another client: its calls and those of this one meet as batches do.
+    pub fn for_another(&self) -> Server {
+        Server { shared: self.shared.clone(), client: Arc::default() }
     }
 
     pub fn host(&self) -> Host {
@@ -111,7 +123,7 @@ impl Server {
     /// The tools cannot be named as the protocol wants. Nothing is replaced.
     pub fn replace(&self, host: Host) -> anyhow::Result<Difference> {
         let new = Loaded::new(host)?;
-        let mut loaded = self.0.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = self.shared.loaded.write().unwrap_or_else(PoisonError::into_inner);
         let old = std::mem::replace(&mut *loaded, new.clone());
         drop(loaded);
         if old.catalogue.all() != new.catalogue.all() {
@@ -122,26 +134,26 @@ impl Server {
 
     /// Lets a call or a batch in; nothing, if no more are taken.
     pub fn enter(&self) -> Option<Entered> {
-        let under_way = self.0.calls.token();
-        let taken = !self.0.life.stopping.is_cancelled();
+        let under_way = self.shared.calls.token();
+        let taken = !self.shared.life.stopping.is_cancelled();
         taken.then(|| Entered { loaded: self.loaded(), _under_way: under_way })
     }
 
     /// Runs something that is waited for at the end.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.calls.spawn(task);
+        self.shared.calls.spawn(task);
     }
 
     fn loaded(&self) -> Arc<Loaded> {
-        self.0.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shared.loaded.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn tell_of_another_list(&self) {
-        self.0.lists.send_replace(());
-        let mut peers = self.0.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.lists.send_replace(());
+        let mut peers = self.shared.peers.lock().unwrap_or_else(PoisonError::into_inner);
         peers.retain(|peer| !peer.is_transport_closed());
         for peer in peers.iter() {
-            let (peer, over) = (peer.clone(), self.0.life.over.clone());
+            let (peer, over) = (peer.clone(), self.shared.life.over.clone());
             self.spawn(async move {
                 tokio::select! {
                     () = over.cancelled() => {}
@@ -154,8 +166,8 @@ impl Server {
 
     /// Until no call is under way. To be asked when no more will come.
     pub async fn ended(&self) {
-        self.0.calls.close();
-        self.0.calls.wait().await;
+        self.shared.calls.close();
+        self.shared.calls.wait().await;
     }
 
     async fn call(
@@ -167,12 +179,12 @@ impl Server {
         context: &RequestContext<RoleServer>,
         (approver, turn): (Option<Arc<dyn Approver>>, Option<Place>),
     ) -> Result<CallToolResult, ErrorData> {
-        let mut progress = Progress::of(context, &self.0.life.over);
+        let mut progress = Progress::of(context, &self.shared.life.over);
         let (told, telling) = progress.of_call();
         let call = Call { id: Some(context.id.to_string()), ..Call::new(tool, arguments) };
         let hold = context.extensions.get::<Arrival>().map(Arrival::full);
         let options = CallOptions { cancel: context.ct.clone(), progress: told, approver, hold };
-        let session = self.0.sessions.current(entered.host());
+        let session = self.client.sessions.current(entered.host());
         if let Some(arrival) = context.extensions.get::<Arrival>() {
             arrival.keep(&session);
         }
@@ -200,7 +212,7 @@ impl Server {
         context: &RequestContext<RoleServer>,
         approver: Option<Arc<dyn Approver>>,
     ) -> CallToolResult {
-        let progress = Progress::of(context, &self.0.life.over);
+        let progress = Progress::of(context, &self.shared.life.over);
         let cancel = context.ct.clone();
         let options = RunOptions { cancel, approver, ..RunOptions::default() };
         batch::run(entered.host(), entered.names(), arguments, options, progress).await
@@ -246,7 +258,7 @@ impl Server {
         request: CallToolRequestParams,
         mut context: RequestContext<RoleServer>,
     ) -> Round {
-        let (asker, questions) = elicit::asker(&self.0.life.over);
+        let (asker, questions) = elicit::asker(&self.shared.life.over);
         let cancel = CancellationToken::new();
         context.ct = cancel.clone();
         // Its token is good until the first answer alone, and which one is the last is not known.
@@ -313,7 +325,7 @@ impl ServerHandler for Server {
             let message = "the server is shutting down, and takes no more calls";
             return Err(ErrorData::new(BUSY, message, None));
         };
-        let rounds = &self.0.rounds;
+        let rounds = &self.shared.rounds;
         if let Some(state) = &request.request_state {
             drop(turn(&context).await);
             let round = rounds.answered(&request.name, state, request.input_responses.as_ref())?;
@@ -324,7 +336,7 @@ impl ServerHandler for Server {
                 self.called(&entered, request, &context, None).await.map(CallToolResponse::from)
             }
             Some(Way::Request) => {
-                let (asker, questions) = elicit::asker(&self.0.life.over);
+                let (asker, questions) = elicit::asker(&self.shared.life.over);
                 let call = self.called(&entered, request, &context, Some(asker));
                 let called = elicit::by_request(call, questions, &context.peer).await;
                 called.map(CallToolResponse::from)
@@ -338,7 +350,7 @@ impl ServerHandler for Server {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        let mut peers = self.0.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.shared.peers.lock().unwrap_or_else(PoisonError::into_inner);
         peers.retain(|peer| !peer.is_transport_closed());
         peers.push(context.peer);
     }
@@ -352,12 +364,12 @@ impl ServerHandler for Server {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut lists = self.0.lists.subscribe();
+        let mut lists = self.shared.lists.subscribe();
         let wanted = context.accepted().tools_list_changed == Some(true);
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
-                () = self.0.life.over.cancelled() => return Ok(()),
+                () = self.shared.life.over.cancelled() => return Ok(()),
                 Ok(()) = lists.changed(), if wanted => {
                     if context.sink().notify_tool_list_changed().await.is_err() {
                         return Ok(());

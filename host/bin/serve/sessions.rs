@@ -1,4 +1,4 @@
-//! Single calls, in sessions as short as can be: a new one begins when no call is under way, nor has come (`gate.rs`).
+//! Single calls of a client, in sessions as short as can be: a new one begins when no call is under way, nor has come (`gate.rs`).
 //!
 //! To the log and to an undo a session is one batch, and what it replaced is kept until the next one. One for as long as
 //! the server runs would keep everything, and could only be taken back whole; so what is sent at once is one.

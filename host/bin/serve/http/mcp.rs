@@ -44,7 +44,9 @@ impl Mcp {
         sessions.session_config.keep_alive = Some(KEPT);
         let sessions = Arc::new(sessions);
         let kept = sessions.clone();
-        let service = StreamableHttpService::new(move || Ok(server.clone()), kept, config);
+        // One for each session, and for each request that is of none.
+        let each = move || Ok(server.for_another());
+        let service = StreamableHttpService::new(each, kept, config);
         Mcp { service, sessions, bodies }
     }
 

@@ -1,0 +1,36 @@
+//! Several clients of one server over HTTP, and what one of them does to the others.
+
+use serde_json::json;
+
+use super::client::{call, folder, meta, request, text};
+use super::http_client::{Server, read};
+
+#[test]
+fn what_one_client_is_asked_holds_up_no_other() {
+    let root = folder(&[("a.txt", "old")]);
+    let server = Server::start(root.path(), &["--allow-write", "**", "--ask", "write"]);
+    // Nobody will answer either of them.
+    let mut meta = meta();
+    meta["io.modelcontextprotocol/clientCapabilities"] = json!({"elicitation": {}});
+    let write = json!({"path": "a.txt", "content": "new"});
+    let params = json!({"name": "write_file", "arguments": write, "_meta": meta});
+    let headers = [
+        ("Mcp-Protocol-Version", "2026-07-28"),
+        ("Mcp-Method", "tools/call"),
+        ("Mcp-Name", "write_file"),
+    ];
+    let asked = server.post(&headers, &request(1, "tools/call", params));
+    assert_eq!(asked.result()["resultType"], "input_required");
+    let silent = server.begin(&json!({"elicitation": {}}));
+    let _asked = silent.send(&call(1, "write_file", write));
+    std::thread::sleep(std::time::Duration::from_millis(300));
+
+    let params = json!({"name": "read_text_file", "arguments": {"path": "a.txt"}});
+    let session = server.begin(&json!({}));
+    let of_session = session.send(&request(1, "tools/call", params.clone()));
+    for stream in [of_session, server.modern("tools/call", params)] {
+        // Whoever waits is sent a sign of life every 15 s.
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        assert_eq!(text(read(stream).result()), "old");
+    }
+}
