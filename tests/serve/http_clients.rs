@@ -1,8 +1,10 @@
 //! Several clients of one server over HTTP, and what one of them does to the others.
 
+use std::io::{BufRead as _, BufReader};
+
 use serde_json::json;
 
-use super::client::{call, folder, meta, request, text};
+use super::client::{calc, call, folder, meta, request, text};
 use super::http_client::{Server, read};
 
 #[test]
@@ -33,4 +35,22 @@ fn what_one_client_is_asked_holds_up_no_other() {
         stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
         assert_eq!(text(read(stream).result()), "old");
     }
+}
+
+#[test]
+fn what_was_sent_counts_for_as_long_as_the_call_goes_on() {
+    let root = folder(&[]);
+    let plugin = calc();
+    let args = ["--plugin", plugin.to_str().unwrap(), "--timeout", "60s", "--jobs", "1"];
+    let server = Server::start(root.path(), &args);
+    let session = server.begin(&json!({}));
+    let large = |id: u32| format!("{}{}", call(id, "spin", json!({})), " ".repeat(15 << 20));
+    let mut statuses = (0..18).map(|id| {
+        // Its client goes away when it has been taken, and it runs on.
+        let mut status = String::new();
+        BufReader::new(session.open("POST", &large(id))).read_line(&mut status).unwrap();
+        status.split(' ').nth(1).unwrap_or_default().to_owned()
+    });
+    assert!(statuses.by_ref().take(17).all(|status| status == "200"));
+    assert_eq!(statuses.next().as_deref(), Some("503"));
 }

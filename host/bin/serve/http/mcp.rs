@@ -60,7 +60,7 @@ impl Mcp {
             }
             return answer;
         }
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
         let body = match self.bodies.read(body, MOST_BYTES).await {
             Ok(body) => body,
             Err(unread) => return unread.answer(Form::Rpc),
@@ -70,22 +70,16 @@ impl Mcp {
             return answers::busy(Form::Rpc, "too many sessions are open");
         }
         let is_json = is_json(&head.headers);
+        // What was read lives on as the call that it becomes, which has the head, also when its client has gone.
+        let room = Arc::new(body.room);
+        head.extensions.insert(room.clone());
         let request = Request::from_parts(head, Full::new(body.bytes.clone()));
         let answer = self.service.handle(request).await;
         if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE && is_json {
             let (error, id) = message::wrong(&body.bytes);
             return answers::rpc(StatusCode::BAD_REQUEST, error, id);
         }
-        let answer = told(answer).await;
-        // What was read lives on as the call that it has become, whose answer this is.
-        let room = body.room;
-        answer.map(|body| {
-            let kept = body.map_frame(move |frame| {
-                let _room = &room;
-                frame
-            });
-            kept.boxed()
-        })
+        told(answer).await
     }
 }
 
