@@ -12,6 +12,7 @@ mod difference;
 mod elicit;
 mod gate;
 mod http;
+mod life;
 mod lines;
 #[cfg(test)]
 mod lines_fuzz;
@@ -45,9 +46,10 @@ use crate::watch::Watch;
 use crate::{Ending, HostFault};
 pub use batch::with_real_names;
 pub use catalogue::Catalogue;
+use life::Life;
 pub use names::Names;
 pub use schema::with_references;
-use server::{Life, Server};
+use server::Server;
 use stdio::Stdio;
 
 /// Serve the tools to an MCP client, over standard input and output or HTTP

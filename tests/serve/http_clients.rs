@@ -1,6 +1,7 @@
 //! Several clients of one server over HTTP, and what one of them does to the others.
 
 use std::io::{BufRead as _, BufReader};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -25,7 +26,7 @@ fn what_one_client_is_asked_holds_up_no_other() {
     assert_eq!(asked.result()["resultType"], "input_required");
     let silent = server.begin(&json!({"elicitation": {}}));
     let _asked = silent.send(&call(1, "write_file", write));
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    std::thread::sleep(Duration::from_millis(300));
 
     let params = json!({"name": "read_text_file", "arguments": {"path": "a.txt"}});
     let session = server.begin(&json!({}));
@@ -53,4 +54,21 @@ fn what_was_sent_counts_for_as_long_as_the_call_goes_on() {
     });
     assert!(statuses.by_ref().take(17).all(|status| status == "200"));
     assert_eq!(statuses.next().as_deref(), Some("503"));
+}
+
+#[test]
+fn calls_end_with_their_session() {
+    let root = folder(&[]);
+    let plugin = calc();
+    let args = ["--plugin", plugin.to_str().unwrap(), "--timeout", "60s", "--jobs", "1"];
+    let server = Server::start(root.path(), &args);
+    let session = server.begin(&json!({}));
+    let _spinning = session.send(&call(1, "spin", json!({})));
+    std::thread::sleep(Duration::from_millis(300));
+    let began = Instant::now();
+    assert_eq!(read(session.open("DELETE", "")).status(), "204");
+    // There is room for one alone.
+    let add = server.begin(&json!({})).post(&call(1, "add", json!({"a": 1, "b": 2})));
+    assert_eq!(add.result()["structuredContent"]["result"], 3);
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }

@@ -1,6 +1,6 @@
 //! The same server over HTTP: connections, and who answers what comes on them.
 //!
-//! `/mcp` is the protocol, and the SDK's: sessions up to 2025-11-25, none from 2026-07-28 on. `/v1/batch` is `batches`,
+//! `/mcp` is the protocol, and the SDK's: sessions up to 2025-11-25 (`visits`), none from 2026-07-28 on. `/v1/batch` is `batches`,
 //! and described by `openapi`. `door` says who may come in
 //! (with `token`), `bodies` reads what they send, `answers` is what is said without a stream. There is no TLS
 //! here: that is for a proxy in front.
@@ -12,6 +12,7 @@ mod door;
 mod mcp;
 mod openapi;
 mod token;
+mod visits;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

@@ -22,6 +22,7 @@ use super::catalogue::{Catalogue, Named};
 use super::difference::Difference;
 use super::elicit::{self, Round, Rounds, Way};
 use super::gate::{Arrival, BUSY};
+use super::life::{Ends, Life};
 use super::names::Names;
 use super::places::Place;
 use super::progress::Progress;
@@ -62,15 +63,6 @@ struct Loaded {
 pub struct Entered {
     loaded: Arc<Loaded>,
     _under_way: TaskTrackerToken,
-}
-
-/// How far a server has come to its end.
-#[derive(Clone, Debug, Default)]
-pub struct Life {
-    /// No more calls are taken.
-    pub stopping: CancellationToken,
-    /// Nobody will hear of progress any more.
-    pub over: CancellationToken,
 }
 
 /// For a client that is to be told something, and does not read.
@@ -273,6 +265,43 @@ impl Server {
     }
 }
 
+impl Server {
+    async fn answered(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Some(entered) = self.enter() else {
+            // In its turn, so that those which came before are in time.
+            drop(turn(&context).await);
+            let message = "the server is shutting down, and takes no more calls";
+            return Err(ErrorData::new(BUSY, message, None));
+        };
+        let rounds = &self.shared.rounds;
+        if let Some(state) = &request.request_state {
+            drop(turn(&context).await);
+            let round = rounds.answered(&request.name, state, request.input_responses.as_ref())?;
+            return rounds.go_on(round, &context.ct).await;
+        }
+        match elicit::way(&context).filter(|_| entered.host().asks()) {
+            None => {
+                self.called(&entered, request, &context, None).await.map(CallToolResponse::from)
+            }
+            Some(Way::Request) => {
+                let (asker, questions) = elicit::asker(&self.shared.life.over);
+                let call = self.called(&entered, request, &context, Some(asker));
+                let called = elicit::by_request(call, questions, &context.peer).await;
+                called.map(CallToolResponse::from)
+            }
+            Some(Way::Rounds) => {
+                let cancelled = context.ct.clone();
+                let round = self.begin_round(entered, request, context);
+                rounds.go_on(round, &cancelled).await
+            }
+        }
+    }
+}
+
 /// Waits for the calls that came before on the same connection to have acted.
 async fn turn(context: &RequestContext<RoleServer>) -> Option<Place> {
     match context.extensions.get::<Arrival>() {
@@ -317,36 +346,21 @@ impl ServerHandler for Server {
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
+        mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(entered) = self.enter() else {
-            // In its turn, so that those which came before are in time.
-            drop(turn(&context).await);
-            let message = "the server is shutting down, and takes no more calls";
-            return Err(ErrorData::new(BUSY, message, None));
-        };
-        let rounds = &self.shared.rounds;
-        if let Some(state) = &request.request_state {
-            drop(turn(&context).await);
-            let round = rounds.answered(&request.name, state, request.input_responses.as_ref())?;
-            return rounds.go_on(round, &context.ct).await;
-        }
-        match elicit::way(&context).filter(|_| entered.host().asks()) {
-            None => {
-                self.called(&entered, request, &context, None).await.map(CallToolResponse::from)
-            }
-            Some(Way::Request) => {
-                let (asker, questions) = elicit::asker(&self.shared.life.over);
-                let call = self.called(&entered, request, &context, Some(asker));
-                let called = elicit::by_request(call, questions, &context.peer).await;
-                called.map(CallToolResponse::from)
-            }
-            Some(Way::Rounds) => {
-                let cancelled = context.ct.clone();
-                let round = self.begin_round(entered, request, context);
-                rounds.go_on(round, &cancelled).await
+        let ends = context.extensions.get::<Ends>().map(|it| it.0.clone());
+        // One that is cancelled without the SDK's knowledge is answered.
+        context.ct = context.ct.child_token();
+        let cancel = context.ct.clone();
+        let mut answered = std::pin::pin!(self.answered(request, context));
+        if let Some(ends) = ends {
+            tokio::select! {
+                biased;
+                answered = &mut answered => return answered,
+                () = ends.cancelled() => cancel.cancel(),
             }
         }
+        answered.await
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {

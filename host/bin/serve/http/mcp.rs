@@ -1,7 +1,6 @@
 //! The protocol at `/mcp`: the SDK's service, and errors of JSON-RPC where it has a status and a line of text.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode};
@@ -9,16 +8,13 @@ use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Incoming;
 use inorder::CancellationToken;
 use rmcp::model::ErrorData;
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 
 use super::super::message::{self, MOST_BYTES};
 use super::super::server::Server;
 use super::answers::{self, Answer, Form};
 use super::bodies::Bodies;
-
-/// Of a session that nobody uses. Clients make another one.
-const KEPT: Duration = Duration::from_secs(60 * 60);
+use super::visits::Visits;
 
 /// Each takes some 60 KiB for as long as it is kept.
 const MOST_SESSIONS: usize = 1000;
@@ -26,8 +22,8 @@ const MOST_SESSIONS: usize = 1000;
 /// Clones share everything.
 #[derive(Clone)]
 pub struct Mcp {
-    service: StreamableHttpService<Server, LocalSessionManager>,
-    sessions: Arc<LocalSessionManager>,
+    service: StreamableHttpService<Server, Visits>,
+    visits: Arc<Visits>,
     bodies: Bodies,
 }
 
@@ -40,14 +36,11 @@ impl Mcp {
             .disable_allowed_hosts()
             .disable_allowed_origins()
             .with_cancellation_token(over.child_token());
-        let mut sessions = LocalSessionManager::default();
-        sessions.session_config.keep_alive = Some(KEPT);
-        let sessions = Arc::new(sessions);
-        let kept = sessions.clone();
+        let visits = Arc::new(Visits::new());
         // One for each session, and for each request that is of none.
         let each = move || Ok(server.for_another());
-        let service = StreamableHttpService::new(each, kept, config);
-        Mcp { service, sessions, bodies }
+        let service = StreamableHttpService::new(each, visits.clone(), config);
+        Mcp { service, visits, bodies }
     }
 
     pub async fn answer(&self, request: Request<Incoming>) -> Answer {
@@ -65,8 +58,7 @@ impl Mcp {
             Ok(body) => body,
             Err(unread) => return unread.answer(Form::Rpc),
         };
-        if begins_session(&body.bytes) && self.sessions.sessions.read().await.len() >= MOST_SESSIONS
-        {
+        if begins_session(&body.bytes) && self.visits.count() >= MOST_SESSIONS {
             return answers::busy(Form::Rpc, "too many sessions are open");
         }
         let is_json = is_json(&head.headers);
