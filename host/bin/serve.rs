@@ -1,9 +1,9 @@
 //! `inorder serve`: the loaded tools as a server of the Model Context Protocol.
 //!
-//! What is where: `stdio` is the connection, made of `lines` (input), `gate` (what may come when, with `places`, their order) and `output`; `http` are
-//! connections of the other kind; `server` answers requests by means of the host; `catalogue` is what it lists, with `names` and `schema`; `batch` is
-//! the tool of its own; `answer` and `progress` are what it says of a call, `elicit` what it asks about one. Only here, and in no other folder, is the
-//! SDK known.
+//! What is where: `stdio` is the connection, made of `lines` (input), `gate` (what may come when, with `ids`, and `places`, their order) and `output`;
+//! `http` are connections of the other kind; `server` answers requests by means of the host, until its `life` ends; `catalogue` is what it lists,
+//! with `names` and `schema`; `batch` is the tool of its own; `answer` and `progress` are what it says of a call, `elicit` what it asks about one.
+//! Only here, and in no other folder, is the SDK known.
 
 mod answer;
 mod batch;
@@ -12,6 +12,7 @@ mod difference;
 mod elicit;
 mod gate;
 mod http;
+mod ids;
 mod life;
 mod lines;
 #[cfg(test)]

@@ -72,3 +72,23 @@ fn calls_end_with_their_session() {
     assert_eq!(add.result()["structuredContent"]["result"], 3);
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }
+
+#[test]
+fn an_id_of_a_session_that_waits_for_its_answer_is_not_taken_twice() {
+    let root = folder(&[]);
+    let plugin = calc();
+    let args = ["--plugin", plugin.to_str().unwrap(), "--timeout", "2s"];
+    let server = Server::start(root.path(), &args);
+    let session = server.begin(&json!({}));
+    let first = session.send(&call(1, "spin", json!({})));
+    std::thread::sleep(Duration::from_millis(300));
+    let add = call(1, "add", json!({"a": 1, "b": 2}));
+    let second = session.post(&add);
+    let error = &second.messages[0]["error"];
+    assert!(error["message"].as_str().unwrap().contains("the id 1 belongs to"), "{error}");
+    // Ids of another session are others.
+    let other = server.begin(&json!({})).post(&add);
+    assert_eq!(other.result()["structuredContent"]["result"], 3);
+    assert_eq!(read(first).result()["_meta"]["inorder/error"]["kind"], "timeout");
+    assert_eq!(session.post(&add).result()["structuredContent"]["result"], 3);
+}

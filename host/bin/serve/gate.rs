@@ -5,7 +5,6 @@
 //! requests that share an id. It also starts a task for each request, so that the order in which calls came is kept
 //! here ([`Arrival`]).
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use inorder::Session;
@@ -15,6 +14,7 @@ use rmcp::model::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::ids::{Ids, Taken, answers};
 use super::output::Output;
 use super::places::{Place, Places};
 
@@ -26,7 +26,7 @@ pub const BUSY: ErrorCode = ErrorCode(-32000);
 
 pub struct Gate {
     phase: Phase,
-    open: HashMap<RequestId, Open>,
+    ids: Ids,
     room: Arc<Semaphore>,
     places: Places,
     together: Weak<Together>,
@@ -39,12 +39,6 @@ enum Phase {
     Begun,
 }
 
-enum Open {
-    Waits(Weak<Held>),
-    /// It will not be answered; its id is free again when the call is gone, or its answer would be another's.
-    Cancelled(Weak<Held>),
-}
-
 /// When a call came, as against the others of its connection. Carried by the request.
 #[derive(Clone)]
 pub struct Arrival(Arc<Held>);
@@ -54,6 +48,7 @@ struct Held {
     together: Mutex<Option<Arc<Together>>>,
     /// Where its answer is to go.
     output: Output,
+    _id: Taken,
     _room: OwnedSemaphorePermit,
 }
 
@@ -99,8 +94,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Gate {
     pub fn new(output: Output) -> Gate {
         let room = Arc::new(Semaphore::new(MOST_OPEN));
-        let (open, places, together) = (HashMap::new(), Places::default(), Weak::new());
-        Gate { phase: Phase::New, open, room, places, together, output }
+        let (ids, places, together) = (Ids::default(), Places::default(), Weak::new());
+        Gate { phase: Phase::New, ids, room, places, together, output }
     }
 
     /// Lets a message of so many bytes in, or says what becomes of it instead.
@@ -121,7 +116,7 @@ impl Gate {
                     &notification.notification
                     && let Some(id) = &cancelled.params.request_id
                 {
-                    self.cancelled(id);
+                    self.ids.cancelled(id);
                 }
                 match self.phase {
                     Phase::New => Err(Kept::Ignored),
@@ -138,13 +133,8 @@ impl Gate {
 
     /// Takes note of an answer that is about to be sent.
     pub fn answered(&mut self, message: &ServerJsonRpcMessage) {
-        let id = match message {
-            JsonRpcMessage::Response(response) => Some(&response.id),
-            JsonRpcMessage::Error(error) => error.id.as_ref(),
-            _ => None,
-        };
-        if let Some(id) = id {
-            self.open.remove(id);
+        if let Some(id) = answers(message) {
+            self.ids.answered(id);
         }
     }
 
@@ -155,18 +145,11 @@ impl Gate {
         bytes: usize,
     ) -> Result<(), ErrorData> {
         self.phase(request)?;
-        match self.open.get(id) {
-            Some(Open::Cancelled(held)) if held.strong_count() == 0 => {}
-            None => {}
-            Some(_) => {
-                let message = format!("the id {id} belongs to a request that has not ended");
-                return Err(ErrorData::invalid_request(message, None));
-            }
-        }
-        let mut call = Weak::new();
+        let taken = self.ids.take(id)?;
         if let ClientRequest::CallToolRequest(request) = request {
             let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
             let Ok(room) = self.room.clone().try_acquire_many_owned(bytes) else {
+                self.ids.answered(id);
                 let message = "too many calls have not been answered: wait for some of them";
                 return Err(ErrorData::new(BUSY, message, None));
             };
@@ -175,11 +158,9 @@ impl Gate {
             self.together = Arc::downgrade(&together);
             let together = Mutex::new(Some(together));
             let output = self.output.clone();
-            let held = Arc::new(Held { place, together, output, _room: room });
-            call = Arc::downgrade(&held);
-            request.extensions.insert(Arrival(held));
+            let held = Held { place, together, output, _id: taken, _room: room };
+            request.extensions.insert(Arrival(Arc::new(held)));
         }
-        self.open.insert(id.clone(), Open::Waits(call));
         Ok(())
     }
 
@@ -218,16 +199,6 @@ impl Gate {
                 Ok(())
             }
             (Phase::Begun, _) => Ok(()),
-        }
-    }
-
-    fn cancelled(&mut self, id: &RequestId) {
-        let gone = |open: &Open| matches!(open, Open::Cancelled(call) if call.strong_count() == 0);
-        self.open.retain(|_, open| !gone(open));
-        if let Some(open) = self.open.get_mut(id)
-            && let Open::Waits(call) = open
-        {
-            *open = Open::Cancelled(std::mem::take(call));
         }
     }
 }

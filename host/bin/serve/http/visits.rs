@@ -1,20 +1,27 @@
 //! Sessions of the protocol, up to 2025-11-25: the SDK's, and what it leaves to be done about them.
 //!
-//! Of a session that ends the SDK lets calls go on for five seconds, so that they may commit what nobody wants any more. Here they end with it.
+//! Of a session that ends the SDK lets calls go on for five seconds, so that they may commit what nobody wants any more. Here they end with it. Of
+//! two requests with one id it never answers the first. Here the second is refused, as over standard input (`gate.rs`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::Stream;
+use futures_util::{Stream, StreamExt as _, stream};
 use inorder::CancellationToken;
-use rmcp::model::{ClientJsonRpcMessage, GetExtensions as _, JsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::model::{
+    ClientJsonRpcMessage, ClientNotification, GetExtensions as _, JsonRpcMessage, RequestId,
+    ServerJsonRpcMessage,
+};
+use rmcp::service::RoleServer;
+use rmcp::transport::Transport;
 use rmcp::transport::streamable_http_server::session::ServerSseMessage;
 use rmcp::transport::streamable_http_server::session::local::{
     LocalSessionManager, LocalSessionManagerError, SessionTransport,
 };
 use rmcp::transport::streamable_http_server::{SessionId, SessionManager};
 
+use super::super::ids::{Ids, Taken, answers};
 use super::super::life::Ends;
 
 /// Of a session that nobody uses. Clients make another one.
@@ -28,7 +35,23 @@ pub struct Visits {
 /// One session, for as long as it is kept.
 #[derive(Default)]
 struct Visit {
+    ids: Mutex<Ids>,
     ended: CancellationToken,
+}
+
+/// Carried by a request until that is gone.
+#[derive(Clone)]
+struct Carried {
+    _id: Taken,
+}
+
+/// Frees the id of a request that has not got where it will be answered, if its client goes away before.
+struct OnItsWay<'a>(&'a Visit, Option<RequestId>);
+
+/// What the server sees of a session.
+pub struct Connection {
+    transport: SessionTransport,
+    visit: Arc<Visit>,
 }
 
 type Error = LocalSessionManagerError;
@@ -54,14 +77,29 @@ impl Visits {
     }
 }
 
+impl Visit {
+    fn ids(&self) -> MutexGuard<'_, Ids> {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for OnItsWay<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = &self.1 {
+            self.0.ids().cancelled(id);
+        }
+    }
+}
+
 impl SessionManager for Visits {
     type Error = Error;
-    type Transport = SessionTransport;
+    type Transport = Connection;
 
-    async fn create_session(&self) -> Result<(SessionId, SessionTransport), Error> {
+    async fn create_session(&self) -> Result<(SessionId, Connection), Error> {
         let (id, transport) = self.sessions.create_session().await?;
-        self.visits().insert(id.clone(), Arc::default());
-        Ok((id, transport))
+        let visit = Arc::<Visit>::default();
+        self.visits().insert(id.clone(), visit.clone());
+        Ok((id, Connection { transport, visit }))
     }
 
     async fn initialize_session(
@@ -90,10 +128,25 @@ impl SessionManager for Visits {
         mut message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
         let visit = self.visit(id)?;
-        if let JsonRpcMessage::Request(request) = &mut message {
-            request.request.extensions_mut().insert(Ends(visit.ended.clone()));
-        }
-        self.sessions.create_stream(id, message).await
+        let JsonRpcMessage::Request(request) = &mut message else {
+            return Ok(self.sessions.create_stream(id, message).await?.left_stream());
+        };
+        let taken = visit.ids().take(&request.id);
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(error) => {
+                let error = JsonRpcMessage::error(error, Some(request.id.clone()));
+                let answer = ServerSseMessage::from_message(error);
+                return Ok(stream::iter([answer]).right_stream());
+            }
+        };
+        let mut on_its_way = OnItsWay(&visit, Some(request.id.clone()));
+        let carried = request.request.extensions_mut();
+        carried.insert(Ends(visit.ended.clone()));
+        carried.insert(Carried { _id: taken });
+        let stream = self.sessions.create_stream(id, message).await?;
+        on_its_way.1 = None;
+        Ok(stream.left_stream())
     }
 
     async fn accept_message(
@@ -101,6 +154,12 @@ impl SessionManager for Visits {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<(), Error> {
+        if let JsonRpcMessage::Notification(notification) = &message
+            && let ClientNotification::CancelledNotification(cancelled) = &notification.notification
+            && let Some(request) = &cancelled.params.request_id
+        {
+            self.visit(id)?.ids().cancelled(request);
+        }
         self.sessions.accept_message(id, message).await
     }
 
@@ -117,5 +176,36 @@ impl SessionManager for Visits {
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
         self.sessions.resume(id, last_event_id).await
+    }
+}
+
+impl Transport<RoleServer> for Connection {
+    type Error = <SessionTransport as Transport<RoleServer>>::Error;
+
+    fn send(
+        &mut self,
+        message: ServerJsonRpcMessage,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+        // Before it is sent: its client may take the id again as soon as it has read this.
+        let answered = answers(&message).map(|id| self.visit.ids().answered(id));
+        let sending = self.transport.send(message);
+        async move {
+            match sending.await {
+                // Its session has ended: nobody waits for it.
+                Err(error) if answered.is_some() => {
+                    tracing::debug!(%error, "an answer is lost");
+                    Ok(())
+                }
+                sent => sent,
+            }
+        }
+    }
+
+    fn receive(&mut self) -> impl Future<Output = Option<ClientJsonRpcMessage>> + Send {
+        self.transport.receive()
+    }
+
+    fn close(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        self.transport.close()
     }
 }
