@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::client::{calc, call, folder, meta, request, text};
+use super::client::{calc, call, folder, handshake, meta, request, text};
 use super::http_client::{Server, read};
 
 #[test]
@@ -91,4 +91,20 @@ fn an_id_of_a_session_that_waits_for_its_answer_is_not_taken_twice() {
     assert_eq!(other.result()["structuredContent"]["result"], 3);
     assert_eq!(read(first).result()["_meta"]["inorder/error"]["kind"], "timeout");
     assert_eq!(session.post(&add).result()["structuredContent"]["result"], 3);
+}
+
+#[test]
+fn the_session_that_nobody_has_used_for_longest_makes_room() {
+    let root = folder(&[]);
+    let server = Server::start(root.path(), &[]);
+    let [listening, used, idle] = [(); 3].map(|()| server.begin(&json!({})));
+    let _stream = listening.open("GET", "");
+    let ping = request(1, "ping", json!({}));
+    assert_eq!(used.post(&ping).status(), "200");
+    let hello = request(1, "initialize", handshake("2025-11-25"));
+    for _ in 3..1001 {
+        assert_eq!(server.post(&[], &hello).status(), "200");
+    }
+    let statuses = [&listening, &used, &idle].map(|it| it.post(&ping).status().to_owned());
+    assert_eq!(statuses, ["200", "200", "404"]);
 }

@@ -16,9 +16,6 @@ use super::answers::{self, Answer, Form};
 use super::bodies::Bodies;
 use super::visits::Visits;
 
-/// Each takes some 60 KiB for as long as it is kept.
-const MOST_SESSIONS: usize = 1000;
-
 /// Clones share everything.
 #[derive(Clone)]
 pub struct Mcp {
@@ -58,8 +55,8 @@ impl Mcp {
             Ok(body) => body,
             Err(unread) => return unread.answer(Form::Rpc),
         };
-        if begins_session(&body.bytes) && self.visits.count() >= MOST_SESSIONS {
-            return answers::busy(Form::Rpc, "too many sessions are open");
+        if begins_session(&body.bytes) && !self.visits.make_room().await {
+            return answers::busy(Form::Rpc, "too many sessions are in use");
         }
         let is_json = is_json(&head.headers);
         // What was read lives on as the call that it becomes, which has the head, also when its client has gone.

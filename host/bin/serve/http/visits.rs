@@ -1,11 +1,12 @@
 //! Sessions of the protocol, up to 2025-11-25: the SDK's, and what it leaves to be done about them.
 //!
 //! Of a session that ends the SDK lets calls go on for five seconds, so that they may commit what nobody wants any more. Here they end with it. Of
-//! two requests with one id it never answers the first. Here the second is refused, as over standard input (`gate.rs`).
+//! two requests with one id it never answers the first. Here the second is refused, as over standard input (`gate.rs`). And it
+//! keeps any number of sessions. Here the one that nobody has used for longest makes room.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{Stream, StreamExt as _, stream};
 use inorder::CancellationToken;
@@ -27,22 +28,35 @@ use super::super::life::Ends;
 /// Of a session that nobody uses. Clients make another one.
 const KEPT: Duration = Duration::from_secs(60 * 60);
 
+/// Each takes some 60 KiB for as long as it is kept.
+const MOST: usize = 1000;
+
 pub struct Visits {
     sessions: LocalSessionManager,
     visits: Mutex<HashMap<SessionId, Arc<Visit>>>,
 }
 
 /// One session, for as long as it is kept.
-#[derive(Default)]
 struct Visit {
     ids: Mutex<Ids>,
+    uses: Mutex<Uses>,
     ended: CancellationToken,
 }
+
+/// How many calls and open streams there are, and since when.
+struct Uses {
+    now: usize,
+    since: Instant,
+}
+
+/// One of them.
+struct Use(Arc<Visit>);
 
 /// Carried by a request until that is gone.
 #[derive(Clone)]
 struct Carried {
     _id: Taken,
+    _use: Arc<Use>,
 }
 
 /// Frees the id of a request that has not got where it will be answered, if its client goes away before.
@@ -63,8 +77,21 @@ impl Visits {
         Visits { sessions, visits: Mutex::default() }
     }
 
-    pub fn count(&self) -> usize {
-        self.visits().len()
+    /// Makes room for one more: where there are many, the one that nobody has used for longest ends. Not, if all are in use.
+    pub async fn make_room(&self) -> bool {
+        loop {
+            let idle = {
+                let visits = self.visits();
+                if visits.len() < MOST {
+                    return true;
+                }
+                let idle = visits.iter().filter_map(|(id, visit)| Some((visit.idle_since()?, id)));
+                idle.min().map(|(_, id)| id.clone())
+            };
+            let Some(idle) = idle else { return false };
+            // It is gone from the list, whatever becomes of it.
+            let _ = self.close_session(&idle).await;
+        }
     }
 
     fn visits(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Visit>>> {
@@ -78,8 +105,45 @@ impl Visits {
 }
 
 impl Visit {
+    fn new() -> Arc<Visit> {
+        let uses = Mutex::new(Uses { now: 0, since: Instant::now() });
+        Arc::new(Visit { ids: Mutex::default(), uses, ended: CancellationToken::new() })
+    }
+
+    fn idle_since(&self) -> Option<Instant> {
+        let uses = self.uses();
+        (uses.now == 0).then_some(uses.since)
+    }
+
+    fn uses(&self) -> MutexGuard<'_, Uses> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn ids(&self) -> MutexGuard<'_, Ids> {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Use {
+    fn of(visit: &Arc<Visit>) -> Use {
+        visit.uses().now += 1;
+        Use(visit.clone())
+    }
+
+    /// For as long as somebody has the stream.
+    fn streams<T>(self, stream: impl Stream<Item = T>) -> impl Stream<Item = T> {
+        stream.map(move |item| {
+            let _used = &self;
+            item
+        })
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        let mut uses = self.0.uses();
+        uses.now -= 1;
+        uses.since = Instant::now();
     }
 }
 
@@ -97,7 +161,7 @@ impl SessionManager for Visits {
 
     async fn create_session(&self) -> Result<(SessionId, Connection), Error> {
         let (id, transport) = self.sessions.create_session().await?;
-        let visit = Arc::<Visit>::default();
+        let visit = Visit::new();
         self.visits().insert(id.clone(), visit.clone());
         Ok((id, Connection { transport, visit }))
     }
@@ -107,6 +171,8 @@ impl SessionManager for Visits {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<ServerJsonRpcMessage, Error> {
+        let visit = self.visit(id)?;
+        let _used = Use::of(&visit);
         self.sessions.initialize_session(id, message).await
     }
 
@@ -128,8 +194,10 @@ impl SessionManager for Visits {
         mut message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
         let visit = self.visit(id)?;
+        let used = Use::of(&visit);
         let JsonRpcMessage::Request(request) = &mut message else {
-            return Ok(self.sessions.create_stream(id, message).await?.left_stream());
+            let stream = self.sessions.create_stream(id, message).await?;
+            return Ok(used.streams(stream).left_stream());
         };
         let taken = visit.ids().take(&request.id);
         let taken = match taken {
@@ -143,10 +211,10 @@ impl SessionManager for Visits {
         let mut on_its_way = OnItsWay(&visit, Some(request.id.clone()));
         let carried = request.request.extensions_mut();
         carried.insert(Ends(visit.ended.clone()));
-        carried.insert(Carried { _id: taken });
+        carried.insert(Carried { _id: taken, _use: Arc::new(Use::of(&visit)) });
         let stream = self.sessions.create_stream(id, message).await?;
         on_its_way.1 = None;
-        Ok(stream.left_stream())
+        Ok(used.streams(stream).left_stream())
     }
 
     async fn accept_message(
@@ -154,11 +222,13 @@ impl SessionManager for Visits {
         id: &SessionId,
         message: ClientJsonRpcMessage,
     ) -> Result<(), Error> {
+        let visit = self.visit(id)?;
+        let _used = Use::of(&visit);
         if let JsonRpcMessage::Notification(notification) = &message
             && let ClientNotification::CancelledNotification(cancelled) = &notification.notification
             && let Some(request) = &cancelled.params.request_id
         {
-            self.visit(id)?.ids().cancelled(request);
+            visit.ids().cancelled(request);
         }
         self.sessions.accept_message(id, message).await
     }
@@ -167,7 +237,8 @@ impl SessionManager for Visits {
         &self,
         id: &SessionId,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
-        self.sessions.create_standalone_stream(id).await
+        let used = Use::of(&self.visit(id)?);
+        Ok(used.streams(self.sessions.create_standalone_stream(id).await?))
     }
 
     async fn resume(
@@ -175,7 +246,8 @@ impl SessionManager for Visits {
         id: &SessionId,
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
-        self.sessions.resume(id, last_event_id).await
+        let used = Use::of(&self.visit(id)?);
+        Ok(used.streams(self.sessions.resume(id, last_event_id).await?))
     }
 }
 
