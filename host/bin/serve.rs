@@ -107,10 +107,11 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
         }
     };
     let host = builder.build().map_err(standard::explain)?;
-    let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+    let stop = CancellationToken::new();
     // Over standard input, to be stopped is to end.
     let stopping = if settings.is_some() { stop.clone() } else { CancellationToken::new() };
-    let server = Server::new(host, Life { stopping, over: over.clone() })?;
+    let life = Life { stopping, ..Life::default() };
+    let server = Server::new(host, life.clone())?;
     let interrupts = Interrupts::watch(stop.clone());
     let served = answering.as_ref().unwrap_or(&workers).block_on(async {
         let reloading = async {
@@ -121,8 +122,8 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
         };
         let serving = async {
             match settings {
-                Some(settings) => http::serve(server.clone(), settings, &stop, &over).await,
-                None => over_stdio(server.clone(), &stop, over.clone()).await,
+                Some(settings) => http::serve(server.clone(), settings, &life).await,
+                None => over_stdio(server.clone(), &stop, life.over.clone()).await,
             }
         };
         let served = tokio::select! {
@@ -130,7 +131,7 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
             () = reloading => Ok(()),
         };
         stop.cancel();
-        over.cancel();
+        life.over.cancel();
         // What was committed is whole whenever this ends; only the log of it is not yet written.
         let _ = tokio::time::timeout(PATIENCE, server.ended()).await;
         served

@@ -102,13 +102,15 @@ fn a_signal_ends_it_whatever_is_open() {
     let session = begun.header("Mcp-Session-Id").unwrap().to_owned();
     let headers = [("Mcp-Session-Id", session.as_str()), ("Mcp-Protocol-Version", "2025-11-25")];
     let _listening = server.open("GET /mcp", &headers, "");
-    let _spinning = server.open("POST /mcp", &headers, &call(2, "spin", json!({})).to_string());
+    let spinning = server.open("POST /mcp", &headers, &call(2, "spin", json!({})).to_string());
     let _silent = TcpStream::connect(server.address).unwrap();
     std::thread::sleep(Duration::from_millis(200));
     let began = Instant::now();
     server.signal();
     assert_eq!(server.child.wait().unwrap().code(), Some(0));
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    // Its time was over before it was, and its client is told.
+    assert_eq!(read(spinning).result()["_meta"]["inorder/error"]["kind"], "cancelled");
 }
 
 #[test]

@@ -33,6 +33,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use wasmtime_wasi_http::io::TokioIo;
 
+use super::life::Life;
 use super::server::Server;
 use crate::print;
 use answers::{Answer, Form};
@@ -142,16 +143,12 @@ struct Site {
     stop: CancellationToken,
 }
 
-/// Serves until it is stopped; then calls have some time to end. Cancels `over` when nobody is answered any more.
+/// Serves until it is stopped; then calls have some time to end, are cancelled, and answered. Cancels `over` when nobody is answered
+/// any more.
 ///
 /// # Errors
 /// The address cannot be had.
-pub async fn serve(
-    server: Server,
-    settings: Settings,
-    stop: &CancellationToken,
-    over: &CancellationToken,
-) -> anyhow::Result<()> {
+pub async fn serve(server: Server, settings: Settings, life: &Life) -> anyhow::Result<()> {
     let address = settings.address;
     let listener = TcpListener::bind(address).await;
     let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
@@ -160,16 +157,16 @@ pub async fn serve(
     print::say(print::dim(format!("serving http://{address}{MCP}")));
     let bodies = Bodies::new();
     let site = Arc::new(Site {
-        mcp: Mcp::new(server.clone(), bodies.clone(), over),
-        batches: Batches::new(server.clone(), bodies, over.clone()),
+        mcp: Mcp::new(server.clone(), bodies.clone(), life),
+        batches: Batches::new(server.clone(), bodies, life.ending.clone()),
         server: server.clone(),
         door: settings.door,
-        stop: stop.clone(),
+        stop: life.stopping.clone(),
     });
     let (room, closing) = (Arc::new(Semaphore::new(MOST_CONNECTIONS)), CancellationToken::new());
     let mut connections = JoinSet::new();
     let drained = async {
-        stop.cancelled().await;
+        life.stopping.cancelled().await;
         // It still listens: whoever asks is told that no more calls are taken.
         let _ = tokio::time::timeout(GRACE, server.ended()).await;
     };
@@ -200,12 +197,14 @@ pub async fn serve(
         }
     }
     drop(listener);
+    // Sessions and their streams go on for as long as what their calls have come to is told.
+    life.ending.cancel();
     closing.cancel();
     let ended = async { while connections.join_next().await.is_some() {} };
     let mut ended = std::pin::pin!(ended);
     // Streams that nothing comes on go on until they are ended, and are not waited for.
     let last = tokio::time::timeout(LAST, &mut ended).await;
-    over.cancel();
+    life.over.cancel();
     if last.is_err() {
         let _ = tokio::time::timeout(PATIENCE, ended).await;
     }

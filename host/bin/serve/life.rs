@@ -7,6 +7,8 @@ use inorder::CancellationToken;
 pub struct Life {
     /// No more calls are taken.
     pub stopping: CancellationToken,
+    /// Calls end, and are still answered.
+    pub ending: CancellationToken,
     /// Nobody will hear of progress any more.
     pub over: CancellationToken,
 }

@@ -348,17 +348,16 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         mut context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let ends = context.extensions.get::<Ends>().map(|it| it.0.clone());
+        let ends = context.extensions.get::<Ends>().map_or(&self.shared.life.ending, |it| &it.0);
+        let ends = ends.clone();
         // One that is cancelled without the SDK's knowledge is answered.
         context.ct = context.ct.child_token();
         let cancel = context.ct.clone();
         let mut answered = std::pin::pin!(self.answered(request, context));
-        if let Some(ends) = ends {
-            tokio::select! {
-                biased;
-                answered = &mut answered => return answered,
-                () = ends.cancelled() => cancel.cancel(),
-            }
+        tokio::select! {
+            biased;
+            answered = &mut answered => return answered,
+            () = ends.cancelled() => cancel.cancel(),
         }
         answered.await
     }

@@ -43,13 +43,13 @@ pub struct Batches(Arc<Shared>);
 struct Shared {
     server: Server,
     bodies: Bodies,
-    over: CancellationToken,
+    ending: CancellationToken,
 }
 
 impl Batches {
-    /// What runs is cancelled with `over`.
-    pub fn new(server: Server, bodies: Bodies, over: CancellationToken) -> Batches {
-        Batches(Arc::new(Shared { server, bodies, over }))
+    /// What runs is cancelled with `ending`.
+    pub fn new(server: Server, bodies: Bodies, ending: CancellationToken) -> Batches {
+        Batches(Arc::new(Shared { server, bodies, ending }))
     }
 
     /// Dropping the future cancels the batch: the client has gone.
@@ -58,7 +58,7 @@ impl Batches {
     }
 
     async fn run(&self, request: Request<Incoming>) -> Result<Answer, Box<Answer>> {
-        let Shared { server, bodies, over } = &*self.0;
+        let Shared { server, bodies, ending } = &*self.0;
         let (head, body) = request.into_parts();
         if head.method != Method::POST {
             return Err(answers::wrong_method("POST").into());
@@ -89,7 +89,7 @@ impl Batches {
             return Ok(answers::nothing());
         }
         let plan = entered.host().plan(batch).map_err(|error| unordered(&error, &reply))?;
-        let cancel = over.child_token();
+        let cancel = ending.child_token();
         let gone = cancel.clone().drop_guard();
         let options = RunOptions { cancel, effect: asked.effect, ..RunOptions::default() };
         // A task of its own: when the client has gone, the batch comes to an end that is logged.

@@ -6,10 +6,10 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::body::Incoming;
-use inorder::CancellationToken;
 use rmcp::model::ErrorData;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 
+use super::super::life::Life;
 use super::super::message::{self, MOST_BYTES};
 use super::super::server::Server;
 use super::answers::{self, Answer, Form};
@@ -25,15 +25,15 @@ pub struct Mcp {
 }
 
 impl Mcp {
-    /// Sessions and streams end with `over`.
-    pub fn new(server: Server, bodies: Bodies, over: &CancellationToken) -> Mcp {
+    /// Calls end with `ending`, sessions and streams with `over`.
+    pub fn new(server: Server, bodies: Bodies, life: &Life) -> Mcp {
         let config = StreamableHttpServerConfig::default()
             .with_max_request_body_bytes(MOST_BYTES)
             // Who may come was asked at the door, for every path.
             .disable_allowed_hosts()
             .disable_allowed_origins()
-            .with_cancellation_token(over.child_token());
-        let visits = Arc::new(Visits::new());
+            .with_cancellation_token(life.over.child_token());
+        let visits = Arc::new(Visits::new(life.ending.clone()));
         // One for each session, and for each request that is of none.
         let each = move || Ok(server.for_another());
         let service = StreamableHttpService::new(each, visits.clone(), config);

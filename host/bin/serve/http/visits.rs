@@ -34,6 +34,7 @@ const MOST: usize = 1000;
 pub struct Visits {
     sessions: LocalSessionManager,
     visits: Mutex<HashMap<SessionId, Arc<Visit>>>,
+    ending: CancellationToken,
 }
 
 /// One session, for as long as it is kept.
@@ -71,10 +72,11 @@ pub struct Connection {
 type Error = LocalSessionManagerError;
 
 impl Visits {
-    pub fn new() -> Visits {
+    /// Their calls end with `ending` too.
+    pub fn new(ending: CancellationToken) -> Visits {
         let mut sessions = LocalSessionManager::default();
         sessions.session_config.keep_alive = Some(KEPT);
-        Visits { sessions, visits: Mutex::default() }
+        Visits { sessions, visits: Mutex::default(), ending }
     }
 
     /// Makes room for one more: where there are many, the one that nobody has used for longest ends. Not, if all are in use.
@@ -105,9 +107,9 @@ impl Visits {
 }
 
 impl Visit {
-    fn new() -> Arc<Visit> {
+    fn new(ended: CancellationToken) -> Arc<Visit> {
         let uses = Mutex::new(Uses { now: 0, since: Instant::now() });
-        Arc::new(Visit { ids: Mutex::default(), uses, ended: CancellationToken::new() })
+        Arc::new(Visit { ids: Mutex::default(), uses, ended })
     }
 
     fn idle_since(&self) -> Option<Instant> {
@@ -161,7 +163,7 @@ impl SessionManager for Visits {
 
     async fn create_session(&self) -> Result<(SessionId, Connection), Error> {
         let (id, transport) = self.sessions.create_session().await?;
-        let visit = Visit::new();
+        let visit = Visit::new(self.ending.child_token());
         self.visits().insert(id.clone(), visit.clone());
         Ok((id, Connection { transport, visit }))
     }
