@@ -1,6 +1,7 @@
 //! Several clients of one server over HTTP, and what one of them does to the others.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -107,4 +108,14 @@ fn the_session_that_nobody_has_used_for_longest_makes_room() {
     }
     let statuses = [&listening, &used, &idle].map(|it| it.post(&ping).status().to_owned());
     assert_eq!(statuses, ["200", "200", "404"]);
+}
+
+#[test]
+fn a_connection_on_which_nothing_is_asked_is_not_kept() {
+    let root = folder(&[]);
+    let server = Server::start(root.path(), &[]);
+    let mut silent = TcpStream::connect(server.address).unwrap();
+    silent.write_all(b"GET /health HTTP/1.1\r\n").unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    assert_eq!(silent.read(&mut [0; 1]).unwrap(), 0);
 }

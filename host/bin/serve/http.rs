@@ -53,7 +53,10 @@ const MOST_CONNECTIONS: usize = 1000;
 /// Descriptors of connections, and of the calls on them.
 const DESCRIPTORS: u64 = 16 * 1024;
 
-/// For the head of a request, and until a client that is silent is no longer kept.
+/// For the head of the first request of a connection: whoever connects has something to ask.
+const FIRST: Duration = Duration::from_secs(10);
+
+/// For that of a later one, and until a client that is silent is no longer kept.
 const HEAD: Duration = Duration::from_secs(60);
 
 /// For a client that does not read what it is sent; its connection is closed then, and lets go of what it holds.
@@ -217,7 +220,10 @@ async fn connection(stream: TcpStream, site: Arc<Site>, closing: CancellationTok
     let unread = u32::try_from(UNREAD.as_millis()).unwrap_or(u32::MAX);
     let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, unread);
     let local = stream.local_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |it| it.ip());
+    let asked = CancellationToken::new();
+    let silent = tokio::time::timeout(FIRST, asked.clone().cancelled_owned());
     let service = service_fn(move |request| {
+        asked.cancel();
         let site = site.clone();
         async move { Ok::<_, Infallible>(site.answer(request, local).await) }
     });
@@ -228,6 +234,7 @@ async fn connection(stream: TcpStream, site: Arc<Site>, closing: CancellationTok
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        Err(_) = silent => return,
         () = closing.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
