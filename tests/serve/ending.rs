@@ -47,6 +47,44 @@ fn a_script_that_closes_its_end_at_once_gets_its_answers() {
 }
 
 #[test]
+fn a_client_that_never_read_its_answers_is_seen_to_go() {
+    let root = folder(&[("a.txt", &"x".repeat(3 << 20))]);
+    // None, and more than are read ahead.
+    for unread in [0, 1000] {
+        let mut child = inorder()
+            .args(["serve", "--no-audit", "--root", root.path().to_str().unwrap()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = format!("{}\n", request("hello", "initialize", handshake("2025-11-25")));
+        for id in 0..40 {
+            lines.push_str(&format!("{}\n", call(id, "read_text_file", json!({"path": "a.txt"}))));
+        }
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(lines.as_bytes()).unwrap();
+        // Until more answers wait than may.
+        std::thread::sleep(Duration::from_secs(3));
+        for id in 0..unread {
+            writeln!(input, "{}", request(format!("more {id}"), "ping", json!({}))).unwrap();
+        }
+        drop(input);
+        let began = Instant::now();
+        let ended = loop {
+            match child.try_wait().unwrap() {
+                None if began.elapsed() < Duration::from_secs(20) => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                ended => break ended,
+            }
+        };
+        let _ = child.kill();
+        assert_eq!(ended.and_then(|it| it.code()), Some(0), "{unread} requests were unread");
+    }
+}
+
+#[test]
 fn calls_that_go_on_when_the_input_ends_are_cancelled() {
     let root = folder(&[]);
     let plugin = calc();

@@ -8,6 +8,8 @@
 use std::fs::File;
 use std::io::{self, IoSliceMut, Read as _};
 use std::os::fd::AsFd as _;
+use std::pin::pin;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -17,6 +19,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::message::{Line, MOST_BYTES};
 use super::split::{Found, Splitter};
@@ -30,8 +33,12 @@ const LONG: usize = 64 << 10;
 /// So many wait to be taken; then no more is read.
 const WAITING: usize = 256;
 
+/// While no more is read, whoever sends is looked after so often.
+const LOOK: Duration = Duration::from_secs(1);
+
 pub struct Lines {
     lines: mpsc::Receiver<Line>,
+    ended: CancellationToken,
     /// What reads, if that is a task.
     #[cfg_attr(not(test), expect(dead_code, reason = "it ends with this"))]
     reading: JoinSet<()>,
@@ -48,7 +55,7 @@ impl Lines {
     }
 
     fn of(input: File) -> anyhow::Result<Lines> {
-        let (sender, lines) = mpsc::channel(WAITING);
+        let ((sender, lines), ended) = (mpsc::channel(WAITING), CancellationToken::new());
         let mut reading = JoinSet::new();
         let kind = fstat(&input).map(|it| FileType::from_raw_mode(it.st_mode));
         if matches!(kind, Ok(FileType::Fifo | FileType::Socket)) {
@@ -56,13 +63,22 @@ impl Lines {
             #[expect(unsafe_code, reason = "tokio cannot tell that of every type")]
             let input = unsafe { AsyncFd::register_with_interest(input, Interest::READABLE) };
             let input = input.context("standard input cannot be waited for")?;
-            reading.spawn(read_when_ready(input, sender));
+            reading.spawn(read_when_ready(input, sender, ended.clone()));
         } else {
             // It ends with the process.
-            let read = move || read_blocking(input, &sender);
+            let at_the_end = ended.clone().drop_guard();
+            let read = move || {
+                let _at_the_end = at_the_end;
+                read_blocking(input, &sender);
+            };
             std::thread::Builder::new().name("stdin".to_owned()).spawn(read)?;
         }
-        Ok(Lines { lines, reading })
+        Ok(Lines { lines, ended, reading })
+    }
+
+    /// When the input has ended, or whoever sends has gone, also where lines still wait to be taken.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// The next one, until the input ends. Can be dropped and asked again.
@@ -72,7 +88,12 @@ impl Lines {
 }
 
 /// Reads until the input ends or nobody takes lines any more.
-async fn read_when_ready(input: AsyncFd<File>, sender: mpsc::Sender<Line>) {
+async fn read_when_ready(
+    input: AsyncFd<File>,
+    sender: mpsc::Sender<Line>,
+    ended: CancellationToken,
+) {
+    let _at_the_end = ended.clone().drop_guard();
     let (mut piece, mut lines) = (vec![0; PIECE], Splitter::new(MOST_BYTES));
     loop {
         let length = match read(&input, &mut piece).await {
@@ -89,9 +110,16 @@ async fn read_when_ready(input: AsyncFd<File>, sender: mpsc::Sender<Line>) {
                 }
                 found => Line::of(found),
             };
-            if let Some(line) = line
-                && sender.send(line).await.is_err()
-            {
+            let Some(line) = line else { continue };
+            let mut sending = pin!(sender.send(line));
+            let sent = loop {
+                match tokio::time::timeout(LOOK, &mut sending).await {
+                    Ok(sent) => break sent,
+                    Err(_) if hung_up(input.get_ref()) => ended.cancel(),
+                    Err(_) => {}
+                }
+            };
+            if sent.is_err() {
                 return;
             }
         }
@@ -99,6 +127,12 @@ async fn read_when_ready(input: AsyncFd<File>, sender: mpsc::Sender<Line>) {
             return;
         }
     }
+}
+
+/// Told while there is more to read, too.
+fn hung_up(input: &File) -> bool {
+    let mut looked = [PollFd::new(input, PollFlags::RDHUP)];
+    poll(&mut looked, Some(&Timespec::default())).is_ok_and(|found| found > 0)
 }
 
 const CANNOT_BE_READ: &str = "standard input cannot be read any further";

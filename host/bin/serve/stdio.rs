@@ -62,7 +62,15 @@ impl Transport<RoleServer> for Stdio {
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
         loop {
-            self.output.room().await;
+            tokio::select! {
+                biased;
+                () = self.output.room() => {}
+                // Nobody may ever read what waits: it has no longer than any other answer.
+                () = self.lines.ended() => {
+                    self.ended.cancel();
+                    self.output.room().await;
+                }
+            }
             match self.lines.next().await {
                 Some(Line::Message(message, bytes)) => match self.gate.admit(*message, bytes) {
                     Ok(message) => return Some(message),
