@@ -3,6 +3,7 @@
 //! Knows neither how messages come nor how they go: the same over standard input and over HTTP.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ struct Shared {
 #[derive(Default)]
 struct Client {
     sessions: Sessions,
+    /// It is among the peers.
+    is_told: AtomicBool,
 }
 
 /// What calls are answered by. It is replaced whole.
@@ -363,6 +366,10 @@ impl ServerHandler for Server {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
+        // It may say so more than once.
+        if self.client.is_told.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let mut peers = self.shared.peers.lock().unwrap_or_else(PoisonError::into_inner);
         peers.retain(|peer| !peer.is_transport_closed());
         peers.push(context.peer);
