@@ -17,7 +17,7 @@ pub enum Line {
 }
 
 impl Line {
-    /// Nothing for an empty line, and for a notification that nobody here understands: those are never answered.
+    /// Nothing for an empty line, and for a notification or a response that nobody here understands: those are never answered.
     pub fn of(found: Found) -> Option<Line> {
         match found {
             Found::Line(line) => parse(&line),
@@ -40,7 +40,7 @@ pub fn wrong(text: &[u8]) -> (ErrorData, Option<RequestId>) {
     }
 }
 
-/// The message of a line, or what is wrong with it. Nothing for an empty line, and for a notification that nobody
+/// The message of a line, or what is wrong with it. Nothing for an empty line, and for a notification or a response that nobody
 /// here understands: those are never answered.
 fn parse(line: &[u8]) -> Option<Line> {
     let text = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii();
@@ -65,6 +65,12 @@ fn parse(line: &[u8]) -> Option<Line> {
     let id = fields.get("id").and_then(|id| serde_json::from_value(id.clone()).ok());
     if id.is_none() && fields.contains_key("method") && !fields.contains_key("id") {
         tracing::debug!(%error, "a notification is not understood");
+        return None;
+    }
+    let has = |name| fields.contains_key(name);
+    if !has("method") && (has("result") || has("error")) {
+        // Its id is one of ours. To the client an answer would be to a request of its own.
+        tracing::debug!(%error, "a response is not understood");
         return None;
     }
     let message = match fields.get("jsonrpc") {
@@ -104,5 +110,9 @@ mod tests {
         assert!(matches!(parse(ping), Some(Line::Message(..))));
         assert!(parse(b" \r").is_none());
         assert!(parse(b"{\"jsonrpc\":\"1.0\",\"method\":\"x\"}").is_none());
+        for response in ["\"result\":{}", "\"error\":\"no\"", "\"result\":1,\"error\":{}"] {
+            let text = format!("{{\"jsonrpc\":\"1.0\",\"id\":1,{response}}}");
+            assert!(parse(text.as_bytes()).is_none(), "{text}");
+        }
     }
 }
