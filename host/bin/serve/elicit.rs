@@ -277,10 +277,14 @@ impl Rounds {
         Ok(round)
     }
 
+    /// Lets go of those that nobody has asked after for long. Their questions were given up; for a while, their ends may still be
+    /// asked for.
+    pub fn forget(&self, now: Instant) {
+        self.rounds().retain(|_, (since, _)| now.duration_since(*since) < 2 * PATIENCE);
+    }
+
     fn park(&self, round: Round) -> Option<String> {
         let mut rounds = self.rounds();
-        // Their questions were given up; for a while, their ends may still be asked for.
-        rounds.retain(|_, (since, _)| since.elapsed() < 2 * PATIENCE);
         if rounds.len() >= MOST_ROUNDS {
             return None;
         }
@@ -292,5 +296,23 @@ impl Rounds {
 
     fn rounds(&self) -> MutexGuard<'_, HashMap<String, (Instant, Round)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_that_nobody_asks_after_is_cancelled_and_let_go_of() {
+        let (rounds, cancel) = (Rounds::default(), CancellationToken::new());
+        let (_ended, called) = oneshot::channel();
+        let (_asker, questions) = asker(&CancellationToken::new());
+        let round = Round::new("tool".to_owned(), called, questions, cancel.clone());
+        let state = rounds.park(round).unwrap();
+        rounds.forget(Instant::now() + PATIENCE);
+        assert!(!cancel.is_cancelled());
+        rounds.forget(Instant::now() + 2 * PATIENCE);
+        assert!(cancel.is_cancelled() && rounds.answered("tool", &state, None).is_err());
     }
 }

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use inorder::{Approver, Call, CallOptions, CancellationToken, Host, RunOptions};
 use rmcp::ServerHandler;
@@ -281,6 +281,7 @@ impl Server {
             return Err(ErrorData::new(BUSY, message, None));
         };
         let rounds = &self.shared.rounds;
+        rounds.forget(Instant::now());
         if let Some(state) = &request.request_state {
             drop(turn(&context).await);
             let round = rounds.answered(&request.name, state, request.input_responses.as_ref())?;
