@@ -301,7 +301,7 @@ pub fn kind(of: FileType) -> char {
 
 fn answer(stat: &rustix::fs::Stat) -> Answer {
     let kind = kind(FileType::from_raw_mode(stat.st_mode));
-    told(kind, stat.st_size as u64, stat.st_mtime, stat.st_nlink as u64)
+    told(kind, stat.st_size as u64, stat.st_mtime, stat.st_nlink)
 }
 
 /// Sizes and links of directories are outside of the promise; so is the length of an absolute symlink, and when
