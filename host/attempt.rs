@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use crate::approval::Approver;
 use crate::aside::aside;
 use crate::asking::{Asking, Asks, Said};
-use crate::batch::{Args, CallError, Change, ErrorKind, Outcome, Planned, Step, Usage};
-use crate::ceiling::{Held, Part};
+use crate::batch::{Args, CallError, Change, ErrorKind, Held, Outcome, Planned, Step, Usage};
+use crate::ceiling::Part;
 use crate::files::{Bounds, Changed, Effect, Failed, Staged, Touched, View, Work};
 use crate::host::Shared;
 use crate::net::{CallNet, NetLog};
@@ -109,7 +109,8 @@ impl<'a> Attempt<'a> {
             let asks = asks.filter(|asks| asks.of_requests());
             let asking = asks.map(|asks| asking(asks, runs, approver, index, call, &args));
             let effects = requests::effects(work.effect(), turn, asking);
-            CallNet::new(plugin.clone(), effects, &limits, log, Part::new(shared.engine.ceiling()))
+            let mut part = Part::new(shared.engine.ceiling());
+            CallNet::new(plugin.clone(), effects, &limits, log, move |bytes| part.hold(bytes))
         });
         let pauses = asks.filter(|asks| asks.of_requests()).map(|_| runs.asked().pauses.clone());
         let wanted = turn.clone();
@@ -141,11 +142,12 @@ impl<'a> Attempt<'a> {
             stderr.len(),
         ];
         let size: usize = size.iter().sum();
-        let _held = Held::new(shared.engine.ceiling(), size as u64).unwrap_or_else(|| {
+        let mut part = Part::new(shared.engine.ceiling());
+        if !part.hold(size as u64) {
             (result, bytes) = (Err(no_room_for_results()), None);
             (stdout, stderr) = (String::new(), String::new());
-            Held::default()
-        });
+        }
+        let _held: Option<Held> = Some(Arc::new(part));
         shared.burden.weigh(&view, result.as_ref().err());
         let mut rules = vec![];
         let about_files = asks.filter(|asks| asks.of_files());
@@ -350,7 +352,7 @@ pub(crate) fn failed(id: &str, tool: &str, error: CallError, usage: Usage) -> Ou
         bytes: None,
         stdout: String::new(),
         stderr: String::new(),
-        _held: Held::default(),
+        _held: None,
     }
 }
 

@@ -59,20 +59,6 @@ impl Drop for Part {
     }
 }
 
-/// A part that counts until the last of its clones is dropped; or none.
-#[derive(Clone, Debug, Default)]
-pub struct Held {
-    _part: Option<Arc<Part>>,
-}
-
-impl Held {
-    /// Nothing, if that is more than all may hold.
-    pub fn new(ceiling: Arc<Ceiling>, bytes: u64) -> Option<Held> {
-        let mut part = Part::new(ceiling);
-        part.hold(bytes).then(|| Held { _part: Some(Arc::new(part)) })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,12 +8,12 @@ use crate::support::repository;
 /// Folder -> the folders it may import. Imports run one way.
 const MAY_IMPORT: [(&str, &[&str]); 8] = [
     ("audit", &["aside"]),
-    ("batch", &["ceiling"]),
+    ("batch", &[]),
     ("policy", &["batch"]),
     ("schedule", &["aside", "batch"]),
     ("plugin", &["aside", "batch"]),
     ("files", &["aside", "batch", "ceiling", "policy"]),
-    ("net", &["batch", "ceiling", "policy"]),
+    ("net", &["batch", "policy"]),
     ("sandbox", &["batch", "ceiling", "policy", "plugin", "files", "net"]),
 ];
 

@@ -74,7 +74,7 @@ mod tests {
             bytes: None,
             stdout: String::new(),
             stderr: String::new(),
-            _held: crate::ceiling::Held::default(),
+            _held: None,
         }
     }
 

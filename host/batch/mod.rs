@@ -26,6 +26,7 @@ pub use media::Media;
 pub use plan::{Callable, Link, Plan, PlanError, Planned, Problem, Step, Tools};
 pub(crate) use references::describe;
 pub use references::{CallRef, Pointer, Reference};
+pub(crate) use report::Held;
 pub use report::{CallError, Change, Committed, ErrorKind, Outcome, Report, Status, Usage};
 pub use request::{Batch, Binary, Call, RequestError};
 pub(crate) use size::{length, length_of_fields};

@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of how an outcome came about. Its JSON form is the answer of `run --json`.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +11,6 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::json::Json;
-use crate::ceiling::Held;
 
 /// All outcomes of a batch, in request order; as many as it had calls.
 #[derive(Clone, Debug, Default)]
@@ -89,6 +90,9 @@ impl Serialize for Report {
     }
 }
 
+/// Something that is held for as long as this is there.
+pub(crate) type Held = Arc<dyn fmt::Debug + Send + Sync>;
+
 /// How one call ended.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -103,8 +107,8 @@ pub struct Outcome {
     /// What the plugin wrote to its standard output and error, lossily decoded.
     pub stdout: String,
     pub stderr: String,
-    /// Of what all calls of the host may hold, what this takes.
-    pub(crate) _held: Held,
+    /// Given back when the last clone of this goes: its part of what all calls of the host may hold.
+    pub(crate) _held: Option<Held>,
 }
 
 /// `status` in the JSON form.
@@ -352,7 +356,7 @@ mod tests {
             changes: vec![Change::Created("x\"y".to_owned())],
             stdout: "said\n".to_owned(),
             stderr: String::new(),
-            _held: Held::default(),
+            _held: None,
         };
         let error = CallError::new(ErrorKind::Tool, "no");
         let results = vec![

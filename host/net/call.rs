@@ -19,7 +19,6 @@ use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttp, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks,
 };
 
-use crate::ceiling::Part;
 use crate::policy::{Door, Host, Limits};
 
 use super::body::Budget;
@@ -89,7 +88,7 @@ pub struct Heads {
 struct HeldHeads {
     all: u64,
     largest: u64,
-    part: Part,
+    may_hold: Box<dyn FnMut(u64) -> bool + Send>,
 }
 
 /// The end of a run, when this is dropped: a body that was not ended by then is none that a server may take for whole.
@@ -119,19 +118,19 @@ const MOST_AUTHORITY: usize = 1024;
 const MOST_PATH: usize = 16 << 10;
 
 impl CallNet {
-    /// `part` is of what all calls hold.
+    /// `may_hold` says whether the host may hold so many bytes for it in all.
     pub fn new(
         plugin: Arc<PluginNet>,
         effects: Effects,
         limits: &Limits,
         log: Arc<NetLog>,
-        part: Part,
+        may_hold: impl FnMut(u64) -> bool + Send + 'static,
     ) -> CallNet {
         log.begin();
         let budget = Arc::new(Budget::new(limits.net, log.clone()));
         let under_way = Arc::new(Semaphore::new(MOST_UNDER_WAY));
-        let held = Mutex::new(HeldHeads { all: 0, largest: 0, part });
-        let heads = Arc::new(Heads { most: limits.handles.into(), held });
+        let held = HeldHeads { all: 0, largest: 0, may_hold: Box::new(may_hold) };
+        let heads = Arc::new(Heads { most: limits.handles.into(), held: Mutex::new(held) });
         let over = Arc::default();
         CallNet { plugin, effects, log, budget, under_way, heads, over }
     }
@@ -154,7 +153,7 @@ impl Heads {
         held.largest = held.largest.max(size);
         // Those that it may have kept: which ones it has let go of is not known here.
         let kept = held.all.min(held.largest.saturating_mul(self.most));
-        held.part.hold(kept)
+        (held.may_hold)(kept)
     }
 }
 

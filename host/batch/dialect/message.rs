@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 use super::{anthropic, chat, detect, gemini, responses};
 use crate::batch::report::{CallError, Committed, ErrorKind, Outcome, Report, Usage};
 use crate::batch::request::{Batch, Call, RequestError, is_stream, not_json, within_bounds};
-use crate::ceiling::Held;
 
 /// A format of calls and of their results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,7 +182,7 @@ impl Reply {
             bytes: None,
             stdout: String::new(),
             stderr: String::new(),
-            _held: Held::default(),
+            _held: None,
         });
         self.message(&Report { results: results.collect(), ..Report::default() })
     }

@@ -6,7 +6,6 @@ use super::{Dialect, Reply, read};
 use crate::batch::{
     Batch, Call, CallError, Change, Committed, ErrorKind, Json, Outcome, Report, Usage,
 };
-use crate::ceiling::Held;
 
 fn request(message: &Value) -> (Batch, Reply) {
     read(message.to_string().as_bytes(), None).unwrap()
@@ -35,7 +34,7 @@ fn report(results: &[Result<Value, &str>]) -> Report {
         bytes: None,
         stdout: String::new(),
         stderr: String::new(),
-        _held: Held::default(),
+        _held: None,
     };
     Report { results: results.iter().enumerate().map(outcome).collect(), ..Report::default() }
 }
