@@ -11,8 +11,8 @@ use crate::approval::{About, Question};
 use crate::asking::{Said, ask_person, why};
 use crate::batch::{Change, Committed, Report};
 use crate::files::Failed;
-use crate::host::RunOptions;
 use crate::job::BatchJob;
+use crate::options::RunOptions;
 
 /// The changes that somebody has agreed to, should the batch run again.
 pub(crate) type Agreed = Option<[u8; 32]>;

@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
-use crate::approval::Approver;
 use crate::asking::Asks;
 use crate::atomic::{all_or_none, told};
 use crate::attempt::failed;
@@ -20,13 +17,14 @@ use crate::batch::{
 use crate::builder::HostBuilder;
 use crate::error::Error;
 use crate::files::{Effect, Failed, Files};
-use crate::job::{BatchJob, Progress};
+use crate::job::BatchJob;
 use crate::memory::Burden;
+use crate::options::RunOptions;
 use crate::plugin::{Plugin, References, Registry, Tool, ToolRef, Touches, Values, check, decode};
 use crate::policy::Limits;
 use crate::reload::Fixed;
 use crate::sandbox::{Engine, Sandbox};
-use crate::schedule::{self, Admission, Busy, Tenant};
+use crate::schedule::{self, Admission, Busy};
 
 /// Loaded plugins with their grants, ready to run batches. Clones share everything.
 ///
@@ -50,23 +48,6 @@ pub(crate) struct Shared {
     pub(crate) burden: Burden,
     pub(crate) fixed: Fixed,
     pub(crate) workers: Option<Handle>,
-}
-
-/// What a run may be given besides its batch.
-#[derive(Debug, Default)]
-pub struct RunOptions {
-    /// Cancelling it stops running guests within two epoch ticks (10 ms); calls that have not ended get
-    /// the outcome `cancelled`.
-    pub cancel: CancellationToken,
-    /// Told of every start and end, as they happen.
-    pub progress: Option<mpsc::UnboundedSender<Progress>>,
-    /// Whose calls they are: while there is more to run than room, tenants share it by their weights.
-    pub tenant: Tenant,
-    /// What becomes of the changes; each call's are made real at its turn by default.
-    pub effect: Effect,
-    /// Who is asked about what `ask` in the policy names. Without one, it is refused. An atomic batch is asked about once, at
-    /// its end; in a dry run nothing is.
-    pub approver: Option<Arc<dyn Approver>>,
 }
 
 /// What calls of a tool may change.

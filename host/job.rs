@@ -21,7 +21,8 @@ use crate::batch::{
     argument_error, length, length_of_fields, too_large_arguments, too_many_values,
 };
 use crate::files::{Effect, Work};
-use crate::host::{RunOptions, Shared};
+use crate::host::Shared;
+use crate::options::RunOptions;
 use crate::plugin::{Known, References, ToolRef, Values, check, decode};
 use crate::reach::{CallReach, Certainty, Hints};
 use crate::runs::Runs;

@@ -43,6 +43,7 @@ mod job;
 mod loader;
 mod memory;
 mod net;
+mod options;
 mod places;
 mod plugin;
 mod policy;
@@ -71,9 +72,10 @@ pub use batch::{
 pub use builder::{HostBuilder, PluginSpec, Source};
 pub use error::Error;
 pub use files::{Effect, Entry, FilesError, LoggedCall, UndoError, log, undo};
-pub use host::{Host, RunOptions, ToolEffects};
+pub use host::{Host, ToolEffects};
 pub use job::Progress;
 pub use net::{NetOptions, Resolver, SystemResolver};
+pub use options::{CallOptions, RunOptions};
 pub use plugin::{
     Answer, Asks, BinaryError, Case, Field, LoadLimits, Misfits, NotATool, Plugin, PluginError,
     RegistryError, Shape, Tool, ToolName, ToolRef, TouchedPaths, Touches, Values, Wit, WitError,
@@ -86,6 +88,6 @@ pub use policy::{
 };
 pub use sandbox::{EngineError, LinkError, Said};
 pub use schedule::Tenant;
-pub use session::{CallOptions, Issued, Session};
+pub use session::{Issued, Session};
 pub use tokio_util::sync::CancellationToken;
 pub use worker::compile_as_helper;

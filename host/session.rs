@@ -5,10 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::approval::Approver;
 use crate::attempt::{Attempt, Filled, Ran, asking, changed, conflict, failed};
 use crate::audited::Audited;
 use crate::batch::{Batch, Call, CallError, ErrorKind, Outcome, Planned, Report, Step, Usage};
@@ -16,6 +14,7 @@ use crate::error::Error;
 use crate::files::{Effect, Work};
 use crate::host::{Host, Shared, busy};
 use crate::job::{Progress, listener};
+use crate::options::CallOptions;
 use crate::plugin::{Known, ToolRef};
 use crate::reach::{CallReach, Places};
 use crate::runs::Runs;
@@ -35,33 +34,6 @@ pub struct Session {
     loose: Loose<LooseJob>,
     room: Share,
     job: Arc<LooseJob>,
-}
-
-/// What a loose call may be given besides itself.
-#[derive(Clone, Debug, Default)]
-pub struct CallOptions {
-    /// Cancelling it stops the running guest within two epoch ticks (10 ms); the call ends as `cancelled`.
-    pub cancel: CancellationToken,
-    /// Told of each start of the call and of its end, as they happen; its index is always 0.
-    pub progress: Option<mpsc::UnboundedSender<Progress>>,
-    /// Who is asked about what `ask` in the policy names: the call's index is always 0. Without one, it is refused.
-    pub approver: Option<Arc<dyn Approver>>,
-    /// While it is true, the call does not start, though its turn has come and it takes room: for who has nowhere to put its
-    /// result.
-    pub hold: Option<watch::Receiver<bool>>,
-}
-
-impl CallOptions {
-    async fn wait(&self) {
-        if let Some(hold) = self.hold.as_ref().filter(|hold| *hold.borrow()) {
-            let mut hold = hold.clone();
-            tokio::select! {
-                // An error is that nobody holds it any more.
-                _ = hold.wait_for(|hold| !hold) => {}
-                () = self.cancel.cancelled() => {}
-            }
-        }
-    }
 }
 
 /// A loose call that has its place in the order, and runs when [`Issued::ended`] is awaited. Dropping it stops the

@@ -1,7 +1,7 @@
 //! `inorder serve`: the loaded tools as a server of the Model Context Protocol.
 //!
 //! What is where: `stdio` is the connection, made of `lines` (input), `gate` (what may come when, with `ids`, and `places`, their order) and `output`;
-//! `http` are connections of the other kind; `server` answers requests by means of the host, until its `life` ends; `catalogue` is what it lists,
+//! `http` are connections of the other kind; `server` answers requests by means of the host, until its `life` ends; `catalogue` (`loaded` with its host) is what it lists,
 //! with `names` and `schema`; `batch` is the tool of its own; `answer` and `progress` are what it says of a call, `elicit` what it asks about one.
 //! Only here, and in no other folder, is the SDK known.
 
@@ -17,6 +17,7 @@ mod life;
 mod lines;
 #[cfg(test)]
 mod lines_fuzz;
+mod loaded;
 mod message;
 mod names;
 mod output;

@@ -8,6 +8,7 @@
 //!   address     which addresses are nobody's to reach unless they are granted as such
 //!   begun       bodies that are looked at before they are sent
 //!   body        bodies, in bounds of size and time
+//!   safe        which requests change nothing
 //!   graphql     which requests to a GraphQL endpoint change nothing
 //!   secret, scrub   secrets put in, and taken out of what comes back
 //!   log         what was requested and refused, for messages and the audit log
@@ -31,6 +32,7 @@ mod log;
 mod plugin;
 mod pool;
 mod resolve;
+mod safe;
 mod scrub;
 mod secret;
 mod send;

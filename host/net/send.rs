@@ -26,6 +26,7 @@ use super::graphql;
 use super::log::{NetDenial, NetDeniedBy, Requested};
 use super::plugin::Stop;
 use super::pool::Key;
+use super::safe::is_safe;
 use super::scrub::{Patterns, Scrub};
 use super::target::Target;
 
@@ -83,7 +84,7 @@ impl Exchange {
         asked: RequestOptions,
     ) -> Result<Response<WasiBody>, Stop> {
         let CallNet { plugin, .. } = &self.call;
-        let reads = reads(&request);
+        let reads = is_safe(&request);
         if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
             return Err(Stop::Denied(NetDeniedBy::Method));
         }
@@ -340,32 +341,6 @@ fn declared(headers: &HeaderMap) -> Option<u64> {
 /// Whether a request of that kind has no body as a rule, so that none needs to be said.
 fn usually_empty(method: &Method) -> bool {
     !matches!(*method, Method::POST | Method::PUT | Method::PATCH)
-}
-
-/// Whether a request changes nothing, as its method says, and nothing else in it says otherwise: some servers take another
-/// method or path from a header, and those that pass over the body of a `GET` take it for the next request.
-fn reads(request: &Request<WasiBody>) -> bool {
-    const OTHERWISE: [&str; 8] = [
-        "x-http-method",
-        "x-http-method-override",
-        "x-method",
-        "x-method-override",
-        "x-original-method",
-        "x-original-url",
-        "x-original-uri",
-        "x-rewrite-url",
-    ];
-    let (method, headers) = (request.method(), request.headers());
-    let by_method = match *method {
-        // Without a length, their bodies are not sent.
-        Method::GET | Method::HEAD => true,
-        Method::OPTIONS => headers.contains_key(CONTENT_LENGTH) || request.body().is_end_stream(),
-        _ => false,
-    };
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    by_method
-        && lengths.all(|length| length == "0")
-        && !OTHERWISE.iter().any(|name| headers.contains_key(*name))
 }
 
 /// A request with a body that is known, once more.

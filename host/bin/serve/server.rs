@@ -17,14 +17,13 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, Peer, RequestContext, RoleServer, SubscriptionContext};
 use tokio::sync::{oneshot, watch};
 use tokio_util::task::TaskTracker;
-use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::catalogue::{Catalogue, Named};
+use super::catalogue::Named;
 use super::difference::Difference;
 use super::elicit::{self, Round, Rounds, Way};
 use super::gate::{Arrival, BUSY};
 use super::life::{Ends, Life};
-use super::names::Names;
+use super::loaded::{Entered, Loaded};
 use super::places::Place;
 use super::progress::Progress;
 use super::sessions::Sessions;
@@ -56,37 +55,8 @@ struct Client {
     is_told: AtomicBool,
 }
 
-/// What calls are answered by. It is replaced whole.
-struct Loaded {
-    host: Host,
-    catalogue: Catalogue,
-}
-
-/// A call or a batch that was let in: what answers it, for as long as it runs.
-pub struct Entered {
-    loaded: Arc<Loaded>,
-    _under_way: TaskTrackerToken,
-}
-
 /// For a client that is to be told something, and does not read.
 const TELLING: Duration = Duration::from_secs(5);
-
-impl Loaded {
-    fn new(host: Host) -> anyhow::Result<Arc<Loaded>> {
-        let catalogue = Catalogue::new(&host)?;
-        Ok(Arc::new(Loaded { host, catalogue }))
-    }
-}
-
-impl Entered {
-    pub fn host(&self) -> &Host {
-        &self.loaded.host
-    }
-
-    pub fn names(&self) -> &Names {
-        self.loaded.catalogue.names()
-    }
-}
 
 impl Server {
     /// # Errors
@@ -131,7 +101,7 @@ impl Server {
     pub fn enter(&self) -> Option<Entered> {
         let under_way = self.shared.calls.token();
         let taken = !self.shared.life.stopping.is_cancelled();
-        taken.then(|| Entered { loaded: self.loaded(), _under_way: under_way })
+        taken.then(|| Entered::new(self.loaded(), under_way))
     }
 
     /// Runs something that is waited for at the end.
@@ -266,9 +236,7 @@ impl Server {
         });
         Round::new(tool, called, questions, cancel)
     }
-}
 
-impl Server {
     async fn answered(
         &self,
         request: CallToolRequestParams,
