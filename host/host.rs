@@ -217,7 +217,7 @@ impl Host {
     }
 
     /// Whether policy has anything asked about before it becomes real: then runs want an
-    /// [`Approver`].
+    /// [`Approver`](crate::Approver).
     pub fn asks(&self) -> bool {
         self.shared.asks.iter().any(|asks| asks.of_files() || asks.of_requests())
     }

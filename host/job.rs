@@ -158,7 +158,8 @@ impl BatchJob {
             failed(&call.id, &call.tool, error, Usage::default())
         };
         let results = outcomes.into_iter().zip(&job.plan.calls);
-        let results = results.map(|(outcome, call)| outcome.unwrap_or_else(|| lost(call)));
+        let results =
+            results.map(|(outcome, call)| outcome.unwrap_or_else(|| lost(call)).handed_over());
         Report {
             results: results.collect(),
             elapsed: job.began.elapsed(),

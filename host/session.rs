@@ -182,7 +182,7 @@ impl Issued {
         session.loose.call(ticket, hints, call.options.cancel.clone()).await;
         let job = &session.job;
         call.shared.burden.give_back();
-        let outcome = call.outcome.get().cloned().ok_or(Error::Lost)?;
+        let outcome = call.outcome.get().cloned().ok_or(Error::Lost)?.handed_over();
         job.keep_for_the_log(&outcome);
         drop((listed, counted));
         Ok(outcome)

@@ -9,7 +9,7 @@ use inorder::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    block_on, calc, calc_host, call, grants, guest, inorder, report, scratch, text_plugin,
+    block_on, calc, calc_host, call, grants, guest, report, scratch, text_plugin,
 };
 
 /// What comes of a call when a limit is set for the host, for its plugin, and for the call itself.
@@ -249,28 +249,24 @@ fn results_that_wait_to_be_handed_over_are_memory_of_the_host_too() {
 }
 
 #[test]
-fn a_limit_on_the_size_of_files_ends_the_call_and_not_the_host() {
-    let (dir, _) = scratch(&[]);
-    let write = |path: &str, content: String| json!({ "tool": "write_file", "args": { "path": path, "content": content } });
-    let batch =
-        json!({ "calls": [write("large", "x".repeat(300_000)), write("small", "x".to_owned())] });
-    std::fs::write(dir.path().join("batch.json"), batch.to_string()).unwrap();
-    // Compiled before: what is kept of that is larger.
-    let program = inorder().get_program().to_str().unwrap().to_owned();
-    let run = |limit: &str| {
-        let line = format!(
-            "{limit} exec {program} run --json --no-audit --root . --allow-write '**' batch.json"
-        );
-        std::process::Command::new("sh").arg("-c").arg(line).current_dir(&dir).output().unwrap()
-    };
-    assert!(run("").status.success());
-    std::fs::remove_file(dir.path().join("large")).unwrap();
-    let limited = run("ulimit -f 200;");
-    assert_eq!(limited.status.code(), Some(1), "{limited:?}");
-    let report: Value = serde_json::from_slice(&limited.stdout).unwrap();
-    assert_eq!(report["results"][0]["error"]["kind"], "tool", "{report}");
-    assert_eq!(report["results"][1]["status"], "ok", "{report}");
-    assert!(!dir.path().join("large").exists());
+fn results_that_a_program_keeps_are_its_own() {
+    let (dir, builder) = scratch(&[]);
+    std::fs::write(dir.path().join("f"), "x".repeat(1 << 20)).unwrap();
+    let files = PluginSpec::builtin("filesystem", grants(&["**"], &[]));
+    let host = builder.plugin(files).max_memory(64 << 20).build().unwrap();
+    let call = json!({ "tool": "read_text_file", "args": { "path": "f" } });
+    let batch = json!({ "calls": vec![call; 10] }).to_string();
+    let session = host.session();
+    block_on(async {
+        let mut kept = Vec::new();
+        for _ in 0..10 {
+            let batch = Batch::from_json(batch.as_bytes()).unwrap();
+            let loose = session.call(batch.calls[0].clone(), CancellationToken::new());
+            kept.push(loose.await.unwrap());
+            kept.extend(host.run(batch).await.unwrap().results);
+        }
+        assert!(kept.iter().all(|outcome| outcome.result.is_ok()), "{:?}", kept.last());
+    });
 }
 
 #[test]

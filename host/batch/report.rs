@@ -107,7 +107,7 @@ pub struct Outcome {
     /// What the plugin wrote to its standard output and error, lossily decoded.
     pub stdout: String,
     pub stderr: String,
-    /// Given back when the last clone of this goes: its part of what all calls of the host may hold.
+    /// Until it is handed over, its part of what all calls of the host may hold.
     pub(crate) _held: Option<Held>,
 }
 
@@ -121,6 +121,12 @@ pub enum Status {
 }
 
 impl Outcome {
+    /// For whoever is given it, and may keep it for long: it holds nothing of the host's any more.
+    pub(crate) fn handed_over(mut self) -> Outcome {
+        self._held = None;
+        self
+    }
+
     pub fn status(&self) -> Status {
         match &self.result {
             Ok(_) => Status::Ok,

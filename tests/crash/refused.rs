@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{Place, tell};
-use crate::support::{block_on, guest};
+use crate::support::{block_on, guest, inorder, scratch};
 
 fn run(host: &inorder::Host, calls: &Value) -> Value {
     let request = json!({ "calls": calls }).to_string();
@@ -210,4 +210,29 @@ fn a_host_that_waits_for_the_disk_commits_undoes_and_recovers_the_same() {
             );
         }
     }
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_ends_the_call_and_not_the_host() {
+    let (dir, _) = scratch(&[]);
+    let write = |path: &str, content: String| json!({ "tool": "write_file", "args": { "path": path, "content": content } });
+    let batch =
+        json!({ "calls": [write("large", "x".repeat(300_000)), write("small", "x".to_owned())] });
+    std::fs::write(dir.path().join("batch.json"), batch.to_string()).unwrap();
+    // Compiled before: what is kept of that is larger.
+    let program = inorder().get_program().to_str().unwrap().to_owned();
+    let run = |limit: &str| {
+        let line = format!(
+            "{limit} exec {program} run --json --no-audit --root . --allow-write '**' batch.json"
+        );
+        Command::new("sh").arg("-c").arg(line).current_dir(&dir).output().unwrap()
+    };
+    assert!(run("").status.success());
+    std::fs::remove_file(dir.path().join("large")).unwrap();
+    let limited = run("ulimit -f 200;");
+    assert_eq!(limited.status.code(), Some(1), "{limited:?}");
+    let report: Value = serde_json::from_slice(&limited.stdout).unwrap();
+    assert_eq!(report["results"][0]["error"]["kind"], "tool", "{report}");
+    assert_eq!(report["results"][1]["status"], "ok", "{report}");
+    assert!(!dir.path().join("large").exists());
 }
