@@ -139,68 +139,105 @@ impl Worker<'_> {
     }
 
     /// Where the host's answers and files are not the oracle's. By the number of jobs, a batch is also run dry
-    /// before, which changes nothing, or undone after, which leaves what was before.
+    /// before, which changes nothing; or as an atomic one, which changes all or nothing; or undone after, which leaves what was before.
     fn differences(&mut self, batch: &Batch) -> Vec<String> {
-        let plain = self.plain.path().join("root");
-        let oracle_began = Instant::now();
-        batch.before.lay_out(&plain).unwrap();
-        let before = Tree::read(&plain).unwrap();
-        let expected = oracle::run(&plain, batch);
-        let after = Tree::read(&plain).unwrap();
-        self.counts.by_oracle += oracle_began.elapsed();
-
-        let guest = self.guest;
-        let (root, host) = self.hosts.entry(batch.jobs).or_insert_with(|| host(guest, batch.jobs));
+        let expected = self.by_oracle(batch);
         let began = Instant::now();
-        batch.before.lay_out(root.path()).unwrap();
-        let mut on_host = Duration::ZERO;
+        let on_host = self.counts.on_host;
         let mut differences = Vec::new();
-        let effects: &[Effect] =
-            if batch.jobs == DRY { &[Effect::DryRun, Effect::Commit] } else { &[Effect::Commit] };
-        for &effect in effects {
-            let request =
-                inorder::Batch::from_json(batch.to_json().to_string().as_bytes()).unwrap();
-            let host_began = Instant::now();
-            let options = RunOptions { effect, ..RunOptions::default() };
-            let run = async {
-                let plan = host.plan(request).unwrap();
-                tokio::time::timeout(PATIENCE, host.execute(plan, options)).await
-            };
-            let Ok(report) = self.runtime.block_on(run) else {
-                return vec![format!("the batch has not ended after {PATIENCE:?}")];
-            };
-            on_host += host_began.elapsed();
-            let report = serde_json::to_value(&report).unwrap();
-            let results = report["results"].as_array().unwrap();
-            let trees = match effect {
-                Effect::Commit => after.differences(&Tree::read(root.path()).unwrap()),
-                _ => before.differences(&Tree::read(root.path()).unwrap()),
-            };
-            let found = compare(batch, &expected, results).into_iter().chain(trees);
-            differences.extend(found.map(|it| format!("{effect:?}: {it}")));
-            self.counts.add(&Counts {
-                calls: results.len() as u64,
-                ok: results.iter().filter(|it| it["status"] == "ok").count() as u64,
-                repeated: results.iter().filter(|it| attempts(it) > 1).count() as u64,
-                ..Counts::default()
-            });
+        match batch.jobs {
+            DRY => differences.extend(self.run(batch, Effect::DryRun, &expected)),
+            ATOMIC => {
+                differences.extend(self.run(batch, Effect::Atomic, &expected));
+                // Whole, hardly a batch has no call that fails.
+                let works = expected.without_failures(batch);
+                let expected = self.by_oracle(&works);
+                differences.extend(self.run(&works, Effect::Atomic, &expected));
+            }
+            _ => {}
         }
+        differences.extend(self.run(batch, Effect::Commit, &expected));
         if batch.jobs == UNDONE && differences.is_empty() {
-            match inorder::undo(root.path()) {
+            let root = self.hosts[&batch.jobs].0.path();
+            match inorder::undo(root) {
                 Ok(_) | Err(UndoError::Nothing { .. }) => {
-                    let trees = before.differences(&Tree::read(root.path()).unwrap());
+                    let trees = expected.before.differences(&Tree::read(root).unwrap());
                     differences.extend(trees.into_iter().map(|it| format!("undone: {it}")));
                 }
                 Err(error) => differences.push(format!("undone: {error}")),
             }
         }
         self.counts.batches += 1;
-        self.counts.on_host += on_host;
-        self.counts.around += began.elapsed() - on_host;
+        self.counts.around += began.elapsed() - (self.counts.on_host - on_host);
         differences
+    }
+
+    fn by_oracle(&mut self, batch: &Batch) -> Expected {
+        let plain = self.plain.path().join("root");
+        let began = Instant::now();
+        batch.before.lay_out(&plain).unwrap();
+        let before = Tree::read(&plain).unwrap();
+        let ends = oracle::run(&plain, batch);
+        let after = Tree::read(&plain).unwrap();
+        self.counts.by_oracle += began.elapsed();
+        Expected { before, ends, after }
+    }
+
+    fn run(&mut self, batch: &Batch, effect: Effect, expected: &Expected) -> Vec<String> {
+        let guest = self.guest;
+        let (root, host) = self.hosts.entry(batch.jobs).or_insert_with(|| host(guest, batch.jobs));
+        batch.before.lay_out(root.path()).unwrap();
+        let request = inorder::Batch::from_json(batch.to_json().to_string().as_bytes()).unwrap();
+        let began = Instant::now();
+        let options = RunOptions { effect, ..RunOptions::default() };
+        let run = async {
+            let plan = host.plan(request).unwrap();
+            tokio::time::timeout(PATIENCE, host.execute(plan, options)).await
+        };
+        let Ok(report) = self.runtime.block_on(run) else {
+            return vec![format!("{effect:?}: the batch has not ended after {PATIENCE:?}")];
+        };
+        self.counts.on_host += began.elapsed();
+        let report = serde_json::to_value(&report).unwrap();
+        let results = report["results"].as_array().unwrap();
+        self.counts.add(&Counts {
+            calls: results.len() as u64,
+            ok: results.iter().filter(|it| it["status"] == "ok").count() as u64,
+            repeated: results.iter().filter(|it| attempts(it) > 1).count() as u64,
+            ..Counts::default()
+        });
+        let trees = expected.tree(effect).differences(&Tree::read(root.path()).unwrap());
+        let found = compare(batch, &expected.ends, results).into_iter().chain(trees);
+        found.map(|it| format!("{effect:?}: {it}")).collect()
     }
 }
 
+/// What comes of a batch by the oracle.
+struct Expected {
+    before: Tree,
+    ends: Vec<End>,
+    after: Tree,
+}
+
+impl Expected {
+    fn tree(&self, effect: Effect) -> &Tree {
+        let works = self.ends.iter().all(End::is_ok);
+        match effect {
+            Effect::Commit => &self.after,
+            Effect::Atomic if works => &self.after,
+            Effect::Atomic | Effect::DryRun => &self.before,
+        }
+    }
+
+    /// The batch without the calls that fail.
+    fn without_failures(&self, batch: &Batch) -> Batch {
+        let failed = batch.calls.iter().zip(&self.ends).filter(|(_, end)| !end.is_ok());
+        failed.fold(batch.clone(), |works, (call, _)| works.without(call.number))
+    }
+}
+
+/// Batches of so many jobs are run as atomic ones before.
+const ATOMIC: usize = 2;
 /// Batches of so many jobs are run dry before.
 const DRY: usize = 4;
 /// Those of so many are undone after.

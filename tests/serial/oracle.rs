@@ -50,7 +50,7 @@ fn arguments(call: &Call, batch: &Batch, ends: &[End]) -> Result<Value, End> {
     let mut links = call.links();
     links.sort_unstable_by_key(|link| link.from);
     for link in &links {
-        if !matches!(ends[batch.place(link.from)], End::Value(_)) {
+        if !ends[batch.place(link.from)].is_ok() {
             return Err(End::Skipped(batch.id(link.from)));
         }
     }
@@ -303,6 +303,10 @@ fn json_of<T: serde::Serialize>(answer: Answer<T>) -> Answer<Value> {
 }
 
 impl End {
+    pub fn is_ok(&self) -> bool {
+        matches!(self, End::Value(_))
+    }
+
     /// Whether `found` is what was expected.
     pub fn allows(&self, found: &End) -> bool {
         match (self, found) {

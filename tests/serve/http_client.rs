@@ -123,8 +123,17 @@ pub struct Session<'a> {
 
 impl Session<'_> {
     pub fn open(&self, method: &str, body: &str) -> TcpStream {
-        let headers = [("Mcp-Session-Id", &*self.id), ("Mcp-Protocol-Version", "2025-11-25")];
-        self.server.open(&format!("{method} /mcp"), &headers, body)
+        self.server.open(&format!("{method} /mcp"), &self.headers(), body)
+    }
+
+    fn headers(&self) -> [(&str, &str); 2] {
+        [("Mcp-Session-Id", &self.id), ("Mcp-Protocol-Version", "2025-11-25")]
+    }
+
+    /// Takes up the stream on which this event was the last that came.
+    pub fn take_up(&self, event: &str) -> Answer {
+        let headers = [self.headers().as_slice(), &[("Last-Event-ID", event)]].concat();
+        self.server.get("/mcp", &headers)
     }
 
     pub fn send(&self, message: &Value) -> TcpStream {

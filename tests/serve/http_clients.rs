@@ -95,6 +95,33 @@ fn an_id_of_a_session_that_waits_for_its_answer_is_not_taken_twice() {
 }
 
 #[test]
+fn an_answer_whose_stream_broke_is_there_for_a_client_that_comes_back() {
+    let root = folder(&[]);
+    let plugin = calc();
+    let args = ["--plugin", plugin.to_str().unwrap(), "--timeout", "1s"];
+    let server = Server::start(root.path(), &args);
+    let (session, other) = (server.begin(&json!({})), server.begin(&json!({})));
+    let breaks = |id: u32| {
+        let stream = BufReader::new(session.send(&call(id, "spin", json!({}))));
+        let event =
+            stream.lines().find_map(|line| Some(line.ok()?.strip_prefix("id:")?.to_owned()));
+        event.unwrap().trim().to_owned()
+    };
+    let events = [breaks(1), breaks(2)];
+    assert!(other.take_up(&events[0]).messages.is_empty());
+    // One while its call goes on, the other when it has ended.
+    let answers = [session.take_up(&events[0]), {
+        std::thread::sleep(Duration::from_millis(1500));
+        session.take_up(&events[1])
+    }];
+    for (id, answer) in (1..).zip(answers) {
+        let [message] = answer.messages.as_slice() else { panic!("{}", answer.body) };
+        assert_eq!(message["id"], id);
+        assert!(text(&message["result"]).contains("1s"), "{message}");
+    }
+}
+
+#[test]
 fn the_session_that_nobody_has_used_for_longest_makes_room() {
     let root = folder(&[]);
     let server = Server::start(root.path(), &[]);

@@ -1,6 +1,6 @@
 //! The same server over HTTP: connections, and who answers what comes on them.
 //!
-//! `/mcp` is the protocol, and the SDK's: sessions up to 2025-11-25 (`visits`), none from 2026-07-28 on. `/v1/batch` is `batches`,
+//! `/mcp` is the protocol, and the SDK's: sessions up to 2025-11-25 (`visits`, with `kept`), none from 2026-07-28 on. `/v1/batch` is `batches`,
 //! and described by `openapi`. `door` says who may come in
 //! (with `token`), `bodies` reads what they send, `answers` is what is said without a stream. There is no TLS
 //! here: that is for a proxy in front.
@@ -9,6 +9,7 @@ mod answers;
 mod batches;
 mod bodies;
 mod door;
+mod kept;
 mod mcp;
 mod openapi;
 mod token;

@@ -73,7 +73,6 @@ pub fn batch<'a>(tools: impl Iterator<Item = (&'a str, Value)>) -> Map<String, V
         "type": "object",
         "properties": { "calls": {
             "type": "array",
-            "minItems": 1,
             "items": call,
             "description": "in the order in which they are to take effect",
         } },

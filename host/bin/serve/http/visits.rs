@@ -1,8 +1,9 @@
 //! Sessions of the protocol, up to 2025-11-25: the SDK's, and what it leaves to be done about them.
 //!
 //! Of a session that ends the SDK lets calls go on for five seconds, so that they may commit what nobody wants any more. Here they end with it. Of
-//! two requests with one id it never answers the first. Here the second is refused, as over standard input (`gate.rs`). And it
-//! keeps any number of sessions. Here the one that nobody has used for longest makes room.
+//! two requests with one id it never answers the first. Here the second is refused, as over standard input (`gate.rs`). It
+//! keeps any number of sessions. Here the one that nobody has used for longest makes room. And it forgets an answer that it has sent, be
+//! it to a stream that is broken. Here it is kept for a while (`kept.rs`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,7 @@ use rmcp::transport::streamable_http_server::{SessionId, SessionManager};
 
 use super::super::ids::{Ids, Taken, answers};
 use super::super::life::Ends;
+use super::kept::{Asked, Kept};
 
 /// Of a session that nobody uses. Clients make another one.
 const KEPT: Duration = Duration::from_secs(60 * 60);
@@ -34,12 +36,15 @@ const MOST: usize = 1000;
 pub struct Visits {
     sessions: LocalSessionManager,
     visits: Mutex<HashMap<SessionId, Arc<Visit>>>,
+    kept: Arc<Mutex<Kept>>,
     ending: CancellationToken,
 }
 
 /// One session, for as long as it is kept.
 struct Visit {
     ids: Mutex<Ids>,
+    /// Those that have not been answered.
+    asked: Mutex<HashMap<RequestId, Arc<Asked>>>,
     uses: Mutex<Uses>,
     ended: CancellationToken,
 }
@@ -67,6 +72,7 @@ struct OnItsWay<'a>(&'a Visit, Option<RequestId>);
 pub struct Connection {
     transport: SessionTransport,
     visit: Arc<Visit>,
+    kept: Arc<Mutex<Kept>>,
 }
 
 type Error = LocalSessionManagerError;
@@ -76,7 +82,7 @@ impl Visits {
     pub fn new(ending: CancellationToken) -> Visits {
         let mut sessions = LocalSessionManager::default();
         sessions.session_config.keep_alive = Some(KEPT);
-        Visits { sessions, visits: Mutex::default(), ending }
+        Visits { sessions, visits: Mutex::default(), kept: Arc::default(), ending }
     }
 
     /// Makes room for one more: where there are many, the one that nobody has used for longest ends. Not, if all are in use.
@@ -97,7 +103,7 @@ impl Visits {
     }
 
     fn visits(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Visit>>> {
-        self.visits.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.visits)
     }
 
     fn visit(&self, id: &SessionId) -> Result<Arc<Visit>, Error> {
@@ -109,7 +115,7 @@ impl Visits {
 impl Visit {
     fn new(ended: CancellationToken) -> Arc<Visit> {
         let uses = Mutex::new(Uses { now: 0, since: Instant::now() });
-        Arc::new(Visit { ids: Mutex::default(), uses, ended })
+        Arc::new(Visit { ids: Mutex::default(), asked: Mutex::default(), uses, ended })
     }
 
     fn idle_since(&self) -> Option<Instant> {
@@ -118,12 +124,22 @@ impl Visit {
     }
 
     fn uses(&self) -> MutexGuard<'_, Uses> {
-        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.uses)
     }
 
     fn ids(&self) -> MutexGuard<'_, Ids> {
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.ids)
     }
+
+    /// Nobody waits for an answer to it any more.
+    fn cancelled(&self, request: &RequestId) {
+        self.ids().cancelled(request);
+        locked(&self.asked).remove(request);
+    }
+}
+
+fn locked<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Use {
@@ -152,7 +168,7 @@ impl Drop for Use {
 impl Drop for OnItsWay<'_> {
     fn drop(&mut self) {
         if let Some(id) = &self.1 {
-            self.0.ids().cancelled(id);
+            self.0.cancelled(id);
         }
     }
 }
@@ -165,7 +181,7 @@ impl SessionManager for Visits {
         let (id, transport) = self.sessions.create_session().await?;
         let visit = Visit::new(self.ending.child_token());
         self.visits().insert(id.clone(), visit.clone());
-        Ok((id, Connection { transport, visit }))
+        Ok((id, Connection { transport, visit, kept: self.kept.clone() }))
     }
 
     async fn initialize_session(
@@ -187,6 +203,7 @@ impl SessionManager for Visits {
         if let Some(visit) = visit {
             visit.ended.cancel();
         }
+        locked(&self.kept).forget(id);
         self.sessions.close_session(id).await
     }
 
@@ -196,10 +213,10 @@ impl SessionManager for Visits {
         mut message: ClientJsonRpcMessage,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
         let visit = self.visit(id)?;
-        let used = Use::of(&visit);
+        let (used, asked) = (Use::of(&visit), Asked::new(id.clone()));
         let JsonRpcMessage::Request(request) = &mut message else {
             let stream = self.sessions.create_stream(id, message).await?;
-            return Ok(used.streams(stream).left_stream());
+            return Ok(used.streams(asked.streams(stream)).left_stream());
         };
         let taken = visit.ids().take(&request.id);
         let taken = match taken {
@@ -214,9 +231,10 @@ impl SessionManager for Visits {
         let carried = request.request.extensions_mut();
         carried.insert(Ends(visit.ended.clone()));
         carried.insert(Carried { _id: taken, _use: Arc::new(Use::of(&visit)) });
+        locked(&visit.asked).insert(request.id.clone(), asked.clone());
         let stream = self.sessions.create_stream(id, message).await?;
         on_its_way.1 = None;
-        Ok(used.streams(stream).left_stream())
+        Ok(used.streams(asked.streams(stream)).left_stream())
     }
 
     async fn accept_message(
@@ -230,7 +248,7 @@ impl SessionManager for Visits {
             && let ClientNotification::CancelledNotification(cancelled) = &notification.notification
             && let Some(request) = &cancelled.params.request_id
         {
-            visit.ids().cancelled(request);
+            visit.cancelled(request);
         }
         self.sessions.accept_message(id, message).await
     }
@@ -249,7 +267,13 @@ impl SessionManager for Visits {
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, Error> {
         let used = Use::of(&self.visit(id)?);
-        Ok(used.streams(self.sessions.resume(id, last_event_id).await?))
+        let error = match self.sessions.resume(id, last_event_id.clone()).await {
+            Ok(stream) => return Ok(used.streams(stream).left_stream()),
+            Err(error) => error,
+        };
+        // Its request may have been answered meanwhile.
+        let answer = locked(&self.kept).after(id, &last_event_id).ok_or(error)?;
+        Ok(stream::iter([answer]).right_stream())
     }
 }
 
@@ -260,8 +284,13 @@ impl Transport<RoleServer> for Connection {
         &mut self,
         message: ServerJsonRpcMessage,
     ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
-        // Before it is sent: its client may take the id again as soon as it has read this.
-        let answered = answers(&message).map(|id| self.visit.ids().answered(id));
+        // Before it is sent: its client may take the id again as soon as it has read this, or may be coming back for it.
+        let answered = answers(&message).map(|id| {
+            self.visit.ids().answered(id);
+            if let Some(asked) = locked(&self.visit.asked).remove(id) {
+                locked(&self.kept).keep(asked, &message, Instant::now());
+            }
+        });
         let sending = self.transport.send(message);
         async move {
             match sending.await {
