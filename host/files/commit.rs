@@ -14,6 +14,7 @@ use super::ledger::{Ledger, Writes};
 use super::lock::{RootLock, in_words};
 use super::place::{Facets, Key, Place};
 use super::prepare::{How, NewContent, Prepared, ready_like};
+use super::rollback::{Rollback, keep};
 use super::roots::Roots;
 use super::stage::{Stages, Unsettled};
 use super::steps::{Act, Commit};
@@ -107,12 +108,18 @@ pub fn commit(
     let spills = prepared.spills.iter().chain(spills);
     if let Err((path, error)) = done {
         let failed = format!("{path}: {error}");
-        if let Err(error) = journal::roll_back(root, stage.folder.dir.as_fd(), &commit.steps) {
+        let dir = stage.folder.dir.as_fd();
+        let rollback = Rollback { root, stage: dir, steps: &commit.steps, since: None };
+        let kept = rollback.take_back().and_then(|theirs| {
+            let kept = keep(stage.shelf.folder.as_fd(), dir, &stage.number, &theirs);
+            kept.map_err(|error| (".inorder".to_owned(), error))
+        });
+        if let Err((path, error)) = kept {
             // The slots may hold what was in the root.
             drop(unsettled);
             let message = format!(
-                "{failed}; and taking it back failed too ({error}): the next commit, or the next `inorder` that opens \
-                 this root, goes on with that"
+                "{failed}; and taking it back failed too ({path}: {error}): the next commit, or the next `inorder` that \
+                 opens this root, goes on with that"
             );
             return Err(Failed::Broken(message));
         }
@@ -274,7 +281,7 @@ impl Commit<'_> {
             dirs.extend(parents.iter().filter_map(open));
         }
         for (step, act) in self.steps.iter().zip(acts) {
-            self.act(step, act).map_err(|error| (step_path(step).to_owned(), error))?;
+            self.act(step, act).map_err(|error| (step.path().to_owned(), error))?;
         }
         if self.durable {
             dirs.extend(parents.iter().filter_map(open));
@@ -327,16 +334,15 @@ impl Commit<'_> {
         let (parent, name) = disk::split(path);
         let parent = disk::open_dir(self.root, parent)?;
         let stage = self.stage.folder.dir.as_fd();
-        let what = |stat: Stat| (stat.ino, stat.size, stat.modified, stat.mode, stat.uid, stat.gid);
-        let new = what(new.map_or_else(|| disk::stat(stage, slot), Ok)?);
+        let new = new.map_or_else(|| disk::stat(stage, slot), Ok)?;
         journal::swap(stage, slot, parent.as_fd(), name)?;
-        if what(disk::stat(stage, slot)?) == what(*old) {
+        if disk::stat(stage, slot)?.is_content_of(old) {
             return Ok(());
         }
         // It was written or replaced a moment ago, and goes back with that. Ours is looked at anew: some file systems change
         // the times of a file after its last write.
         journal::swap(stage, slot, parent.as_fd(), name)?;
-        if what(disk::stat(stage, slot)?) == new {
+        if disk::stat(stage, slot)?.is_content_of(&new) {
             return Err(Errno::STALE);
         }
         // And so was ours by now, which is newer still: it stays.
@@ -387,17 +393,6 @@ fn dir_stat(root: BorrowedFd<'_>, place: &Place) -> Option<Stat> {
         return disk::stat_fd(root).ok();
     }
     disk::open_dir(root, &place.path).and_then(|dir| disk::stat_fd(dir.as_fd())).ok()
-}
-
-fn step_path(step: &Step) -> &str {
-    match step {
-        Step::Displace { path, .. }
-        | Step::Place { path, .. }
-        | Step::Swap { path, .. }
-        | Step::InPlace { path, .. }
-        | Step::Link { path, .. }
-        | Step::Times { path, .. } => path,
-    }
 }
 
 fn stale(what: &str) -> Failed {

@@ -43,6 +43,12 @@ pub struct Stat {
 pub type Time = (i64, u32);
 
 impl Stat {
+    /// Whether it is the same file, with the same content and attributes.
+    pub fn is_content_of(&self, other: &Stat) -> bool {
+        let what = |it: &Stat| (it.ino, it.size, it.modified, it.mode, it.uid, it.gid);
+        what(self) == what(other)
+    }
+
     /// Whether nothing that a guest could see has changed from one to the other. (Reading changes the time
     /// of access.)
     pub fn same(&self, other: &Stat) -> bool {

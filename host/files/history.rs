@@ -5,18 +5,19 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Access, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::batch::{Change, Outcome, Report};
 
-use super::disk;
+use super::disk::{self, Kind};
 use super::journal::{self, Left, Record, Step, stat_beneath};
 use super::lock::LockFile;
 use super::recover::{
     self, Dead, dead_batches, last_commit, open_journal, remove_batch, take_back,
 };
+use super::rollback::Refused;
 use super::roots::{FilesError, Roots};
 use super::shelf::{BATCHES, INORDER, open_folder};
 use super::stage::Stage;
@@ -60,8 +61,13 @@ pub enum UndoError {
     Changed { paths: Vec<String>, kept: String },
     #[error("not undone: an `inorder` is at work in {}; wait for it to end", root.display())]
     Busy { root: PathBuf },
-    #[error("not undone: {}: {error}", root.display())]
-    Failed { root: PathBuf, error: std::io::Error },
+    #[error("not undone: {}: {error}", path.display())]
+    Failed { path: PathBuf, error: std::io::Error },
+    #[error(
+        "undone in part only, since {} cannot be taken back: {error}; once it can be, the next `inorder` here goes on with it",
+        path.display()
+    )]
+    InPart { path: PathBuf, error: std::io::Error },
 }
 
 const LOG: &str = "log";
@@ -158,9 +164,9 @@ pub fn log(root: &Path) -> Result<Vec<Entry>, FilesError> {
 pub fn undo(root: &Path) -> Result<Vec<String>, UndoError> {
     let roots = Roots::open(&[root.to_owned()])?;
     let at = roots.get(0);
-    let failed = |error: Errno| UndoError::Failed { root: root.to_owned(), error: error.into() };
+    let failed = |error: Errno| UndoError::Failed { path: root.to_owned(), error: error.into() };
     let nothing = || UndoError::Nothing { root: root.to_owned() };
-    recover::recover(at.fd.as_fd()).map_err(failed)?;
+    recover::recover(at.fd.as_fd()).map_err(|refused| at.not_recovered(&refused))?;
     let folder = open_folder(at.fd.as_fd()).map_err(failed)?.ok_or_else(nothing)?;
     let file = LockFile::open(folder.as_fd()).map_err(failed)?;
     let lock = file.lock().map_err(failed)?;
@@ -186,17 +192,59 @@ pub fn undo(root: &Path) -> Result<Vec<String>, UndoError> {
         let kept = root.join(INORDER).join(BATCHES).join(&batch.name).display().to_string();
         return Err(UndoError::Changed { paths: changed, kept });
     }
+    possible(at.fd.as_fd(), batch).map_err(|(path, error)| UndoError::Failed {
+        path: root.join(path),
+        error: error.into(),
+    })?;
     let journal = open_journal(batch).map_err(failed)?;
     lock.claim().and_then(|()| journal::append(journal.as_fd(), &Record::Undo)).map_err(failed)?;
-    take_back(at.fd.as_fd(), batch).map_err(failed)?;
+    take_back(at.fd.as_fd(), folder.as_fd(), batch, None).map_err(|(path, error)| {
+        UndoError::InPart { path: root.join(path), error: error.into() }
+    })?;
+    undone(folder.as_fd(), batch);
+    Ok(left.into_keys().collect())
+}
+
+/// Whether the system will let an undo change what it has to: half of one is worse than none.
+fn possible(root: BorrowedFd<'_>, batch: &Dead) -> Result<(), Refused> {
+    let mut looked_at = HashSet::new();
+    for step in batch.commits().flatten() {
+        let path = match step {
+            Step::InPlace { path, .. } => path,
+            Step::Times { .. } => continue,
+            step => disk::split(step.path()).0,
+        };
+        if looked_at.insert(path)
+            && let Err(error @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) = writable(root, path)
+        {
+            return Err((path.to_owned(), error));
+        }
+    }
+    Ok(())
+}
+
+fn writable(root: BorrowedFd<'_>, path: &str) -> disk::Result<()> {
+    let (parent, name) = disk::split(path);
+    let parent = disk::open_dir(root, parent)?;
+    let name = if name.is_empty() { "." } else { name };
+    let access = match disk::stat(parent.as_fd(), name)?.kind {
+        Kind::Dir => Access::WRITE_OK | Access::EXEC_OK,
+        Kind::File => Access::WRITE_OK,
+        // It is another one by now.
+        Kind::Symlink | Kind::Other => return Ok(()),
+    };
+    rustix::fs::accessat(&parent, name, access, AtFlags::EACCESS)
+}
+
+/// Lets go of what a batch has kept, as all of it was taken back, and notes that. The root's lock must be held.
+pub fn undone(folder: BorrowedFd<'_>, batch: &Dead) {
     let time = super::tree::now().0.unsigned_abs();
-    let number = batch.number().unwrap_or(&batch.name).to_owned();
+    let number = batch.number().to_owned();
     let entry = Entry { batch: number.clone(), time, calls: vec![], undoes: Some(number) };
-    remove_batch(folder.as_fd(), &batch.name);
-    if let Err(error) = append(folder.as_fd(), &entry) {
+    remove_batch(folder, &batch.name);
+    if let Err(error) = append(folder, &entry) {
         tracing::warn!(%error, "the log of batches cannot be written");
     }
-    Ok(left.into_keys().collect())
 }
 
 /// What a batch left at a path.

@@ -2,12 +2,11 @@
 //!
 //! A line for each record: a checksum, a blank, JSON. Lines are only ever appended, and the last one may be cut off
 //! anywhere by a kill: a line that does not hold together was never written. A commit whose `begin` has no end
-//! is taken back by [`roll_back`], which works from any state that a kill can leave, its own included, since every
-//! step tells by inodes whether it was done.
+//! is taken back (`rollback.rs`).
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 
-use rustix::fs::{AtFlags, OFlags, RenameFlags, Timespec, Timestamps};
+use rustix::fs::{AtFlags, RenameFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +43,8 @@ pub enum Step {
         slot: String,
         path: String,
         ino: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fresh: Option<Fresh>,
     },
     /// What is in the slot and what is at the path change places.
     Swap {
@@ -51,6 +52,8 @@ pub enum Step {
         path: String,
         new: u64,
         old: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fresh: Option<Fresh>,
     },
     /// A file is written in place; the slot holds the old bytes of these ranges, one after another.
     InPlace {
@@ -73,13 +76,41 @@ pub enum Step {
     },
 }
 
-/// What is at a path after a commit: enough to notice a change since.
+/// How a file is that a commit has written anew: whoever writes to it later makes it another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fresh {
+    size: u64,
+    /// Not of one that the same commit gives other times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    modified: Option<Time>,
+}
+
+impl Fresh {
+    pub fn of(stat: &Stat, timed: bool) -> Fresh {
+        Fresh { size: stat.size, modified: (!timed).then_some(stat.modified) }
+    }
+
+    pub fn is(&self, stat: &Stat) -> bool {
+        self.size == stat.size && self.modified.is_none_or(|it| it == stat.modified)
+    }
+}
+
+/// What is at a path after a commit: enough to notice a change since. When a file's attributes last changed is not in it: a
+/// commit of a later batch that was taken back changes that too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Left {
     Nothing,
-    Dir { ino: u64 },
-    Other { ino: u64, size: u64, modified: Time },
+    Dir {
+        ino: u64,
+    },
+    Other {
+        ino: u64,
+        size: u64,
+        modified: Time,
+        #[serde(default)]
+        mode: u32,
+    },
 }
 
 impl Left {
@@ -87,7 +118,9 @@ impl Left {
         match stat {
             None => Left::Nothing,
             Some(stat) if stat.kind == Kind::Dir => Left::Dir { ino: stat.ino },
-            Some(stat) => Left::Other { ino: stat.ino, size: stat.size, modified: stat.modified },
+            Some(Stat { ino, size, modified, mode, .. }) => {
+                Left::Other { ino, size, modified, mode }
+            }
         }
     }
 }
@@ -172,15 +205,18 @@ pub(super) fn checksum(bytes: &[u8]) -> u64 {
     })
 }
 
-/// Takes back the steps that were done, last first.
-///
-/// # Errors
-/// A step that was done cannot be taken back. Nothing after it was touched; trying again goes on from there.
-pub fn roll_back(root: BorrowedFd<'_>, stage: BorrowedFd<'_>, steps: &[Step]) -> Result<()> {
-    steps.iter().rev().try_for_each(|step| step.take_back(root, stage))
-}
-
 impl Step {
+    pub fn path(&self) -> &str {
+        match self {
+            Step::Displace { path, .. }
+            | Step::Place { path, .. }
+            | Step::Swap { path, .. }
+            | Step::InPlace { path, .. }
+            | Step::Link { path, .. }
+            | Step::Times { path, .. } => path,
+        }
+    }
+
     fn stays_inside(&self) -> bool {
         match self {
             Step::Displace { path, slot, .. }
@@ -192,113 +228,10 @@ impl Step {
             Step::Times { path, .. } => path.is_empty() || is_plain_path(path),
         }
     }
-
-    fn take_back(&self, root: BorrowedFd<'_>, stage: BorrowedFd<'_>) -> Result<()> {
-        match self {
-            Step::Displace { path, slot, ino } => {
-                if ino_at(stage, slot)? == Some(*ino) {
-                    rename(stage, slot, root, path)?;
-                }
-            }
-            Step::Place { slot, path, ino } => {
-                if ino_beneath(root, path)? == Some(*ino) {
-                    let (parent, name) = disk::split(path);
-                    let parent = disk::open_dir(root, parent)?;
-                    rename(parent.as_fd(), name, stage, slot)?;
-                }
-            }
-            Step::Swap { slot, path, new, old } => {
-                let (parent, name) = disk::split(path);
-                let parent = match disk::open_dir(root, parent) {
-                    Ok(parent) => parent,
-                    Err(Errno::NOENT | Errno::NOTDIR) => return Ok(()),
-                    Err(error) => return Err(error),
-                };
-                if ino_at(parent.as_fd(), name)? == Some(*new) {
-                    take_back_swap(stage, slot, parent.as_fd(), name, *new, *old)?;
-                }
-            }
-            Step::InPlace { path, ino, len, modified, slot, ranges } => {
-                if ino_beneath(root, path)? == Some(*ino) {
-                    restore(root, path, *len, stage, slot, ranges)?;
-                    set_times(root, path, None, Some(*modified))?;
-                }
-            }
-            Step::Link { path, ino } => {
-                if ino_beneath(root, path)? == Some(*ino) {
-                    let (parent, name) = disk::split(path);
-                    let parent = disk::open_dir(root, parent)?;
-                    rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
-                }
-            }
-            Step::Times { path, ino, accessed, modified } => {
-                if ino_beneath(root, path)? == Some(*ino) {
-                    set_times(root, path, Some(*accessed), Some(*modified))?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-fn restore(
-    root: BorrowedFd<'_>,
-    path: &str,
-    len: u64,
-    stage: BorrowedFd<'_>,
-    slot: &str,
-    ranges: &[(u64, u64)],
-) -> Result<()> {
-    let file = disk::open_beneath(root, path, OFlags::RDWR)?;
-    if !ranges.is_empty() {
-        let saved = disk::open_beneath(stage, slot, OFlags::RDONLY)?;
-        let (mut from, mut buffer) = (0, vec![0; 256 << 10]);
-        for &(at, length) in ranges {
-            let mut done = 0;
-            while done < length {
-                let want = usize::try_from(length - done).unwrap_or(usize::MAX).min(buffer.len());
-                let read = disk::read_at(saved.as_fd(), &mut buffer[..want], sum(from, done)?)?;
-                if read == 0 {
-                    return Err(Errno::IO);
-                }
-                disk::write_at(file.as_fd(), &buffer[..read], sum(at, done)?)?;
-                done += read as u64;
-            }
-            from = sum(from, length)?;
-        }
-    }
-    rustix::fs::ftruncate(&file, len)
-}
-
-/// A place in a file, of numbers that need not be ours.
-fn sum(from: u64, by: u64) -> Result<u64> {
-    from.checked_add(by).ok_or(Errno::OVERFLOW)
-}
-
-/// Gives a path whose new file is there the old one back, which waits in the slot.
-fn take_back_swap(
-    stage: BorrowedFd<'_>,
-    slot: &str,
-    dir: BorrowedFd<'_>,
-    name: &str,
-    new: u64,
-    old: u64,
-) -> Result<()> {
-    match ino_at(stage, slot)? {
-        // Nothing was done: both are names of one file.
-        Some(found) if found == new && new != old => Ok(()),
-        // The old one; or what had come in its place a moment before.
-        Some(_) => swap(stage, slot, dir, name),
-        // Killed inside of `swap`, where it takes several steps.
-        None => match rustix::fs::renameat(stage, kept(slot), dir, name) {
-            Err(Errno::NOENT) => Ok(()),
-            done => done,
-        },
-    }
 }
 
 /// Where `swap` keeps the old file for a moment.
-fn kept(slot: &str) -> String {
+pub fn kept(slot: &str) -> String {
     format!("{slot}.kept")
 }
 
@@ -351,16 +284,12 @@ pub fn set_times(
     rustix::fs::utimensat(&parent, name, &times, AtFlags::SYMLINK_NOFOLLOW)
 }
 
-fn ino_at(dir: BorrowedFd<'_>, name: &str) -> Result<Option<u64>> {
+pub fn ino_at(dir: BorrowedFd<'_>, name: &str) -> Result<Option<u64>> {
     match disk::stat(dir, name) {
         Ok(stat) => Ok(Some(stat.ino)),
         Err(Errno::NOENT) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-fn ino_beneath(root: BorrowedFd<'_>, path: &str) -> Result<Option<u64>> {
-    Ok(stat_beneath(root, path)?.map(|stat| stat.ino))
 }
 
 /// What is at a path, if anything; through no symlink.

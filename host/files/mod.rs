@@ -13,6 +13,7 @@
 //! work              a batch's files; validation; the turn
 //!   ledger                         our commits, and what each wrote
 //!   steps, commit, journal         steps to the disk, all or nothing
+//!   rollback                       steps taken back
 //!   stage, shelf, lock             where what is staged waits, and who may commit
 //!   layer                          the same for dry runs and atomic batches
 //! recover, history  what is left of earlier batches; the log and undo
@@ -58,6 +59,7 @@ mod prepare;
 mod reads;
 mod recover;
 mod resolve;
+mod rollback;
 mod roots;
 mod scope;
 mod shelf;

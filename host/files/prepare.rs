@@ -42,6 +42,8 @@ pub struct Placed {
     pub path: String,
     pub slot: String,
     pub ino: u64,
+    /// A file that is new.
+    pub fresh: Option<Stat>,
     pub over: Option<String>,
 }
 
@@ -93,6 +95,7 @@ pub fn prepare(tree: &mut Tree, plan: Plan, leave: Leave) -> Result<Prepared> {
     }
     let mut placed = Vec::new();
     for it in plan.placed {
+        let mut fresh = None;
         let (slot, ino) = match it.what {
             What::Moved(from) => slots.get(&from).cloned().ok_or(Errno::INVAL)?,
             What::Dir => {
@@ -112,10 +115,11 @@ pub fn prepare(tree: &mut Tree, plan: Plan, leave: Leave) -> Result<Prepared> {
                 let new = ready(&spill, tree.stages.durable())?;
                 let slot = spill.slot().to_owned();
                 spills.push(spill);
+                fresh = Some(new);
                 (slot, new.ino)
             }
         };
-        placed.push(Placed { path: it.path, slot, ino, over: it.over });
+        placed.push(Placed { path: it.path, slot, ino, fresh, over: it.over });
     }
     let mut contents = Vec::new();
     for it in plan.contents {

@@ -6,10 +6,12 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::disk::{self, Kind, Made, Result};
+use super::disk::{self, Kind, Made, Result, Time};
+use super::history::undone;
 use super::journal::{self, Record, Step};
 use super::lock::{LockFile, RootLock};
-use super::shelf::{ALIVE, BATCHES, JOURNAL, open_folder};
+use super::rollback::{self, Refused, Rollback};
+use super::shelf::{ALIVE, BATCHES, INORDER, JOURNAL, open_folder};
 
 /// Bytes of a journal that is read: a line takes some hundred, and a batch some lines for each file that it changes.
 const MOST_OF_A_JOURNAL: u64 = 256 << 20;
@@ -21,17 +23,27 @@ pub struct Dead {
     pub records: Vec<Record>,
     /// How much of its journal holds together.
     whole: u64,
+    /// What has been written later than this was hardly written by it.
+    written: Time,
     alive: bool,
 }
+
+/// After a host's last line, its commit may go on for so long.
+const A_COMMIT: i64 = 2;
 
 /// Puts a root in order before it is used.
 ///
 /// # Errors
-/// A commit that was cut off cannot be taken back.
-pub fn recover(root: BorrowedFd<'_>) -> Result<()> {
-    let Some(folder) = open_folder(root)? else { return Ok(()) };
-    let file = LockFile::open(folder.as_fd())?;
-    recover_locked(root, folder.as_fd(), &file.lock()?)
+/// A commit that was cut off cannot be taken back, because of what is at that path.
+pub fn recover(root: BorrowedFd<'_>) -> std::result::Result<(), Refused> {
+    let Some(folder) = open_folder(root).map_err(of_ours)? else { return Ok(()) };
+    let file = LockFile::open(folder.as_fd()).map_err(of_ours)?;
+    let lock = file.lock().map_err(of_ours)?;
+    recover_locked(root, folder.as_fd(), &lock)
+}
+
+fn of_ours(error: Errno) -> Refused {
+    (INORDER.to_owned(), error)
 }
 
 /// [`recover`], holding the lock. A commit without an end is taken back even if its host is alive: it does not hold
@@ -43,21 +55,27 @@ pub fn recover_locked(
     root: BorrowedFd<'_>,
     folder: BorrowedFd<'_>,
     _: &RootLock<'_>,
-) -> Result<()> {
+) -> std::result::Result<(), Refused> {
     let mut keep: Option<((u64, u64), String)> = None;
-    for dead in batches(folder)? {
+    for dead in batches(folder).map_err(of_ours)? {
         if dead.records.contains(&Record::Undo) {
-            take_back(root, &dead)?;
-            remove_batch(folder, &dead.name);
+            tracing::warn!(batch = %dead.name, "going on with an undo that was cut off");
+            take_back(root, folder, &dead, Some(dead.written))?;
+            undone(folder, &dead);
             continue;
         }
         if let Some((commit, steps)) = unfinished(&dead.records) {
             tracing::warn!(batch = %dead.name, commit, "taking back a commit of a host that was killed");
-            journal::roll_back(root, dead.dir.as_fd(), steps)?;
-            // Before the line that says so, whatever becomes of the machine. It is seldom, and may take a moment.
-            rustix::fs::syncfs(&dead.dir)?;
-            let journal = open_journal(&dead)?;
-            journal::append(journal.as_fd(), &Record::RolledBack { commit })?;
+            let rollback = dead.rollback(root, steps, Some(dead.written));
+            let theirs = rollback.take_back()?;
+            let put_down = || {
+                rollback::keep(folder, dead.dir.as_fd(), dead.number(), &theirs)?;
+                // Before the line that says so, whatever becomes of the machine. It is seldom, and may take a moment.
+                rustix::fs::syncfs(&dead.dir)?;
+                let journal = open_journal(&dead)?;
+                journal::append(journal.as_fd(), &Record::RolledBack { commit })
+            };
+            put_down().map_err(of_ours)?;
         }
         if dead.alive {
             continue;
@@ -83,24 +101,47 @@ pub fn any_unfinished(folder: BorrowedFd<'_>) -> Result<bool> {
 }
 
 impl Dead {
-    /// The number of the batch, if it began a commit.
-    pub fn number(&self) -> Option<&str> {
-        self.records.iter().find_map(|record| match record {
+    /// The number of the batch, or that of its folder before it began a commit.
+    pub fn number(&self) -> &str {
+        let begun = self.records.iter().find_map(|record| match record {
             Record::Begin { batch, .. } => Some(batch.as_str()),
             _ => None,
+        });
+        begun.unwrap_or(&self.name)
+    }
+
+    /// The steps of its commits that were not taken back, the last first.
+    pub fn commits(&self) -> impl Iterator<Item = &[Step]> {
+        let rolled_back = |commit| self.records.contains(&Record::RolledBack { commit });
+        self.records.iter().rev().filter_map(move |record| match record {
+            Record::Begin { commit, steps, .. } if !rolled_back(*commit) => Some(steps.as_slice()),
+            _ => None,
         })
+    }
+
+    fn rollback<'r>(
+        &'r self,
+        root: BorrowedFd<'r>,
+        steps: &'r [Step],
+        since: Option<Time>,
+    ) -> Rollback<'r> {
+        Rollback { root, stage: self.dir.as_fd(), steps, since }
     }
 }
 
 /// Takes back all commits of a batch, the last first.
-pub fn take_back(root: BorrowedFd<'_>, dead: &Dead) -> Result<()> {
-    let rolled_back = |number: u64| dead.records.contains(&Record::RolledBack { commit: number });
-    for record in dead.records.iter().rev() {
-        if let Record::Begin { commit, steps, .. } = record
-            && !rolled_back(*commit)
-        {
-            journal::roll_back(root, dead.dir.as_fd(), steps)?;
-        }
+///
+/// # Errors
+/// What is at a path cannot be taken back.
+pub fn take_back(
+    root: BorrowedFd<'_>,
+    folder: BorrowedFd<'_>,
+    dead: &Dead,
+    since: Option<Time>,
+) -> std::result::Result<(), Refused> {
+    for steps in dead.commits() {
+        let theirs = dead.rollback(root, steps, since).take_back()?;
+        rollback::keep(folder, dead.dir.as_fd(), dead.number(), &theirs).map_err(of_ours)?;
     }
     Ok(())
 }
@@ -165,7 +206,7 @@ fn batches(folder: BorrowedFd<'_>) -> Result<Vec<Dead>> {
                 Err(error) => return Err(error),
             };
         let alive = is_alive(&dir)?;
-        let text = read(&dir, JOURNAL)?;
+        let (text, (seconds, nanoseconds)) = read(&dir, JOURNAL)?;
         let (records, whole) = (journal::parse(&text), journal::whole(&text));
         if !belongs(&records, disk::made(dir.as_fd())?) {
             // It stays: in a copy of a root whose host was killed, it may hold what a commit had moved away.
@@ -176,7 +217,8 @@ fn batches(folder: BorrowedFd<'_>) -> Result<Vec<Dead>> {
             );
             continue;
         }
-        dead.push(Dead { name, dir, records, whole, alive });
+        let written = (seconds + A_COMMIT, nanoseconds);
+        dead.push(Dead { name, dir, records, whole, written, alive });
     }
     Ok(dead)
 }
@@ -219,13 +261,14 @@ fn is_alive(dir: &OwnedFd) -> Result<bool> {
     }
 }
 
-fn read(dir: &OwnedFd, name: &str) -> Result<Vec<u8>> {
+/// What is in a file, and when it was last written.
+fn read(dir: &OwnedFd, name: &str) -> Result<(Vec<u8>, Time)> {
     let file = match disk::open_beneath(dir.as_fd(), name, OFlags::RDONLY) {
         Ok(file) => file,
-        Err(Errno::NOENT) => return Ok(vec![]),
+        Err(Errno::NOENT) => return Ok((vec![], (0, 0))),
         Err(error) => return Err(error),
     };
-    let size = disk::stat_fd(file.as_fd())?.size;
+    let disk::Stat { size, modified, .. } = disk::stat_fd(file.as_fd())?;
     if size > MOST_OF_A_JOURNAL {
         return Err(Errno::FBIG);
     }
@@ -233,7 +276,7 @@ fn read(dir: &OwnedFd, name: &str) -> Result<Vec<u8>> {
     let mut text = vec![0; size];
     let read = disk::read_at(file.as_fd(), &mut text, 0)?;
     text.truncate(read);
-    Ok(text)
+    Ok((text, modified))
 }
 
 /// Removes what was staged and never committed.

@@ -14,6 +14,8 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
 use super::disk::{self, Kind, Stat};
+use super::lock::in_words;
+use super::rollback::Refused;
 use super::shelf::INORDER;
 
 /// The roots in the order of the config. The first one is the guests' `.`.
@@ -30,6 +32,18 @@ pub struct Root {
 }
 
 impl Root {
+    /// What is told of a root that cannot be put in order.
+    pub(super) fn not_recovered(&self, (path, error): &Refused) -> FilesError {
+        let (root, message) = (self.path.clone(), in_words(*error));
+        let ours = disk::stat(self.fd.as_fd(), INORDER).ok().filter(|_| path == INORDER);
+        match ours {
+            Some(Stat { uid: owner, .. }) if matches!(*error, Errno::ACCESS | Errno::PERM) => {
+                FilesError::NotOurs { root, owner, message }
+            }
+            _ => FilesError::Recovery { root, path: path.clone(), message },
+        }
+    }
+
     /// Refuses a size that no file of the root can have. A commit would find out too late, and a limit of the process on
     /// sizes (`ulimit -f`) would have the system kill it.
     pub fn check_size(&self, size: u64) -> disk::Result<()> {
@@ -68,8 +82,15 @@ pub enum FilesError {
     NeverAsked { rule: String, roots: String },
     #[error("the grant {pattern:?} is in none of the roots ({roots})")]
     Outside { pattern: String, roots: String },
-    #[error("the root {root} cannot be recovered from a host that was killed there: {message}")]
-    Recovery { root: String, message: String },
+    #[error(
+        "in the root {root} a commit, or an undo, was cut off, which has to be taken back first: {path}: {message}"
+    )]
+    Recovery { root: String, path: String, message: String },
+    #[error(
+        "{root}/{INORDER} cannot be used, where commits that were cut off would be found: {message}; run `inorder` as the user \
+         that it belongs to ({owner}), or remove it if none is at work there"
+    )]
+    NotOurs { root: String, owner: u32, message: String },
     #[error(
         "{path} is {what}: a directory of that name is where the host keeps what commits need; move it away, and \
          the host makes one when it needs it"

@@ -2,14 +2,14 @@
 //!
 //! Looks at the root as it is under the lock; changes nothing in it, and saves in slots what is to be written over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use super::disk::{self, Kind, Result, Stat};
-use super::journal::{Step, stat_beneath};
+use super::journal::{Fresh, Step, stat_beneath};
 use super::node::SetTimes;
 use super::prepare::{How, NewContent, Prepared};
 use super::stage::Stage;
@@ -58,6 +58,7 @@ impl<'c> Commit<'c> {
     /// The steps, with the inodes by which each can be told to be done.
     pub fn resolve(&mut self, prepared: &'c Prepared, acts: &mut Vec<Act<'c>>) -> Result<()> {
         let by_slot = by_slot(prepared);
+        let timed: HashSet<&str> = prepared.times.iter().map(|(path, _)| path.as_str()).collect();
         for it in &prepared.displaced {
             let found = stat_beneath(self.root, &it.path)?.ok_or(Errno::NOENT)?;
             if found.kind == Kind::Dir && found.ino != it.ino {
@@ -75,20 +76,21 @@ impl<'c> Commit<'c> {
                 _ => it.ino,
             };
             let (path, slot) = (it.path.clone(), it.slot.clone());
+            let fresh = it.fresh.map(|new| Fresh::of(&new, timed.contains(it.path.as_str())));
             match &it.over {
                 Some(before) => {
                     let old = self.file(before)?;
-                    self.steps.push(Step::Swap { slot, path, new: ino, old: old.ino });
+                    self.steps.push(Step::Swap { slot, path, new: ino, old: old.ino, fresh });
                     acts.push(Act::Swap { old, new: None });
                 }
                 None => {
-                    self.steps.push(Step::Place { slot, path, ino });
+                    self.steps.push(Step::Place { slot, path, ino, fresh });
                     acts.push(Act::Place);
                 }
             }
         }
         for it in &prepared.contents {
-            let (step, old) = self.content(it)?;
+            let (step, old) = self.content(it, timed.contains(it.path.as_str()))?;
             acts.push(match &it.how {
                 How::Replace { new, .. } => Act::Swap { old, new: Some(*new) },
                 how => Act::Write(how),
@@ -112,6 +114,7 @@ impl<'c> Commit<'c> {
                         path,
                         new: ino,
                         old: old.ino,
+                        fresh: None,
                     });
                     acts.push(Act::Link { from: &it.from, over: Some((slot, old)) });
                 }
@@ -170,7 +173,7 @@ impl<'c> Commit<'c> {
     }
 
     /// The step that gives a file its new content, and how the file is now.
-    fn content(&mut self, it: &NewContent) -> Result<(Step, Stat)> {
+    fn content(&mut self, it: &NewContent, timed: bool) -> Result<(Step, Stat)> {
         let found = self.file(&it.before)?;
         let path = it.path.clone();
         let (len, ino) = (found.size, found.ino);
@@ -181,7 +184,8 @@ impl<'c> Commit<'c> {
                     return Err(Errno::STALE);
                 }
                 let slot = spill.slot().to_owned();
-                return Ok((Step::Swap { slot, path, new: new.ino, old: ino }, found));
+                let fresh = Some(Fresh::of(new, timed));
+                return Ok((Step::Swap { slot, path, new: new.ino, old: ino, fresh }, found));
             }
             How::Append { .. } => vec![],
             How::Overwrite { .. } => vec![(0, len)],

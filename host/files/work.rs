@@ -74,10 +74,7 @@ impl Files {
         let roots = Arc::new(Roots::open(paths)?);
         for index in 0..roots.len() {
             let root = roots.get(index);
-            recover::recover(root.fd.as_fd()).map_err(|error| FilesError::Recovery {
-                root: root.path.clone(),
-                message: in_words(error),
-            })?;
+            recover::recover(root.fd.as_fd()).map_err(|refused| root.not_recovered(&refused))?;
         }
         let ledger: Arc<Ledger> = Arc::default();
         let shelves = Arc::new(Shelves::new(roots.clone(), ledger.clone()));
@@ -311,7 +308,10 @@ impl Work {
         if !lock.is_settled()? {
             let (root, folder) = (self.files.roots.get(root).fd.as_fd(), &stage.shelf.folder);
             if recover::any_unfinished(folder.as_fd())? {
-                recover::recover_locked(root, folder.as_fd(), &lock)?;
+                recover::recover_locked(root, folder.as_fd(), &lock).map_err(|(path, error)| {
+                    tracing::warn!(path, %error, "a commit that was cut off cannot be taken back");
+                    error
+                })?;
             }
             lock.claim()?;
         }

@@ -2,13 +2,14 @@
 //! calls of its batch would, and what others write meanwhile is not lost.
 //!
 //! `kill` kills the binary, `many` a host of many batches, `cut` cuts the journal, `refused` lets the system refuse, `outside` edits files beside
-//! running hosts, `undone` takes batches back. Random batches and what they must give are `serial`'s.
+//! running hosts, `undone` takes batches back, `theirs` edits what was cut off. Random batches and what they must give are `serial`'s.
 
 mod cut;
 mod kill;
 mod many;
 mod outside;
 mod refused;
+mod theirs;
 mod undone;
 
 use std::path::{Path, PathBuf};
