@@ -115,6 +115,7 @@ fn denied_request(denial: &NetDenial) -> DeniedRequest {
             NetDeniedBy::Policy { .. } => "policy",
             NetDeniedBy::Address { .. } => "address",
             NetDeniedBy::Plaintext { .. } => "plaintext",
+            NetDeniedBy::Missing { .. } => "secret",
             NetDeniedBy::Effect { .. } => "effect",
             NetDeniedBy::Refused { .. } => "asked",
             NetDeniedBy::Method => "method",

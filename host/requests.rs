@@ -101,6 +101,9 @@ fn explain(denial: &NetDenial, plugin: &str) -> String {
         NetDeniedBy::Plaintext { secret } => format!(
             "the secret {secret:?} goes with requests to {origin}, and would be there for all to read: use https"
         ),
+        NetDeniedBy::Missing { secret, why } => format!(
+            "{method} {origin} was not sent: the secret {secret:?} goes with it, and cannot be had: {why}"
+        ),
         NetDeniedBy::Effect { run } => format!(
             "{method} {origin} was not sent: what it does there cannot be taken back, so it is not done in {run}"
         ),

@@ -16,7 +16,8 @@ pub(crate) type Secrets = BTreeMap<String, Arc<Secret>>;
 /// Reads the secrets that plugins list.
 ///
 /// # Errors
-/// One of them is not there, could be seen by a plugin, or could never be used.
+/// One of them could be seen by a plugin, or could never be used. One that is not there is missed when it is to be sent:
+/// other tools do without it.
 pub(crate) fn open(builder: &HostBuilder) -> Result<Secrets, Error> {
     let mut opened = Secrets::new();
     for spec in &builder.plugins {
@@ -30,6 +31,11 @@ pub(crate) fn open(builder: &HostBuilder) -> Result<Secrets, Error> {
                 secret_name(name).map_err(wrong)?;
                 unseen(builder, config).map_err(wrong)?;
                 let secret = Secret::open(name, config).map_err(wrong)?;
+                if let Err(error) = secret.value() {
+                    tracing::warn!(
+                        "the secret {name:?} cannot be had: {error}; what it goes with is not sent"
+                    );
+                }
                 opened.insert(name.clone(), Arc::new(secret));
             }
         }

@@ -23,6 +23,7 @@ mod escapes;
 mod fetch;
 mod git;
 mod grep;
+mod hints;
 mod hostile;
 mod kit;
 mod layout;

@@ -1,13 +1,13 @@
 //! `inorder call`: one tool, its arguments from the command line, its value to standard output.
 
 use anyhow::{Context as _, bail};
-use inorder::{Batch, Call, Shape, Tool};
+use inorder::{Batch, Call, Committed, ErrorKind, Shape, Tool};
 use serde_json::{Map, Value};
 
 use crate::Ending;
 use crate::load::{AuditArgs, HostArgs};
 use crate::run::EffectArgs;
-use crate::{print, run, waterfall};
+use crate::{print, run, standard, waterfall};
 
 /// Call one tool
 #[derive(clap::Args)]
@@ -48,18 +48,31 @@ pub fn main(args: Args) -> anyhow::Result<Ending> {
     } else if let Some(outcome) = report.results.first() {
         match &outcome.result {
             Ok(json) => match json.value() {
+                Value::String(text) if report.diff.is_some() && !text.ends_with('\n') => {
+                    print::out(&format!("{text}\n"))?;
+                }
                 Value::String(text) => print::out(text)?,
                 Value::Null => {}
                 value => print::out(&(serde_json::to_string_pretty(value)? + "\n"))?,
             },
-            Err(_) => waterfall::print_error(outcome),
+            Err(error) => {
+                waterfall::print_error(outcome);
+                if error.kind == ErrorKind::UnknownTool
+                    && let Some(hint) = standard::of_tool(&outcome.tool)
+                {
+                    print::say(print::dim(format_args!("note: {}", print::plain(&hint))));
+                }
+            }
+        }
+        if report.diff.is_none() && !matches!(report.committed, Some(Committed::No { .. })) {
+            waterfall::print_changes(outcome);
         }
         waterfall::print_effect(&report)?;
         for text in [&outcome.stdout, &outcome.stderr].into_iter().filter(|text| !text.is_empty()) {
             print::say(print::plain(text).trim_end_matches('\n'));
         }
     }
-    Ok(if report.all_ok() { Ending::AllOk } else { Ending::CallFailed })
+    Ok(Ending::of(&report))
 }
 
 /// Arguments as they are written on a command line: one JSON object, or `name=value` for each.

@@ -1,8 +1,11 @@
-//! `inorder compile`: the process that compiles components for another `inorder`, and for nobody else.
+//! `inorder __compile`: the process that compiles components for another `inorder`, and for nobody else.
 
 use std::process::ExitCode;
 
 use inorder::compile_as_helper;
+
+/// For no one to type: so far from a word that no mistyped command is corrected to it.
+pub const NAME: &str = "__compile";
 
 /// Compile a component for the process that started this one
 #[derive(clap::Args)]

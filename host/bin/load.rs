@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::compile::NAME;
 use crate::print::{dim, say};
 use crate::standard;
 use anyhow::{Context as _, bail};
@@ -91,7 +92,7 @@ impl LoadArgs {
             memory: self.compile_memory.unwrap_or(default.memory),
         };
         // This very program, even if another was installed in its place meanwhile.
-        let builder = Host::builder().load_limits(limits).compiler("/proc/self/exe", &["compile"]);
+        let builder = Host::builder().load_limits(limits).compiler("/proc/self/exe", &[NAME]);
         match cache_dir() {
             Some(dir) => builder.cache(dir),
             None => builder,
@@ -196,7 +197,16 @@ impl HostArgs {
     fn policy(&self) -> anyhow::Result<Config> {
         let here = std::env::current_dir().context("the current directory cannot be found")?;
         let mut config = match &self.config {
-            Some(path) => Config::read(path).map_err(inorder::Error::from)?,
+            Some(path) => {
+                let config = Config::read(path).map_err(inorder::Error::from)?;
+                if !self.quiet && config.plugins.is_empty() && self.plugin.is_empty() {
+                    let path = path.display();
+                    say(dim(format!(
+                        "note: {path} names no plugin, so that there are no tools; [plugins.filesystem] adds those for files"
+                    )));
+                }
+                config
+            }
             None => {
                 // It may have come with a stranger's repository: using it is the user's to say.
                 if !self.quiet && here.join("inorder.toml").exists() {
@@ -233,6 +243,7 @@ impl HostArgs {
         }
         if !self.quiet {
             self.hint_at_folders(&config);
+            self.hint_at_roots(&config);
         }
         let limits =
             LimitsConfig { timeout: self.timeout, memory: self.memory, ..LimitsConfig::default() };
@@ -271,6 +282,25 @@ impl HostArgs {
             if named && roots.any(|root| root.join(&pattern).is_dir()) {
                 say(dim(format!(
                     "note: {pattern:?} is a directory: that grants its name, and nothing in it; write '{pattern}/**'"
+                )));
+            }
+        }
+    }
+
+    /// Whoever gives several directories mostly means that calls see all of them.
+    fn hint_at_roots(&self, config: &Config) {
+        let grants =
+            config.plugins.values().flat_map(|it| it.grants.read.iter().chain(&it.grants.write));
+        let grants = grants.chain(&self.allow_read).chain(&self.allow_write);
+        let patterns: Vec<String> = grants.map(PathGrant::pattern).collect();
+        for root in config.roots.iter().skip(1) {
+            let root = config.base.join(root);
+            let Ok(root) = root.canonicalize() else { continue };
+            if !patterns.iter().any(|it| Path::new(it).starts_with(&root)) {
+                let root = root.display();
+                say(dim(format!(
+                    "note: nothing is granted in the root {root}, since grants without a `/` in front are of the first one: \
+                     --allow-read '{root}/**'"
                 )));
             }
         }

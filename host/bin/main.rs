@@ -24,12 +24,14 @@ mod run;
 mod serve;
 mod standard;
 mod tools;
+mod warnings;
 mod watch;
 mod waterfall;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use inorder::{CallError, ErrorKind, Report};
 use tracing_subscriber::EnvFilter;
 
 /// Runs the tool calls of AI agents in parallel, each in a WebAssembly sandbox, with the result of
@@ -56,7 +58,7 @@ enum Command {
     Log(history::LogArgs),
     Undo(history::UndoArgs),
     Bench(bench::Args),
-    #[command(hide = true)]
+    #[command(name = compile::NAME, hide = true)]
     Compile(compile::Args),
 }
 
@@ -65,6 +67,20 @@ enum Command {
 enum Ending {
     AllOk,
     CallFailed,
+    /// Of a call it was the host that failed.
+    HostFailed,
+}
+
+impl Ending {
+    fn of(report: &Report) -> Ending {
+        let of_host = |error: &CallError| error.kind == ErrorKind::Host;
+        let host = report.results.iter().any(|it| it.result.as_ref().is_err_and(of_host));
+        match report.all_ok() {
+            true => Ending::AllOk,
+            false if host => Ending::HostFailed,
+            false => Ending::CallFailed,
+        }
+    }
 }
 
 /// Nothing that we were given is wrong, and still we cannot go on.
@@ -82,13 +98,16 @@ impl std::error::Error for HostFault {}
 fn main() -> ExitCode {
     let command = Cli::parse().command;
     // The SDK of the protocol warns of every error that it answers a client with.
-    let filter = EnvFilter::try_from_env("INORDER_LOG");
-    let filter = filter.unwrap_or_else(|_| EnvFilter::new("warn,rmcp=error"));
+    let asked = EnvFilter::try_from_env("INORDER_LOG").ok();
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi);
-    // What a helper says on standard error is its answer.
-    if !matches!(command, Command::Compile(_)) {
-        log.with_writer(std::io::stderr).init();
+    // Whoever waits at a terminal is told for what.
+    let usual = if ansi { "warn,rmcp=error,inorder::loading=info" } else { "warn,rmcp=error" };
+    let log = tracing_subscriber::fmt().with_ansi(ansi).with_writer(std::io::stderr);
+    match asked {
+        // What a helper says on standard error is its answer.
+        _ if matches!(command, Command::Compile(_)) => {}
+        Some(filter) => log.with_env_filter(filter).init(),
+        None => log.with_env_filter(usual).event_format(warnings::Lines).init(),
     }
     let ended = match command {
         Command::Run(args) => run::main(&args),
@@ -109,6 +128,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(Ending::AllOk) => ExitCode::SUCCESS,
         Ok(Ending::CallFailed) => ExitCode::from(1),
+        Ok(Ending::HostFailed) => ExitCode::from(3),
         Err(error) => {
             let host = error.is::<HostFault>()
                 || error

@@ -113,7 +113,7 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
             print::say(print::plain(diff).trim_end());
         }
     }
-    Ok(if report.all_ok() { Ending::AllOk } else { Ending::CallFailed })
+    Ok(Ending::of(&report))
 }
 
 /// Runs a plan on a runtime of its own, with Ctrl-C as cancellation.

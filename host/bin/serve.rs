@@ -31,6 +31,7 @@ mod sessions;
 mod split;
 mod stdio;
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -180,6 +181,12 @@ async fn over_stdio(
     stop: &CancellationToken,
     ended: CancellationToken,
 ) -> anyhow::Result<()> {
+    if std::io::stdin().is_terminal() {
+        let tools = server.host().tools().count();
+        print::say(print::dim(format!(
+            "serving {tools} tools by MCP over standard input, where a client is to write; Ctrl-C ends it, --help tells more"
+        )));
+    }
     let connection = Stdio::open(ended.clone())?;
     let serving = async {
         match serve_server_with_ct(server, connection, stop.clone()).await {

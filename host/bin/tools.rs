@@ -2,23 +2,29 @@
 
 use std::fmt::Write as _;
 
-use inorder::{Host, Tool, Touches};
+use anyhow::bail;
+use inorder::{Host, Plugin, Tool, Touches};
 use serde_json::{Value, json};
 
 use crate::Ending;
 use crate::definitions::{self, Definitions, References};
 use crate::load::HostArgs;
 use crate::print::{bold, dim, line, out, out_styled, plain};
+use crate::standard::unknown;
 
 /// List the tools that calls can name
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   inorder tools                     the built-in tools, a line each
+  inorder tools grep                one of them: what it does, its parameters, an example
   inorder tools --plugin my.wasm    and those of a plugin
   inorder tools --json              with JSON Schemas of their arguments and results
   inorder tools --format anthropic --references    to send to a model, which may use results of earlier calls")]
 pub struct Args {
+    /// Only this tool, with all that is known of it
+    #[arg(value_name = "TOOL", conflicts_with = "format")]
+    tool: Option<String>,
     #[command(flatten)]
     host: HostArgs,
     /// Print one JSON document with descriptions and schemas
@@ -46,9 +52,15 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
         out(&format!("{definitions:#}\n"))?;
         return Ok(Ending::AllOk);
     }
+    if let Some(name) = args.tool.as_deref().filter(|_| !args.json) {
+        let found = host.tools().find(|(it, ..)| *it == name);
+        let Some((name, plugin, tool)) = found else { bail!("{}", unknown(&host, name)) };
+        return out_styled(&in_full(&host, name, plugin, tool)?).map(|()| Ending::AllOk);
+    }
     if args.json {
         let tools: Vec<Value> = host
             .tools()
+            .filter(|(name, ..)| args.tool.as_deref().is_none_or(|it| it == *name))
             .map(|(name, plugin, tool)| {
                 let mut json = describe(name, tool);
                 json["plugin"] = json!(plugin.name);
@@ -77,6 +89,26 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     }
     out_styled(&text)?;
     Ok(Ending::AllOk)
+}
+
+/// One tool, for somebody who wants to call it.
+fn in_full(host: &Host, name: &str, plugin: &Plugin, tool: &Tool) -> anyhow::Result<String> {
+    let mut text = String::new();
+    writeln!(text, "{}({}) {}", bold(name), signature(tool), dim(line(&plugin.name, 24)))?;
+    if let Some(description) = &tool.description {
+        for line in plain(description).lines() {
+            writeln!(text, "    {line}")?;
+        }
+    }
+    for more in [touches(tool), requests(host, &plugin.name)].into_iter().flatten() {
+        writeln!(text, "    {}", dim(more))?;
+    }
+    let schema = serde_json::to_string_pretty(&tool.input_schema())?;
+    writeln!(text, "\n{}\n{}", dim("arguments, as a JSON Schema:"), plain(&schema))?;
+    let needed = tool.params.iter().filter(|param| !param.optional());
+    let needed: String = needed.map(|param| format!(" {}=..", param.json)).collect();
+    writeln!(text, "\n{} inorder call {name}{needed}", dim("to call it:"))?;
+    Ok(text)
 }
 
 /// A tool as `tools --json` and `inspect --json` print it.

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use inorder::{Committed, Outcome, Report, Status};
+use inorder::{Change, Committed, Outcome, Report, Status};
 use serde_json::Value;
 
 use crate::print::{bad, bold, by_status, dim, good, line, mark, out_styled, plain, say, time};
@@ -165,6 +165,19 @@ fn block(out: &mut impl Write, text: &str) -> io::Result<()> {
     match lines.len().checked_sub(MOST_LINES).filter(|more| *more > 0) {
         Some(more) => writeln!(out, "  {}", dim(format!("… {more} more lines"))),
         None => Ok(()),
+    }
+}
+
+/// What a single call has changed, for standard error: as a rule it says nothing of that itself.
+pub fn print_changes(outcome: &Outcome) {
+    for change in &outcome.changes {
+        let told = match change {
+            Change::Created(path) => format!("created {path}"),
+            Change::Modified(path) => format!("modified {path}"),
+            Change::Removed(path) => format!("removed {path}"),
+            Change::Renamed { from, to } => format!("renamed {from} to {to}"),
+        };
+        say(dim(line(&told, MOST_COLUMNS)));
     }
 }
 

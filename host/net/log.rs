@@ -41,6 +41,8 @@ pub enum NetDeniedBy {
     Address { address: IpAddr, what: &'static str, grant: String },
     /// A secret goes to that host, and would go there for all to read.
     Plaintext { secret: String },
+    /// A secret goes to that host, and cannot be had.
+    Missing { secret: String, why: String },
     /// Its effect cannot be taken back, and this is a run of which nothing is to stay, or not for certain.
     Effect { run: &'static str },
     /// Somebody was to be asked about it, and has not agreed.

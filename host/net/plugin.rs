@@ -143,11 +143,16 @@ impl PluginNet {
             Host::Address(address) => address.is_loopback(),
             Host::Name(_) => target.host.is_localhost(),
         };
-        match secrets.first() {
-            Some(secret) if !target.tls && !here => {
-                Err(Stop::Denied(NetDeniedBy::Plaintext { secret: secret.name.clone() }))
+        for secret in &secrets {
+            let name = secret.name.clone();
+            if !target.tls && !here {
+                return Err(Stop::Denied(NetDeniedBy::Plaintext { secret: name }));
             }
-            _ => Ok(secrets),
+            if let Err(error) = secret.value() {
+                let why = error.to_string();
+                return Err(Stop::Denied(NetDeniedBy::Missing { secret: name, why }));
+            }
         }
+        Ok(secrets)
     }
 }

@@ -45,20 +45,21 @@ impl Patterns {
     pub fn new<'s>(
         secrets: impl IntoIterator<Item = &'s Secret>,
     ) -> Result<Patterns, Box<BuildError>> {
-        let mut secrets: Vec<&Secret> = secrets.into_iter().collect();
+        let mut secrets: Vec<(&str, &str)> =
+            secrets.into_iter().filter_map(|secret| Some((secret.raw()?, &*secret.name))).collect();
         if secrets.is_empty() {
             return Ok(Patterns::default());
         }
         // Of two that begin alike, the longer one is meant.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.raw().len()));
-        let all: Vec<Vec<Form>> = secrets.iter().map(|secret| forms(secret.raw())).collect();
+        secrets.sort_by_key(|(raw, _)| std::cmp::Reverse(raw.len()));
+        let all: Vec<Vec<Form>> = secrets.iter().map(|(raw, _)| forms(raw)).collect();
         let lengths = all.iter().flatten().map(|form| {
             form.iter().map(|ways| ways.iter().map(String::len).max().unwrap_or(0)).sum()
         });
         let longest = lengths.max().unwrap_or(0);
         let find =
             Find { plain: regex(&all, str::to_owned)?, in_json: regex(&all, in_json)?, longest };
-        let markers = secrets.iter().map(|secret| format!("[secret {}]", secret.name).into_bytes());
+        let markers = secrets.iter().map(|(_, name)| format!("[secret {name}]").into_bytes());
         Ok(Patterns { find: Some(find), markers: markers.collect() })
     }
 

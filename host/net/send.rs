@@ -99,7 +99,9 @@ impl Exchange {
         // Before the host sets any that are not the guest's.
         let headers = consent.is_some().then(|| request.headers().clone());
         for secret in &secrets {
-            request.headers_mut().insert(&secret.header, secret.value.clone());
+            if let Ok(value) = secret.value() {
+                request.headers_mut().insert(&secret.header, value.clone());
+            }
         }
         if !secrets.is_empty() {
             // A secret is not found in what is compressed, nor in a part of itself.

@@ -18,6 +18,9 @@ use super::docs::Docs;
 use super::shape::Budget;
 use super::tool::{Tool, ToolName};
 
+/// A component of so many bytes is compiled before anybody wonders.
+const SOON: u64 = 1 << 20;
+
 /// Exported functions that one plugin may have: each is listed, described and looked for.
 const MOST_FUNCTIONS: usize = 1000;
 
@@ -106,6 +109,10 @@ impl Plugin {
             // The same component may be loaded under another name meanwhile.
             if let Some(component) = kept() {
                 return Ok(component);
+            }
+            let size = ByteSize(bytes.len() as u64);
+            if size.0 > SOON {
+                tracing::info!(target: "inorder::loading", "compiling {name} ({size}), which is kept");
             }
             let component = compile()?;
             if let Some(cache) = cache {
