@@ -40,7 +40,7 @@ pub struct Gathering {
     unnamed: String,
     /// By their index: events name it.
     blocks: BTreeMap<u64, Block>,
-    stop: Option<String>,
+    stop: Option<Stop>,
     usage: Usage,
     done: bool,
 }
@@ -82,7 +82,9 @@ impl Gathering {
             }
             Some("content_block_delta") => text = self.delta(index, &event["delta"]),
             Some("message_delta") => {
-                self.stop = said(&event["delta"], "stop_reason").map(str::to_owned);
+                if let Some(reason) = said(&event["delta"], "stop_reason") {
+                    Stop::take(&mut self.stop, stop(reason));
+                }
                 self.usage.add(&event["usage"]);
             }
             Some("message_stop") => self.done = true,
@@ -156,19 +158,22 @@ impl Gathering {
                 _ => content.push(value),
             }
         }
-        let stop = match self.stop.as_deref() {
-            None | Some("end_turn" | "tool_use" | "stop_sequence") => Stop::Done,
-            Some("max_tokens" | "model_context_window_exceeded") => Stop::CutOff,
-            Some("refusal") => Stop::Refused,
-            Some(other) => Stop::Other(other.to_owned()),
-        };
         let assistant = |content| json!({ "role": "assistant", "content": content });
         Some(Answer {
             message: (!content.is_empty()).then(|| assistant(content)),
             calls: (!calls.is_empty()).then(|| assistant(calls)),
-            stop,
+            stop: self.stop.unwrap_or(Stop::Done),
             tokens: self.usage.tokens(),
         })
+    }
+}
+
+fn stop(reason: &str) -> Stop {
+    match reason {
+        "end_turn" | "tool_use" | "stop_sequence" => Stop::Done,
+        "max_tokens" | "model_context_window_exceeded" => Stop::CutOff,
+        "refusal" => Stop::Refused,
+        other => Stop::Other(other.to_owned()),
     }
 }
 
@@ -240,6 +245,24 @@ mod tests {
         assert_eq!(answer.calls, Some(json!({"role": "assistant", "content": [call]})));
         assert_eq!(answer.stop, Stop::Done);
         assert_eq!(answer.tokens, Tokens { input: 12, cached: 7, output: 9 });
+    }
+
+    #[test]
+    fn an_answer_that_is_not_whole_does_not_become_so_by_a_later_event() {
+        let delta = |delta: Value| json!({"type": "message_delta", "delta": delta});
+        for (reason, stop) in [
+            ("max_tokens", Stop::CutOff),
+            ("refusal", Stop::Refused),
+            ("tired", Stop::Other("tired".to_owned())),
+        ] {
+            for later in
+                [json!({}), json!({"stop_reason": null}), json!({"stop_reason": "tool_use"})]
+            {
+                let first = delta(json!({"stop_reason": reason}));
+                let answer = gather(&[first, delta(later), json!({"type": "message_stop"})]);
+                assert_eq!(answer.unwrap().stop, stop);
+            }
+        }
     }
 
     #[test]

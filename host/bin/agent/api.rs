@@ -56,6 +56,15 @@ pub enum Stop {
     Other(String),
 }
 
+impl Stop {
+    /// Takes what an event says into account: of an answer that is not whole, no later one says that it is after all.
+    pub fn take(said: &mut Option<Stop>, stop: Stop) {
+        if matches!(said, None | Some(Stop::Done)) {
+            *said = Some(stop);
+        }
+    }
+}
+
 /// As the API tells them, none where it does not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Tokens {

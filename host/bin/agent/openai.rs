@@ -35,7 +35,7 @@ pub struct Gathering {
     text: String,
     refusal: String,
     calls: Vec<Call>,
-    stop: Option<String>,
+    stop: Option<Stop>,
     tokens: Tokens,
     done: bool,
 }
@@ -82,8 +82,8 @@ impl Gathering {
             if let Value::Array(calls) = take(&mut delta, "tool_calls") {
                 calls.into_iter().for_each(|call| self.call(call));
             }
-            if let Some(stop) = said(&choice, "finish_reason") {
-                self.stop = Some(stop.to_owned());
+            if let Some(reason) = said(&choice, "finish_reason") {
+                Stop::take(&mut self.stop, stop(reason));
             }
         }
         if self.calls.len() > MOST_CALLS {
@@ -178,12 +178,9 @@ impl Gathering {
         if !sent.is_empty() {
             message["tool_calls"] = json!(sent);
         }
-        let stop = match self.stop.as_deref() {
+        let stop = match self.stop {
             _ if !self.refusal.is_empty() => Stop::Refused,
-            None | Some("stop" | "tool_calls" | "function_call") => Stop::Done,
-            Some("length") => Stop::CutOff,
-            Some("content_filter") => Stop::Refused,
-            Some(other) => Stop::Other(other.to_owned()),
+            stop => stop.unwrap_or(Stop::Done),
         };
         Some(Answer {
             message: (!empty).then_some(message),
@@ -191,6 +188,15 @@ impl Gathering {
             stop,
             tokens: self.tokens,
         })
+    }
+}
+
+fn stop(reason: &str) -> Stop {
+    match reason {
+        "stop" | "tool_calls" | "function_call" => Stop::Done,
+        "length" => Stop::CutOff,
+        "content_filter" => Stop::Refused,
+        other => Stop::Other(other.to_owned()),
     }
 }
 
@@ -305,16 +311,27 @@ mod tests {
 
     #[test]
     fn an_answer_ends_with_its_reason_or_its_mark() {
-        let stopped = |stop: Value| {
+        let stopped = |reasons: &[Value]| {
             let mut gathering = Gathering::new(String::new());
-            let chunk = json!({"choices": [{"delta": {"content": "hi"}, "finish_reason": stop}]});
-            gathering.add(chunk).unwrap();
+            for reason in reasons {
+                let choice = json!({"delta": {"content": "hi"}, "finish_reason": reason});
+                gathering.add(json!({"choices": [choice]})).unwrap();
+            }
             gathering.finish().map(|answer| answer.stop)
         };
-        assert_eq!(stopped(Value::Null), None);
-        assert_eq!(stopped(json!("stop")), Some(Stop::Done));
-        assert_eq!(stopped(json!("length")), Some(Stop::CutOff));
-        assert_eq!(stopped(json!("content_filter")), Some(Stop::Refused));
-        assert_eq!(stopped(json!("tired")), Some(Stop::Other("tired".to_owned())));
+        assert_eq!(stopped(&[Value::Null]), None);
+        assert_eq!(stopped(&[json!("stop")]), Some(Stop::Done));
+        for (reason, stop) in [
+            ("length", Stop::CutOff),
+            ("content_filter", Stop::Refused),
+            ("tired", Stop::Other("tired".to_owned())),
+        ] {
+            assert_eq!(stopped(&[json!(reason)]).as_ref(), Some(&stop));
+            // Of one that is not whole, none that comes later says that it is.
+            for later in [json!("stop"), json!("tool_calls"), Value::Null] {
+                assert_eq!(stopped(&[json!(reason), later]).as_ref(), Some(&stop));
+            }
+        }
+        assert_eq!(stopped(&[json!("stop"), json!("length")]), Some(Stop::CutOff));
     }
 }
