@@ -162,6 +162,27 @@ fn an_answer_that_is_cut_off_is_not_run() {
 }
 
 #[test]
+fn an_answer_that_ends_for_a_reason_that_nobody_knows_is_not_run() {
+    for api in BOTH {
+        let write = ("w", "write_file", json!({"path": "a.txt", "content": "half"}));
+        let no_arguments = ("l", "list_allowed_directories", json!(""));
+        for calls in [[write], [no_arguments]] {
+            let step = Step::Stream(api.stream("", &calls, Some("abort")));
+            let stage = Stage::new(api, &[], vec![step]);
+            let played = stage.run(&["write", "--allow-write", "**"]).ends(1);
+            assert!(!stage.root.path().join("a.txt").exists());
+            assert!(played.stderr().contains("the model stopped: abort"), "{}", played.stderr());
+            // The model is told so when it is asked again.
+            stage.then(vec![api.says("I see.", &[])]);
+            let transcript = stage.transcript();
+            stage.run(&["--resume", transcript.to_str().unwrap()]).ends(0);
+            let (_, said, failed) = api.results(&stage.asked()[1])[0].clone();
+            assert!(failed && said.contains("nothing was run") && said.contains("abort"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn turns_have_an_end() {
     for api in BOTH {
         let call = || [("a", "list_directory", json!({"path": "."}))];

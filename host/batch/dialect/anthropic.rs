@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Found, Named, Wrong, take, take_list, take_text, whole};
+use super::message::{Dialect, Found, Named, Wrong, take, take_list, take_text, whole};
 use crate::batch::report::Outcome;
+
+/// Not `pause_turn`: what the server was at is not done.
+pub const WHOLE: [&str; 3] = ["end_turn", "tool_use", "stop_sequence"];
 
 pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
     let stopped = take_text(&mut message, "stop_reason");
@@ -24,7 +27,7 @@ pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
         let (id, input) = (take_text(&mut block, "id"), take(&mut block, "input"));
         calls.push(Found::function(id, name, input));
     }
-    whole(calls, stopped, &["max_tokens", "model_context_window_exceeded"], "stop_reason")
+    whole(calls, stopped, Dialect::Anthropic, "stop_reason")
 }
 
 /// Text, or a block of what is no text.

@@ -3,8 +3,12 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Found, Named, Wrong, take, take_list, take_text, whole};
+use super::message::{Dialect, Found, Named, Wrong, take, take_list, take_text, whole};
 use crate::batch::report::Outcome;
+
+/// OpenAI's three, and those of Together, xAI and Hugging Face.
+pub const WHOLE: [&str; 7] =
+    ["stop", "tool_calls", "function_call", "eos", "end_turn", "eos_token", "stop_sequence"];
 
 pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
     let (items, stopped) = match message {
@@ -25,7 +29,7 @@ pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
         let tool = name(&mut function, place)?;
         calls.push(Found::function(id, tool, take(&mut function, "arguments")));
     }
-    whole(calls, stopped, &["length", "content_filter"], "finish_reason")
+    whole(calls, stopped, Dialect::Chat, "finish_reason")
 }
 
 fn name(function: &mut Value, place: usize) -> Result<String, Wrong> {
@@ -53,18 +57,27 @@ fn of_message(mut message: Value) -> Result<(Vec<Value>, Option<String>), Wrong>
                 "several have calls: hand over the message of one",
             ));
         }
-        let items = take_list(&mut choice["message"], "tool_calls").unwrap_or_default();
+        let items = items(&mut choice["message"])?;
         return Ok((items, take_text(&mut choice, "finish_reason")));
     }
-    match take(&mut message, "tool_calls") {
-        None if message.get("function_call").is_some_and(|it| !it.is_null()) => Err(Wrong::new(
-            "`function_call`",
-            "`tool_calls` have taken its place, and it has no id",
-        )),
-        None => Ok((vec![], None)),
-        Some(Value::Array(items)) => Ok((items, None)),
-        Some(_) => Err(Wrong::new("`tool_calls`", "it has to be a list")),
+    Ok((items(&mut message)?, None))
+}
+
+fn items(message: &mut Value) -> Result<Vec<Value>, Wrong> {
+    let items = match take(message, "tool_calls") {
+        None if message.get("function_call").is_some_and(|it| !it.is_null()) => {
+            let text = "`tool_calls` have taken its place, and it has no id";
+            return Err(Wrong::new("`function_call`", text));
+        }
+        None => vec![],
+        Some(Value::Array(items)) => items,
+        Some(_) => return Err(Wrong::new("`tool_calls`", "it has to be a list")),
+    };
+    let refuses = take_text(message, "refusal").is_some_and(|it| !it.is_empty());
+    if refuses && !items.is_empty() {
+        return Err(Wrong::new("`refusal`", "the model refuses, so that none of its calls is run"));
     }
+    Ok(items)
 }
 
 /// The API has no mark for an error, so that the text begins with one.

@@ -4,8 +4,11 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Found, Named, Wrong, take, take_list, take_text, whole};
+use super::message::{Dialect, Found, Named, Wrong, take, take_list, take_text, whole};
 use crate::batch::report::Outcome;
+
+/// The second as libraries number it.
+pub const WHOLE: [&str; 2] = ["STOP", "1"];
 
 pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
     let (parts, stopped) = match message {
@@ -14,15 +17,18 @@ pub fn calls(message: Value) -> Result<Vec<Found>, Wrong> {
     };
     let mut calls = Vec::new();
     for (place, mut part) in parts.into_iter().enumerate() {
-        let called = take(&mut part, "functionCall").or_else(|| take(&mut part, "function_call"));
-        let Some(mut call) = called else { continue };
+        let Some(mut call) = either(&mut part, CALL) else { continue };
+        if either(&mut call, ["willContinue", "will_continue"]) == Some(json!(true)) {
+            let text = "it is a part of a call that is streamed: put all of them together before";
+            return Err(Wrong::new(format!("`parts[{place}].functionCall`"), text));
+        }
         let at = || format!("`parts[{place}].functionCall.name`");
         let tool =
             take_text(&mut call, "name").ok_or_else(|| Wrong::new(at(), "it has to be text"))?;
         let id = take_text(&mut call, "id");
         calls.push(Found::function(id, tool, take(&mut call, "args")));
     }
-    whole(calls, stopped, &["MAX_TOKENS"], "finishReason")
+    whole(calls, stopped, Dialect::Gemini, "finishReason")
 }
 
 /// The parts of a message, and why it ended, where that is said.
@@ -43,7 +49,8 @@ fn of_message(mut message: Value) -> Result<(Vec<Value>, Option<String>), Wrong>
             return Err(Wrong::new("`candidates`", text));
         }
         let parts = take_list(&mut candidate["content"], "parts").unwrap_or_default();
-        return Ok((parts, take_text(&mut candidate, "finishReason")));
+        let stopped = FINISH.iter().find_map(|name| take_text(&mut candidate, name));
+        return Ok((parts, stopped));
     }
     let parts = take_list(&mut message, "parts");
     let parts = parts.ok_or_else(|| Wrong::new("`parts`", "it has to be a list of parts"))?;
@@ -51,8 +58,15 @@ fn of_message(mut message: Value) -> Result<(Vec<Value>, Option<String>), Wrong>
 }
 
 /// Both spellings are in use.
+const CALL: [&str; 2] = ["functionCall", "function_call"];
+const FINISH: [&str; 2] = ["finishReason", "finish_reason"];
+
 fn has_call(part: &Value) -> bool {
-    ["functionCall", "function_call"].iter().any(|name| part.get(name).is_some())
+    CALL.iter().any(|name| part.get(name).is_some())
+}
+
+fn either(object: &mut Value, names: [&str; 2]) -> Option<Value> {
+    names.iter().find_map(|name| take(object, name))
 }
 
 pub fn content<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> Value {

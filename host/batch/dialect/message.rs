@@ -72,6 +72,19 @@ impl Dialect {
             Dialect::Gemini => "gemini",
         }
     }
+
+    /// Whether a response that gives `reason` for its end is whole, by what its API publishes. Of any other one a call may be
+    /// half, or not be meant.
+    pub fn is_whole(self, reason: &str) -> bool {
+        let whole: &[&str] = match self {
+            Dialect::Native => &[],
+            Dialect::Anthropic => &anthropic::WHOLE,
+            Dialect::Chat => &chat::WHOLE,
+            Dialect::Responses => &responses::WHOLE,
+            Dialect::Gemini => &gemini::WHOLE,
+        };
+        whole.contains(&reason)
+    }
 }
 
 /// Reads a message in `dialect`, or in the one that it looks like, as a batch; an Anthropic or OpenAI message may be the
@@ -237,25 +250,31 @@ impl Wrong {
     }
 }
 
-/// Refuses the calls of a message that ends where `stopped` says it does, for one of the reasons that are `cut`: the last of
-/// them may be half of one.
+/// Refuses the calls of a message that ends for a reason by which it is not whole. One that gives no reason is taken as it
+/// is: a message alone has none.
 pub fn whole(
     calls: Vec<Found>,
     stopped: Option<String>,
-    cut: &[&str],
+    dialect: Dialect,
     field: &str,
 ) -> Result<Vec<Found>, Wrong> {
-    match stopped.filter(|stopped| !calls.is_empty() && cut.contains(&stopped.as_str())) {
+    match stopped.filter(|stopped| !calls.is_empty() && !dialect.is_whole(stopped)) {
         None => Ok(calls),
-        Some(stopped) => Err(Wrong::new(
-            format!("`{field}`"),
-            format!(
-                "the response was cut off ({stopped}), so that a call in it may be half of one, and none is run: have the \
-                 model answer again, with room for more"
-            ),
-        )),
+        Some(stopped) => {
+            let stopped: String = stopped.chars().take(MOST_SHOWN).collect();
+            Err(Wrong::new(
+                format!("`{field}`"),
+                format!(
+                    "the response is not whole ({stopped}), so that a call in it may be half of one, and none is run: have \
+                     the model answer again, with room for more if it was cut off"
+                ),
+            ))
+        }
     }
 }
+
+/// Characters of a reason.
+const MOST_SHOWN: usize = 100;
 
 /// The value of a field, if it is there and not null.
 pub fn take(object: &mut Value, field: &str) -> Option<Value> {

@@ -9,6 +9,8 @@ mod chat;
 mod detect;
 mod gemini;
 mod message;
+#[cfg(test)]
+mod refused_tests;
 mod responses;
 #[cfg(test)]
 mod tests;

@@ -4,9 +4,12 @@
 use serde_json::{Value, json};
 
 use super::chat::marked;
-use super::message::{Found, Named, Wrong, take, take_list, take_text, whole};
+use super::message::{Dialect, Found, Named, Wrong, take, take_list, take_text, whole};
 use crate::batch::media::Media;
 use crate::batch::report::Outcome;
+
+/// Of a response, and of an item.
+pub const WHOLE: [&str; 1] = ["completed"];
 
 pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
     let mut stopped = take_text(&mut message, "status");
@@ -23,18 +26,17 @@ pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
             .ok_or_else(|| Wrong::new(format!("`output[{place}].name`"), "it has to be text"))?;
         // `id` is the item's own, by which no result is told apart.
         let id = take_text(&mut item, "call_id");
-        if item["status"] == INCOMPLETE {
-            stopped = take_text(&mut item, "status");
+        if let Some(status) = take_text(&mut item, "status").filter(|it| !WHOLE.contains(&&**it)) {
+            stopped = Some(status);
         }
         calls.push(match item["type"] == CUSTOM {
             true => Found::custom(id, tool, take_text(&mut item, "input")),
             false => Found::function(id, tool, take(&mut item, "arguments")),
         });
     }
-    whole(calls, stopped, &[INCOMPLETE], "status")
+    whole(calls, stopped, Dialect::Responses, "status")
 }
 
-const INCOMPLETE: &str = "incomplete";
 const CUSTOM: &str = "custom_tool_call";
 
 fn is_call(item: &Value) -> bool {

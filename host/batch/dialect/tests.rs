@@ -203,79 +203,6 @@ fn messages_without_calls_are_batches_without_calls() {
 }
 
 #[test]
-fn what_is_no_message_is_refused_with_its_place() {
-    let said = |text: &str, dialect| match read(text.as_bytes(), dialect) {
-        Ok((batch, _)) => panic!("{batch:?}"),
-        Err(error) => error.to_string(),
-    };
-    for (text, dialect, words) in [
-        ("{", None, "not JSON"),
-        ("[]", None, "a batch is"),
-        (r#"{"foo": 1}"#, None, "unknown field `foo`"),
-        (r#"{"calls": [{"tool": 1}]}"#, None, "`calls[0].tool`"),
-        (r#"{"content": 3}"#, Some(Dialect::Anthropic), "`content` of the anthropic message"),
-        (r#"{"content": [{"type": "tool_use"}]}"#, None, "`content[0].name`"),
-        (r#"{"tool_calls": {}}"#, None, "`tool_calls`"),
-        (r#"{"tool_calls": [{"id": "a"}]}"#, None, "`tool_calls[0]`"),
-        (r#"{"output": "x"}"#, None, "`output`"),
-        (r#"{"parts": [{"functionCall": {}}]}"#, None, "`parts[0].functionCall.name`"),
-        (r#"{"calls": []}"#, Some(Dialect::Gemini), "`parts`"),
-        (
-            r#"{"role": "assistant", "content": [{"type": "tool_use", "name": "t"}]}"#,
-            Some(Dialect::Chat),
-            "looks like one of anthropic",
-        ),
-        (
-            r#"{"role": "assistant", "content": null, "tool_calls": [{"id": "a", "function": {"name": "t"}}]}"#,
-            Some(Dialect::Anthropic),
-            "a list of blocks, and it looks like one of openai-chat",
-        ),
-        (
-            r#"{"role": "assistant", "function_call": {"name": "t"}}"#,
-            None,
-            "`function_call` of the openai-chat message",
-        ),
-        (r#"{"role": "assistant", "content": []}"#, Some(Dialect::Native), "unknown field"),
-    ] {
-        let said = said(text, dialect);
-        assert!(said.contains(words), "{text}: {said}");
-    }
-    let deep = format!("{{\"calls\": {}1{}}}", "[".repeat(200), "]".repeat(200));
-    assert!(said(&deep, None).contains("more than 127 deep"), "{}", said(&deep, None));
-    let choice = json!({"message": {"tool_calls": [{"function": {"name": "t"}}]}});
-    let two = json!({"choices": [choice, choice]}).to_string();
-    assert!(said(&two, None).contains("several have calls"));
-}
-
-#[test]
-fn nothing_of_a_response_that_was_cut_off_is_run() {
-    let call = json!({"type": "tool_use", "id": "a", "name": "write", "input": {"text": "half a"}});
-    let function = json!({"id": "a", "function": {"name": "write", "arguments": "{}"}});
-    let item = json!({"type": "function_call", "call_id": "a", "name": "t", "arguments": "{}"});
-    let mut incomplete = item.clone();
-    incomplete["status"] = json!("incomplete");
-    let part = json!({"functionCall": {"name": "t", "args": {}}});
-    for (cut, at) in [
-        (json!({"stop_reason": "max_tokens", "content": [call]}), "stop_reason"),
-        (
-            json!({"choices": [{"finish_reason": "length", "message": {"tool_calls": [function]}}]}),
-            "finish_reason",
-        ),
-        (json!({"object": "response", "status": "incomplete", "output": [item]}), "status"),
-        (json!({"object": "response", "output": [item, incomplete]}), "status"),
-        (
-            json!({"candidates": [{"finishReason": "MAX_TOKENS", "content": {"parts": [part]}}]}),
-            "finishReason",
-        ),
-    ] {
-        let said = read(cut.to_string().as_bytes(), None).unwrap_err().to_string();
-        assert!(said.contains(at) && said.contains("cut off"), "{cut}: {said}");
-    }
-    let text = json!({"stop_reason": "max_tokens", "content": [{"type": "text", "text": "half"}]});
-    assert!(request(&text).0.calls.is_empty(), "there is nothing to run in it");
-}
-
-#[test]
 fn what_was_not_committed_is_no_result() {
     let message = json!([{"type": "tool_use", "id": "a", "name": "write", "input": {}},
         {"type": "tool_use", "id": "b", "name": "read", "input": {}}]);
@@ -343,23 +270,6 @@ fn a_document_is_one_for_anthropic_and_other_bytes_are_json() {
     assert_eq!(content("application/pdf")[0]["type"], "document");
     let zip = "application/zip";
     assert_eq!(content(zip), json!({"data": "iVBORw==", "mime_type": zip}).to_string());
-}
-
-#[test]
-fn what_is_no_response_is_told_for_what_it_is() {
-    let refused = |text: &str| read(text.as_bytes(), None).unwrap_err().to_string();
-    let error =
-        r#"{"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}"#;
-    assert!(refused(error).ends_with("an API's error, not a response of a model: Overloaded"));
-    let request = r#"{"model": "any", "messages": [{"role": "user", "content": "hi"}]}"#;
-    assert!(refused(request).ends_with("a request to a model, not its response"));
-    let stream = "event: message_start\ndata: {}\n\n";
-    assert!(refused(stream).contains("it is a stream of events"));
-    let chunks = r#"[{"candidates": []}, {"candidates": []}]"#;
-    assert!(refused(chunks).contains("the parts of a stream"));
-    let chunk =
-        r#"{"object": "chat.completion.chunk", "choices": [{"delta": {"tool_calls": []}}]}"#;
-    assert!(refused(chunk).contains("a part of a stream"));
 }
 
 #[test]

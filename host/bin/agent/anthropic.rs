@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use inorder::Dialect;
 use serde_json::{Value, json};
 
 use super::api::{
@@ -170,7 +171,7 @@ impl Gathering {
 
 fn stop(reason: &str) -> Stop {
     match reason {
-        "end_turn" | "tool_use" | "stop_sequence" => Stop::Done,
+        whole if Dialect::Anthropic.is_whole(whole) => Stop::Done,
         "max_tokens" | "model_context_window_exceeded" => Stop::CutOff,
         "refusal" => Stop::Refused,
         other => Stop::Other(other.to_owned()),

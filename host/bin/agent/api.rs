@@ -53,6 +53,7 @@ pub enum Stop {
     CutOff,
     /// It, or a filter before it, will not answer.
     Refused,
+    /// What that says of the answer is not known.
     Other(String),
 }
 

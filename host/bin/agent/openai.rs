@@ -1,6 +1,7 @@
 //! OpenAI's Chat Completions API, and the many servers that speak it: its requests, and its answers as a stream of changes
 //! to one message.
 
+use inorder::Dialect;
 use serde_json::{Map, Value, json};
 
 use super::api::{
@@ -193,8 +194,9 @@ impl Gathering {
 
 fn stop(reason: &str) -> Stop {
     match reason {
-        "stop" | "tool_calls" | "function_call" => Stop::Done,
-        "length" => Stop::CutOff,
+        whole if Dialect::Chat.is_whole(whole) => Stop::Done,
+        // The second is Mistral's, of the model's context.
+        "length" | "model_length" => Stop::CutOff,
         "content_filter" => Stop::Refused,
         other => Stop::Other(other.to_owned()),
     }

@@ -121,7 +121,11 @@ impl Agent<'_> {
                     self.refuse(&calls, "the answer was broken off")?;
                     return Ok(End::Refused);
                 }
-                Stop::Done | Stop::Other(_) => self.run(&calls).await?,
+                Stop::Other(reason) => {
+                    self.refuse(&calls, &format!("the answer was broken off ({reason})"))?;
+                    return Ok(End::Other(reason));
+                }
+                Stop::Done => self.run(&calls).await?,
             }
             if self.runner.is_cancelled() {
                 return Ok(End::Stopped);
