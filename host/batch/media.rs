@@ -3,6 +3,8 @@
 //! Told by its value alone: two fields, `data` in base64 and `mime_type`, which is what a tool gives as a record of
 //! `data: list<u8>` and `mime-type: string`.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use serde_json::Value;
 
 use super::report::Outcome;
@@ -31,9 +33,31 @@ impl Outcome {
 }
 
 impl Media<'_> {
-    /// Of a type that every API which takes pictures takes.
+    /// Of a type that the APIs which take pictures take, of which Gemini takes no GIFs.
     pub fn is_picture(&self) -> bool {
-        matches!(self.mime_type, "image/png" | "image/jpeg" | "image/gif" | "image/webp")
+        let mime_type = self.mime_type;
+        matches!(mime_type, "image/png" | "image/jpeg" | "image/gif" | "image/webp")
+            && self.is_of_its_type()
+    }
+
+    pub fn is_pdf(&self) -> bool {
+        self.mime_type == "application/pdf" && self.is_of_its_type()
+    }
+
+    /// Whether it begins as its type does; so does all that is of a type whose beginning is not known here. Tools go by the
+    /// names of files, and an API refuses the whole conversation for a picture that is none.
+    pub fn is_of_its_type(&self) -> bool {
+        let beginning = &self.data[..self.data.len().min(16)];
+        let beginning = BASE64_STANDARD_NO_PAD.decode(beginning.trim_end_matches('='));
+        let bytes = beginning.unwrap_or_default();
+        match self.mime_type {
+            "image/png" => bytes.starts_with(b"\x89PNG\r\n\x1a\n"),
+            "image/jpeg" => bytes.starts_with(b"\xff\xd8\xff"),
+            "image/gif" => bytes.starts_with(b"GIF87a") || bytes.starts_with(b"GIF89a"),
+            "image/webp" => bytes.starts_with(b"RIFF") && bytes.get(8..) == Some(b"WEBP"),
+            "application/pdf" => bytes.starts_with(b"%PDF-"),
+            _ => true,
+        }
     }
 
     /// A `data:` URL of it.
@@ -59,6 +83,8 @@ fn is_base64(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
     use serde_json::{Value, json};
 
     use super::Media;
@@ -80,11 +106,34 @@ mod tests {
 
     #[test]
     fn bytes_with_their_type_are_media() {
-        let outcome = outcome(json!({"data": "iVBORw==", "mime_type": "image/png"}));
+        let outcome = outcome(json!({"data": "iVBORw0KGgo=", "mime_type": "image/png"}));
         let media = outcome.media().unwrap();
-        assert_eq!(media, Media { mime_type: "image/png", data: "iVBORw==" });
+        assert_eq!(media, Media { mime_type: "image/png", data: "iVBORw0KGgo=" });
         assert!(media.is_picture());
-        assert_eq!(media.url(), "data:image/png;base64,iVBORw==");
+        assert_eq!(media.url(), "data:image/png;base64,iVBORw0KGgo=");
+    }
+
+    #[test]
+    fn what_is_of_a_type_begins_as_that_type_does() {
+        let beginnings: [(&str, &[u8]); 6] = [
+            ("image/png", b"\x89PNG\r\n\x1a\n"),
+            ("image/jpeg", b"\xff\xd8\xff\xe0"),
+            ("image/gif", b"GIF89a"),
+            ("image/gif", b"GIF87a"),
+            ("image/webp", b"RIFF\x01\0\0\0WEBP"),
+            ("application/pdf", b"%PDF-1.7"),
+        ];
+        for (mime_type, _) in beginnings {
+            for (is_of, beginning) in beginnings {
+                for more in [b"".as_slice(), b"\0", b"and what is more of it"] {
+                    let data = BASE64_STANDARD.encode([beginning, more].concat());
+                    let media = Media { mime_type, data: &data };
+                    assert_eq!(media.is_of_its_type(), mime_type == is_of, "{mime_type}, {is_of}");
+                }
+            }
+            assert!(!Media { mime_type, data: "aGVsbG8gd29ybGQ=" }.is_of_its_type());
+        }
+        assert!(Media { mime_type: "audio/wav", data: "aGVsbG8gd29ybGQ=" }.is_of_its_type());
     }
 
     #[test]

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::report::{Change, ErrorKind, Outcome};
 
 impl Outcome {
-    /// What a model is told of it: its value, or what was changed by a call that gives none, or its error's message.
+    /// What a model is told of it: its value, or what was changed by a call that gives none, or its error's message,
+    /// which is never empty.
     pub fn text(&self) -> String {
         match &self.result {
             // Only strings and null are told otherwise than as their JSON.
@@ -13,13 +14,20 @@ impl Outcome {
                 Some(b'"' | b'n') => text(json.value(), &self.changes),
                 _ => json.text().to_owned(),
             },
-            Err(error) => match &error.value {
-                // The message has only its beginning.
-                Some(value) if error.kind == ErrorKind::Tool && value.is_string() => {
-                    text(value, &self.changes)
+            Err(error) => {
+                let said = match &error.value {
+                    // The message has only its beginning.
+                    Some(value) if error.kind == ErrorKind::Tool && value.is_string() => {
+                        text(value, &self.changes)
+                    }
+                    _ => error.message.clone(),
+                };
+                // Anthropic's API refuses a conversation that has an error without a text.
+                match said.trim().is_empty() {
+                    true => "it failed, and does not say why".to_owned(),
+                    false => said,
                 }
-                _ => error.message.clone(),
-            },
+            }
         }
     }
 }

@@ -46,16 +46,19 @@ fn results_are_text_for_models_and_structured_as_their_schema_says() {
 
 #[test]
 fn pictures_and_sounds_are_blocks_of_their_own_and_other_bytes_are_json() {
-    let root = folder(&[("a.png", "\u{89}PNG"), ("a.mp3", "ID3"), ("a.zip", "PK")]);
+    let root = folder(&[("b.png", "no picture"), ("a.mp3", "ID3"), ("a.zip", "PK")]);
+    std::fs::write(root.path().join("a.png"), b"\x89PNG\r\n\x1a\n").unwrap();
     let mut client = Client::connect(root.path(), &[]);
     let mut blocks = |path: &str| {
         let result = client.call("read_media_file", json!({ "path": path }));
         assert!(result.get("structuredContent").is_none(), "{result}");
         result["content"].clone()
     };
-    let data = "wolQTkc=";
+    let data = "iVBORw0KGgo=";
     assert_eq!(blocks("a.png"), json!([{"type": "image", "data": data, "mimeType": "image/png"}]));
     assert_eq!(blocks("a.mp3")[0]["type"], "audio");
+    // What is only called a picture would have the client's API refuse the conversation.
+    assert_eq!(blocks("b.png")[0]["type"], "text");
     let zip = blocks("a.zip")[0]["text"].to_string();
     assert!(zip.contains("application/zip") && zip.contains("UEs="), "{zip}");
     let calls = json!([{"tool": "read_media_file", "args": {"path": "a.png"}}]);

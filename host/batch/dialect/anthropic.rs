@@ -33,9 +33,9 @@ pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
 /// Text, or a block of what is no text.
 fn content(outcome: &Outcome) -> Value {
     let Some(media) = outcome.media() else { return json!(outcome.text()) };
-    let block = match media.mime_type {
+    let block = match media {
         _ if media.is_picture() => "image",
-        "application/pdf" => "document",
+        _ if media.is_pdf() => "document",
         _ => return json!(outcome.text()),
     };
     let source = json!({ "type": "base64", "media_type": media.mime_type, "data": media.data });

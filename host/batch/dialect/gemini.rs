@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::message::{Dialect, Found, Named, Wrong, take, take_list, take_text, whole};
+use crate::batch::media::Media;
 use crate::batch::report::Outcome;
 
 /// The second as libraries number it.
@@ -69,9 +70,14 @@ fn either(object: &mut Value, names: [&str; 2]) -> Option<Value> {
     names.iter().find_map(|name| take(object, name))
 }
 
+/// As the API has it of results; everything else, it refuses.
+fn is_taken(media: &Media) -> bool {
+    media.is_pdf() || media.is_picture() && media.mime_type != "image/gif"
+}
+
 pub fn content<'a>(results: impl Iterator<Item = (&'a Named, &'a Outcome)>) -> Value {
     let part = |(call, outcome): (&Named, &Outcome)| {
-        let media = outcome.media();
+        let media = outcome.media().filter(is_taken);
         // It has to be an object, in which these two names mean what they say.
         let response = match &outcome.result {
             Ok(_) if media.is_some() => json!({ "output": "attached" }),

@@ -230,15 +230,18 @@ fn a_batch_that_was_refused_tells_each_call() {
     assert_eq!(answer["parts"], expected);
 }
 
-fn media(mime_type: &str) -> Report {
-    report(&[Ok(json!({"data": "iVBORw==", "mime_type": mime_type}))])
+const PNG: &str = "iVBORw0KGgo=";
+const PDF: &str = "JVBERi0xLjc=";
+
+fn media(mime_type: &str, data: &str) -> Report {
+    report(&[Ok(json!({"data": data, "mime_type": mime_type}))])
 }
 
 #[test]
 fn a_picture_is_handed_over_as_one_where_the_api_takes_it() {
-    let picture = media("image/png");
+    let picture = media("image/png", PNG);
     let (_, anthropic) = request(&json!([{"type": "tool_use", "id": "a", "name": "look"}]));
-    let source = json!({"type": "base64", "media_type": "image/png", "data": "iVBORw=="});
+    let source = json!({"type": "base64", "media_type": "image/png", "data": PNG});
     assert_eq!(
         anthropic.message(&picture)["content"][0]["content"],
         json!([{"type": "image", "source": source}])
@@ -247,11 +250,11 @@ fn a_picture_is_handed_over_as_one_where_the_api_takes_it() {
         request(&json!([{"type": "function_call", "call_id": "a", "name": "look"}]));
     assert_eq!(
         responses.message(&picture)[0]["output"],
-        json!([{"type": "input_image", "image_url": "data:image/png;base64,iVBORw=="}])
+        json!([{"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}])
     );
     let (_, gemini) = request(&json!([{"functionCall": {"name": "look", "args": {}}}]));
     let answer = &gemini.message(&picture)["parts"][0]["functionResponse"];
-    let blob = json!({"mimeType": "image/png", "data": "iVBORw=="});
+    let blob = json!({"mimeType": "image/png", "data": PNG});
     assert_eq!(answer["parts"], json!([{ "inlineData": blob }]));
     // Tools give text alone in this API.
     let call =
@@ -259,17 +262,61 @@ fn a_picture_is_handed_over_as_one_where_the_api_takes_it() {
     let (_, chat) = request(&json!([call]));
     assert_eq!(
         chat.message(&picture)[0]["content"],
-        json!(r#"{"data":"iVBORw==","mime_type":"image/png"}"#)
+        json!(r#"{"data":"iVBORw0KGgo=","mime_type":"image/png"}"#)
     );
 }
 
 #[test]
 fn a_document_is_one_for_anthropic_and_other_bytes_are_json() {
     let (_, reply) = request(&json!([{"type": "tool_use", "id": "a", "name": "look"}]));
-    let content = |mime_type| reply.message(&media(mime_type))["content"][0]["content"].clone();
-    assert_eq!(content("application/pdf")[0]["type"], "document");
-    let zip = "application/zip";
-    assert_eq!(content(zip), json!({"data": "iVBORw==", "mime_type": zip}).to_string());
+    let content =
+        |mime_type, data| reply.message(&media(mime_type, data))["content"][0]["content"].clone();
+    assert_eq!(content("application/pdf", PDF)[0]["type"], "document");
+    for (mime_type, data) in
+        [("application/zip", PNG), ("application/pdf", PNG), ("image/png", PDF)]
+    {
+        let json = json!({"data": data, "mime_type": mime_type});
+        assert_eq!(content(mime_type, data), json.to_string());
+    }
+}
+
+#[test]
+fn what_an_api_does_not_take_or_is_only_called_a_picture_is_handed_over_as_json() {
+    let (_, responses) =
+        request(&json!([{"type": "function_call", "call_id": "a", "name": "look"}]));
+    let output = &responses.message(&media("image/png", PDF))[0]["output"];
+    assert_eq!(*output, json!({"data": PDF, "mime_type": "image/png"}).to_string());
+    let (_, gemini) = request(&json!([{"functionCall": {"name": "look", "args": {}}}]));
+    let answer = |mime_type, data| {
+        gemini.message(&media(mime_type, data))["parts"][0]["functionResponse"].clone()
+    };
+    assert_eq!(answer("application/pdf", PDF)["parts"][0]["inlineData"]["data"], PDF);
+    for (mime_type, data) in [
+        ("application/octet-stream", PNG),
+        ("image/svg+xml", PNG),
+        ("image/gif", "R0lGODlh"),
+        ("image/png", PDF),
+    ] {
+        let answer = answer(mime_type, data);
+        assert_eq!(answer.get("parts"), None, "{mime_type}");
+        let json = json!({"data": data, "mime_type": mime_type});
+        assert_eq!(answer["response"]["output"], json);
+    }
+}
+
+#[test]
+fn an_error_says_something_in_every_format() {
+    for message in [
+        json!([{"type": "tool_use", "id": "a", "name": "t"}]),
+        json!([{"id": "a", "function": {"name": "t"}}]),
+        json!([{"type": "function_call", "call_id": "a", "name": "t"}]),
+        json!([{"functionCall": {"name": "t"}}]),
+    ] {
+        for nothing in ["", " \n"] {
+            let answer = request(&message).1.message(&report(&[Err(nothing)])).to_string();
+            assert!(answer.contains("it failed, and does not say why"), "{answer}");
+        }
+    }
 }
 
 #[test]

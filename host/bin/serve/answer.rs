@@ -70,7 +70,7 @@ pub fn of_batch(mut report: Report, names: &Names) -> CallToolResult {
 
 /// What it gave, or what was wrong.
 fn block(outcome: &Outcome) -> ContentBlock {
-    match outcome.media() {
+    match outcome.media().filter(Media::is_of_its_type) {
         Some(Media { mime_type, data }) if mime_type.starts_with("image/") => {
             ContentBlock::image(data, mime_type)
         }
