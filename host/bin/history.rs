@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use inorder::{Change, Entry};
+use inorder::{Change, Entry, UndoError};
 
 use crate::Ending;
-use crate::print::{bad, bold, dim, good, line, out, out_styled, plain};
+use crate::print::{bad, bold, dim, good, line, out, out_styled};
 
 /// List the last batches that changed files in a root
 #[derive(clap::Args)]
@@ -44,8 +44,11 @@ pub struct UndoArgs {
     root: PathBuf,
 }
 
-/// Characters of one path.
+/// Characters of one path, or name.
 const MOST: usize = 400;
+
+/// Of those that can be written as a date, in seconds since 1970.
+const LAST_TIME: u64 = 253_402_300_799;
 
 pub fn log(args: &LogArgs) -> anyhow::Result<Ending> {
     let mut entries = inorder::log(&args.root).map_err(inorder::Error::from)?;
@@ -66,19 +69,17 @@ pub fn log(args: &LogArgs) -> anyhow::Result<Ending> {
 }
 
 fn describe(text: &mut String, entry: &Entry) -> std::fmt::Result {
-    let number = entry.batch.trim_start_matches('0');
-    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(entry.time);
+    let number = |batch: &str| line(batch.trim_start_matches('0'), MOST);
+    // Whoever gave away the folder may have written its log.
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(entry.time.min(LAST_TIME));
     let time = dim(humantime::format_rfc3339_seconds(time));
     if let Some(undone) = &entry.undoes {
-        return writeln!(
-            text,
-            "{} {time}",
-            bold(format!("undo of {}", plain(undone.trim_start_matches('0'))))
-        );
+        return writeln!(text, "{} {time}", bold(format!("undo of {}", number(undone))));
     }
-    writeln!(text, "{} {time}", bold(format!("batch {}", plain(number))))?;
+    writeln!(text, "{} {time}", bold(format!("batch {}", number(&entry.batch))))?;
     for call in &entry.calls {
-        let (id, tool, outcome) = (plain(&call.id), plain(&call.tool), plain(&call.outcome));
+        let [id, tool, outcome] =
+            [&call.id, &call.tool, &call.outcome].map(|text| line(text, MOST));
         if outcome == "ok" {
             writeln!(text, "  {} {id} {tool}", good("✓"))?;
         } else {
@@ -99,7 +100,7 @@ fn describe(text: &mut String, entry: &Entry) -> std::fmt::Result {
 }
 
 pub fn undo(args: &UndoArgs) -> anyhow::Result<Ending> {
-    let paths = inorder::undo(&args.root)?;
+    let paths = inorder::undo(&args.root).map_err(in_a_line)?;
     let mut text = String::new();
     for path in &paths {
         let there = args.root.join(path).symlink_metadata().is_ok();
@@ -108,4 +109,15 @@ pub fn undo(args: &UndoArgs) -> anyhow::Result<Ending> {
     }
     out_styled(&text)?;
     Ok(Ending::AllOk)
+}
+
+/// A path with line breaks would end the message, and go on as one of ours.
+fn in_a_line(error: UndoError) -> UndoError {
+    match error {
+        UndoError::Changed { paths, kept } => {
+            let paths = paths.iter().map(|path| line(path, MOST)).collect();
+            UndoError::Changed { paths, kept }
+        }
+        other => other,
+    }
 }

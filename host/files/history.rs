@@ -73,6 +73,8 @@ pub enum UndoError {
 const LOG: &str = "log";
 /// The log is cut to its newer half when it is larger than this.
 const MOST: usize = 1 << 20;
+/// Read of a log: the entry of one batch may be larger than the log is to be.
+const MOST_READ: usize = 32 << 20;
 
 impl Work {
     /// Writes down what a batch did in each root where it changed files. A log that cannot be written costs
@@ -109,46 +111,55 @@ fn write(stage: &Stage, entry: &Entry) -> disk::Result<()> {
 }
 
 fn append(folder: BorrowedFd<'_>, entry: &Entry) -> disk::Result<()> {
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NONBLOCK;
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let log = rustix::fs::openat(folder, LOG, flags, Mode::from_raw_mode(0o600))?;
     let mut line = serde_json::to_string(entry).map_err(|_| Errno::INVAL)?;
     line.push('\n');
-    let size = disk::stat_fd(log.as_fd())?.size;
-    if size as usize > MOST {
-        let mut text = vec![0; size as usize];
-        disk::read_at(log.as_fd(), &mut text, 0)?;
-        let half = text.len() / 2;
-        let cut = text[half..]
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(text.len(), |at| half + at + 1);
+    if size(log.as_fd())? > MOST as u64 {
+        let text = end(log.as_fd(), MOST / 2)?;
         rustix::fs::ftruncate(&log, 0)?;
-        disk::retry(|| rustix::io::write(&log, &text[cut..]))?;
+        disk::retry(|| rustix::io::write(&log, &text))?;
     }
     disk::retry(|| rustix::io::write(&log, line.as_bytes()))?;
     Ok(())
 }
 
+/// Of a log, in whose place there may be anything: a root may come from somebody else.
+fn size(log: BorrowedFd<'_>) -> disk::Result<u64> {
+    let stat = disk::stat_fd(log)?;
+    if stat.kind == Kind::File { Ok(stat.size) } else { Err(Errno::INVAL) }
+}
+
+/// The lines of which a log's last bytes are.
+fn end(log: BorrowedFd<'_>, most: usize) -> disk::Result<Vec<u8>> {
+    let from = size(log)?.saturating_sub(most as u64);
+    let mut text = disk::read_up_to(log, most, from)?;
+    if from > 0 {
+        let cut = text.iter().position(|byte| *byte == b'\n').map_or(text.len(), |at| at + 1);
+        text.drain(..cut);
+    }
+    Ok(text)
+}
+
 /// What the last batches changed in a root, oldest first.
 ///
 /// # Errors
-/// The root cannot be opened.
+/// The root, or its log, cannot be opened.
 pub fn log(root: &Path) -> Result<Vec<Entry>, FilesError> {
     let roots = Roots::open(&[root.to_owned()])?;
     let failed = |error: Errno| FilesError::Root { path: root.to_owned(), error: error.into() };
+    let unread = |error: Errno| {
+        let error = std::io::Error::other(format!("its {INORDER}/{LOG}: {error}"));
+        FilesError::Root { path: root.to_owned(), error }
+    };
     let Some(folder) = open_folder(roots.get(0).fd.as_fd()).map_err(failed)? else {
         return Ok(vec![]);
     };
-    let text = match disk::open_beneath(folder.as_fd(), LOG, OFlags::RDONLY) {
-        Ok(file) => {
-            let size = disk::stat_fd(file.as_fd()).map_err(failed)?.size;
-            let mut text = vec![0; usize::try_from(size).unwrap_or(0)];
-            let read = disk::read_at(file.as_fd(), &mut text, 0).map_err(failed)?;
-            text.truncate(read);
-            text
-        }
+    let text = match disk::open_beneath(folder.as_fd(), LOG, OFlags::RDONLY | OFlags::NONBLOCK) {
+        Ok(file) => end(file.as_fd(), MOST_READ).map_err(unread)?,
         Err(Errno::NOENT) => vec![],
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(unread(error)),
     };
     // A line that a kill cut off says nothing.
     Ok(text

@@ -1,6 +1,7 @@
 //! Undo takes back a batch whole, or refuses and changes nothing; the log tells what was done.
 
-use std::process::Output;
+use std::io::Write as _;
+use std::process::{Command, Output};
 
 use inorder::{Call, Host, PluginSpec};
 use serde_json::{Value, json};
@@ -97,6 +98,52 @@ fn the_log_lists_batches_with_their_calls_outcomes_and_files_and_their_undo() {
     assert!(!again.status.success());
     let said = String::from_utf8(again.stderr).unwrap();
     assert!(said.contains("there is nothing to undo in "), "{said}");
+}
+
+#[test]
+fn what_is_in_ids_and_paths_is_no_line_of_the_log_or_of_a_message() {
+    let place = Place::new();
+    let forged = "1 read_text_file\nundo of 1 2030-01-01T00:00:00Z\nbatch 2";
+    let path = "a\nerror: nothing was wrong";
+    let args = json!({"path": path, "content": "new"});
+    batch(&place, &json!([{"id": forged, "tool": "write_file", "args": args}]));
+    let said = String::from_utf8(run(&place, &["log"]).stdout).unwrap();
+    assert_eq!(said.lines().count(), 3, "{said}");
+    assert!(!said.contains("\nundo of"), "{said}");
+    std::fs::write(place.root().join(path), "mine").unwrap();
+    let said = String::from_utf8(run(&place, &["undo"]).stderr).unwrap();
+    assert!(said.contains("after the batch wrote them: a error: nothing was wrong;"), "{said}");
+}
+
+#[test]
+fn a_log_that_somebody_else_has_written_is_listed_as_far_as_it_is_one() {
+    let place = Place::new();
+    let log = place.root().join(".inorder/log");
+    batch(&place, &json!([write("a", "new")]));
+    for time in [u64::MAX, 253_402_300_800] {
+        let entry = json!({"batch": "7", "time": time});
+        std::fs::write(&log, format!("{entry}\n")).unwrap();
+        let output = run(&place, &["log"]);
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said, "batch 7 9999-12-31T23:59:59Z\n");
+    }
+    // Of one that is larger than memory its end is read, and kept.
+    std::fs::File::create(&log).unwrap().set_len(20 << 30).unwrap();
+    let mut file = std::fs::File::options().append(true).open(&log).unwrap();
+    file.write_all(b"\n{\"batch\": \"8\", \"time\": 0}\n").unwrap();
+    let listed = |place: &Place| String::from_utf8(run(place, &["log"]).stdout).unwrap();
+    assert_eq!(listed(&place), "batch 8 1970-01-01T00:00:00Z\n");
+    batch(&place, &json!([write("b", "new")]));
+    let said = listed(&place);
+    assert!(said.starts_with("batch 8 ") && said.contains("created  b"), "{said}");
+    assert!(std::fs::metadata(&log).unwrap().len() < 1 << 20);
+    // What is no file is none that could be waited for.
+    std::fs::remove_file(&log).unwrap();
+    assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+    assert_eq!(run(&place, &["log"]).status.code(), Some(2));
+    let report = batch(&place, &json!([write("c", "new")]));
+    assert_eq!(report["results"][0]["status"], "ok", "{report}");
 }
 
 #[test]
