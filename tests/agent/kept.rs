@@ -83,6 +83,39 @@ fn a_transcript_that_is_none_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_message_that_was_edited_into_something_else_is_refused_with_its_line() {
+    for api in BOTH {
+        let stage = Stage::new(api, &[], vec![api.says("hi", &[])]);
+        stage.run(&["hello"]).ends(0);
+        let start = lines(&stage.transcript())[0].clone();
+        let file = stage.state.path().join("t.jsonl");
+        let tokens = json!({"input": 1, "cached": 0, "output": 0});
+        let results = |message: &str| json!({"results": {"messages": [message], "calls": 0, "failed": 0, "elapsed_ms": 0, "run_ms": 0}});
+        for (record, part) in [
+            (json!({"user": "hello"}), "an object with a `role`"),
+            (json!({"user": 5}), "an object with a `role`"),
+            (json!({"user": {"content": "hello"}}), "an object with a `role`"),
+            (json!({"user": {"role": "user", "content": ["hello"]}}), "a list of objects"),
+            (json!({"user": {"role": "user", "content": [null]}}), "a list of objects"),
+            (json!({"answer": {"message": [1], "tokens": tokens}}), "an object with a `role`"),
+            (results("x"), "an object with a `role`"),
+        ] {
+            std::fs::write(&file, format!("{start}\n{record}\n")).unwrap();
+            let played = stage.run(&["go on", "--resume", file.to_str().unwrap()]).ends(2);
+            for part in ["line 2 is no record of a transcript", part] {
+                assert!(played.stderr().contains(part), "{part} is not in {}", played.stderr());
+            }
+        }
+        // Text is content to both.
+        let user = json!({"user": {"role": "user", "content": "hello"}});
+        std::fs::write(&file, format!("{start}\n{user}\n")).unwrap();
+        stage.then(vec![api.says("now", &[])]);
+        let played = stage.run(&["--resume", file.to_str().unwrap()]).ends(0);
+        assert_eq!(played.stdout(), "now\n");
+    }
+}
+
+#[test]
 fn the_newest_of_the_directory_is_continued_with_its_model_and_only_where_it_was() {
     for api in BOTH {
         let steps = vec![api.says("first", &[]), api.says("second", &[])];

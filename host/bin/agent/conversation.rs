@@ -24,13 +24,7 @@ impl Conversation {
 
     /// Adds what a line of a transcript says.
     pub fn take(&mut self, record: &Record) {
-        let messages = match record {
-            Record::User(message) => std::slice::from_ref(message),
-            Record::Answer { message, .. } => message.as_slice(),
-            Record::Results { messages, .. } => messages,
-            Record::Start(_) | Record::End { .. } => &[],
-        };
-        for message in messages {
+        for message in record.messages() {
             self.push(message.clone());
         }
     }

@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -36,6 +36,18 @@ pub enum Record {
     Results { messages: Vec<Value>, calls: usize, failed: usize, elapsed_ms: f64, run_ms: f64 },
     /// Why the agent stopped, and what it took since it was last started.
     End { reason: String, tally: Tally },
+}
+
+impl Record {
+    /// What it adds to the conversation.
+    pub fn messages(&self) -> &[Value] {
+        match self {
+            Record::User(message) => std::slice::from_ref(message),
+            Record::Answer { message, .. } => message.as_slice(),
+            Record::Results { messages, .. } => messages,
+            Record::Start(_) | Record::End { .. } => &[],
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -185,15 +197,33 @@ fn lock(file: &File, path: &Path) -> anyhow::Result<()> {
 
 /// The records, and how many bytes they are: a last line that was not written to its end is none.
 fn parse(text: &[u8]) -> anyhow::Result<(Vec<Record>, usize)> {
+    let of = |number: usize| format!("line {} is no record of a transcript", number + 1);
     let (mut records, mut kept) = (Vec::new(), 0);
     for (number, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
         match serde_json::from_slice(line) {
-            Ok(record) => records.push(record),
+            Ok(record) => {
+                check(&record).map_err(|why| anyhow!("{}: {why}", of(number)))?;
+                records.push(record);
+            }
             Err(_) if line.iter().all(u8::is_ascii_whitespace) => {}
             Err(_) if !line.ends_with(b"\n") => break,
-            Err(error) => bail!("line {} is no record of a transcript: {error}", number + 1),
+            Err(error) => bail!("{}: {error}", of(number)),
         }
         kept += line.len();
     }
     Ok((records, kept))
+}
+
+/// Whether its messages are what both APIs have as such; people edit transcripts.
+fn check(record: &Record) -> Result<(), &'static str> {
+    for message in record.messages() {
+        if !message["role"].is_string() {
+            return Err("a message has to be an object with a `role`");
+        }
+        let blocks = message["content"].as_array();
+        if !blocks.is_none_or(|blocks| blocks.iter().all(Value::is_object)) {
+            return Err("the `content` of a message has to be text, or a list of objects");
+        }
+    }
+    Ok(())
 }
