@@ -1,7 +1,7 @@
 //! `inorder agent`: a model that works with the tools, from a terminal.
 //!
 //! What is where: `endpoint` is whom to ask and with which key; `client` sends one request, by HTTP; `ask` asks again; `api`
-//! is what the APIs have in common, `anthropic` and `openai` how they write it; `conversation` is what was said, `transcript`
+//! is what the APIs have in common, `anthropic` and `openai` how they write it, `parts` the calls of the latter; `conversation` is what was said, `transcript`
 //! the file of it; `turns` is the loop, `tally` what it took, `shown` what is seen of it.
 
 mod anthropic;
@@ -11,6 +11,7 @@ mod client;
 mod conversation;
 mod endpoint;
 mod openai;
+mod parts;
 mod shown;
 mod tally;
 mod transcript;

@@ -1,12 +1,10 @@
 //! Anthropic's Messages API: its requests, and its answers as a stream of events about blocks of content.
 
-use std::collections::BTreeMap;
-
 use inorder::Dialect;
 use serde_json::{Value, json};
 
 use super::api::{
-    Answer, Lasting, MOST_CALLS, Piece, Question, Stop, Tokens, arguments, error_text, said,
+    Answer, Ids, Lasting, MOST_CALLS, Piece, Question, Stop, Tokens, arguments, error_text, said,
 };
 
 /// The API wants a limit. Models with a lower one say so.
@@ -39,14 +37,15 @@ pub fn request(question: &Question) -> Value {
 #[derive(Default)]
 pub struct Gathering {
     unnamed: String,
-    /// By their index: events name it.
-    blocks: BTreeMap<u64, Block>,
+    blocks: Vec<Block>,
     stop: Option<Stop>,
     usage: Usage,
     done: bool,
 }
 
 struct Block {
+    /// By which events name it. Some servers give each the same one, or none.
+    index: Option<u64>,
     value: Value,
     /// Of a call: its input, as far as it has come.
     input: String,
@@ -67,21 +66,21 @@ impl Gathering {
     }
 
     pub fn add(&mut self, event: &Value) -> Result<Piece, String> {
-        let index = event["index"].as_u64().unwrap_or(0);
+        let index = event["index"].as_u64();
         let mut text = String::new();
         match event["type"].as_str() {
             Some("message_start") => self.usage.add(&event["message"]["usage"]),
             Some("content_block_start") => {
                 let value = event["content_block"].clone();
-                if value.is_object() {
+                if value.is_object() && !self.is_begun(index, &value) {
                     text.push_str(said(&value, "text").unwrap_or_default());
-                    self.blocks.insert(index, Block { value, input: String::new() });
+                    self.blocks.push(Block { index, value, input: String::new() });
                 }
                 if self.blocks.len() > MOST_CALLS {
                     return Err(format!("it has more than {MOST_CALLS} blocks"));
                 }
             }
-            Some("content_block_delta") => text = self.delta(index, &event["delta"]),
+            Some("content_block_delta") => text = self.delta(index, &event["delta"])?,
             Some("message_delta") => {
                 if let Some(reason) = said(&event["delta"], "stop_reason") {
                     Stop::take(&mut self.stop, stop(reason));
@@ -105,17 +104,39 @@ impl Gathering {
         Ok(Piece::Text(text))
     }
 
-    fn delta(&mut self, index: u64, delta: &Value) -> String {
-        let kind = delta["type"].as_str().unwrap_or_default();
-        if kind == "text_delta" {
-            let text = || Block { value: json!({ "type": "text" }), input: String::new() };
-            self.blocks.entry(index).or_insert_with(text);
+    /// The last block of an index; of those without one, the last.
+    fn at(&self, index: Option<u64>) -> Option<usize> {
+        self.blocks.iter().rposition(|block| index.is_none() || block.index == index)
+    }
+
+    /// Whether a block that begins is said again: with its index, or its id.
+    fn is_begun(&self, index: Option<u64>, value: &Value) -> bool {
+        if index.is_none() && said(value, "id").is_none() {
+            return false;
         }
-        let Some(block) = self.blocks.get_mut(&index) else { return String::new() };
+        let block = self.at(index).and_then(|at| self.blocks.get(at));
+        block.is_some_and(|block| block.input.is_empty() && block.value == *value)
+    }
+
+    fn delta(&mut self, index: Option<u64>, delta: &Value) -> Result<String, String> {
+        let kind = delta["type"].as_str().unwrap_or_default();
+        let is_call =
+            |at: usize| self.blocks.get(at).is_some_and(|it| it.value["type"] == "tool_use");
+        if kind == "text_delta" && self.at(index).is_none_or(is_call) {
+            let value = json!({ "type": "text" });
+            self.blocks.push(Block { index, value, input: String::new() });
+        }
+        let block = self.at(index).and_then(|at| self.blocks.get_mut(at));
+        let Some(block) = block else {
+            return match kind {
+                "input_json_delta" => Err("it goes on with a call that did not begin".to_owned()),
+                _ => Ok(String::new()),
+            };
+        };
         match kind {
             "text_delta" => {
                 append(&mut block.value, "text", delta);
-                return said(delta, "text").unwrap_or_default().to_owned();
+                return Ok(said(delta, "text").unwrap_or_default().to_owned());
             }
             "input_json_delta" => {
                 block.input.push_str(said(delta, "partial_json").unwrap_or_default());
@@ -124,26 +145,26 @@ impl Gathering {
             "signature_delta" => append(&mut block.value, "signature", delta),
             _ => {}
         }
-        String::new()
+        Ok(String::new())
     }
 
     pub fn is_done(&self) -> bool {
         self.done
     }
 
-    pub fn finish(self) -> Option<Answer> {
+    pub fn finish(mut self) -> Option<Answer> {
         if !self.done {
             return None;
         }
+        self.blocks.sort_by_key(|block| block.index);
+        let mut ids = Ids::new(self.unnamed);
         let (mut content, mut calls) = (Vec::new(), Vec::new());
-        for Block { mut value, input } in self.blocks.into_values() {
+        for Block { mut value, input, .. } in self.blocks {
             match value["type"].as_str() {
                 // The API does not take it back.
                 Some("text") if said(&value, "text").is_none_or(|it| it.trim().is_empty()) => {}
                 Some("tool_use") => {
-                    if said(&value, "id").is_none() {
-                        value["id"] = json!(format!("{}_{}", self.unnamed, calls.len() + 1));
-                    }
+                    value["id"] = json!(ids.next(said(&value, "id").unwrap_or_default()));
                     if !value["name"].is_string() {
                         value["name"] = json!("");
                     }
@@ -264,6 +285,42 @@ mod tests {
                 assert_eq!(answer.unwrap().stop, stop);
             }
         }
+    }
+
+    #[test]
+    fn no_call_is_lost_whatever_a_server_gives_for_its_index_and_id() {
+        for (indices, ids) in [
+            ([json!(0), json!(1)], ["a", "b"]),
+            ([json!(0), json!(0)], ["a", "b"]),
+            ([Value::Null, Value::Null], ["a", "b"]),
+            ([json!(0), json!(1)], ["a", "a"]),
+            ([Value::Null, Value::Null], ["a", "a"]),
+        ] {
+            let mut events = vec![];
+            for (at, (index, id)) in indices.into_iter().zip(ids).enumerate() {
+                let start = json!({"type": "tool_use", "id": id, "name": "f", "input": {}});
+                let start =
+                    json!({"type": "content_block_start", "index": index, "content_block": start});
+                // Said twice it is the same one.
+                events.extend([start.clone(), start]);
+                let delta =
+                    json!({"type": "input_json_delta", "partial_json": format!("{{\"n\": {at}}}")});
+                events.push(json!({"type": "content_block_delta", "index": index, "delta": delta}));
+            }
+            events.push(json!({"type": "message_stop"}));
+            let calls = gather(&events).unwrap().calls.unwrap();
+            let second = if ids[0] == ids[1] { "call_1_2" } else { "b" };
+            let call = |id: &str, n: u64| json!({"type": "tool_use", "id": id, "name": "f", "input": {"n": n}});
+            assert_eq!(calls["content"], json!([call("a", 0), call(second, 1)]));
+        }
+        // With neither, nothing says that it is the same one.
+        let start = json!({"type": "tool_use", "name": "f", "input": {"a": 1}});
+        let start = json!({"type": "content_block_start", "content_block": start});
+        let twice = gather(&[start.clone(), start, json!({"type": "message_stop"})]);
+        assert_eq!(twice.unwrap().calls.unwrap()["content"][1]["id"], "call_1_2");
+        let delta = json!({"type": "input_json_delta", "partial_json": "{}"});
+        let alone = json!({"type": "content_block_delta", "index": 0, "delta": delta});
+        assert!(Gathering::new(String::new()).add(&alone).is_err());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Knows what both have in common; how each writes it is `anthropic` and `openai`.
 
+use std::collections::HashSet;
+
 use inorder::Dialect;
 use serde_json::{Map, Value, json};
 
@@ -183,6 +185,31 @@ fn event(data: &str) -> Result<Value, String> {
     serde_json::from_str(data).map_err(|error| format!("an event is not JSON: {error}"))
 }
 
+/// The ids by which the calls of one answer are sent back and answered. APIs refuse a conversation in which two calls have
+/// the same one.
+pub struct Ids {
+    unnamed: String,
+    used: HashSet<String>,
+}
+
+impl Ids {
+    /// `unnamed` begins those of calls that come without one, or with that of another call.
+    pub fn new(unnamed: String) -> Ids {
+        Ids { unnamed, used: HashSet::new() }
+    }
+
+    pub fn next(&mut self, given: &str) -> String {
+        let mut id = given.to_owned();
+        let mut place = self.used.len();
+        while id.is_empty() || self.used.contains(&id) {
+            place += 1;
+            id = format!("{}_{place}", self.unnamed);
+        }
+        self.used.insert(id.clone());
+        id
+    }
+}
+
 /// More of one answer than any model means.
 pub const MOST_CALLS: usize = 10_000;
 
@@ -223,6 +250,11 @@ pub fn said<'a>(value: &'a Value, field: &str) -> Option<&'a str> {
     value.get(field)?.as_str().filter(|text| !text.is_empty())
 }
 
+/// The value of a field, if it has such a field.
+pub fn take(value: &mut Value, field: &str) -> Value {
+    value.get_mut(field).map(Value::take).unwrap_or_default()
+}
+
 /// What an error of an API says, in the several ways in which servers write one.
 pub fn error_text(error: &Value) -> String {
     let message = said(error, "message").or_else(|| error.as_str());
@@ -247,6 +279,14 @@ mod tests {
         }
         assert_eq!(arguments(" "), (json!({}), json!({})));
         assert_eq!(arguments("{\"a\": 1}"), (json!({"a": 1}), json!({"a": 1})));
+    }
+
+    #[test]
+    fn no_two_calls_of_an_answer_have_the_same_id() {
+        let mut ids = Ids::new("call_1".to_owned());
+        let given = ["a", "", "a", "call_1_4", "", "call_1_2"];
+        let ids = given.map(|given| ids.next(given));
+        assert_eq!(ids, ["a", "call_1_2", "call_1_3", "call_1_4", "call_1_5", "call_1_6"]);
     }
 
     #[test]

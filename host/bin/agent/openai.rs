@@ -2,11 +2,12 @@
 //! to one message.
 
 use inorder::Dialect;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::api::{
-    Answer, Lasting, MOST_CALLS, Piece, Question, Stop, Tokens, arguments, error_text, said,
+    Answer, Ids, Lasting, MOST_CALLS, Piece, Question, Stop, Tokens, error_text, said, take,
 };
+use super::parts::Calls;
 
 /// The limit of an answer has a new name at OpenAI, whose newer models do not take the old one, which most other servers
 /// alone know.
@@ -35,20 +36,10 @@ pub struct Gathering {
     unnamed: String,
     text: String,
     refusal: String,
-    calls: Vec<Call>,
+    calls: Calls,
     stop: Option<Stop>,
     tokens: Tokens,
     done: bool,
-}
-
-#[derive(Default)]
-struct Call {
-    index: Option<u64>,
-    id: String,
-    name: String,
-    arguments: String,
-    /// Anything else: some servers want it back.
-    more: Map<String, Value>,
 }
 
 impl Gathering {
@@ -80,8 +71,8 @@ impl Gathering {
             self.text.push_str(&words);
             self.refusal.push_str(refusal.unwrap_or_default());
             text.extend([&*words, refusal.unwrap_or_default()]);
-            if let Value::Array(calls) = take(&mut delta, "tool_calls") {
-                calls.into_iter().for_each(|call| self.call(call));
+            if let Value::Array(parts) = take(&mut delta, "tool_calls") {
+                parts.into_iter().for_each(|part| self.calls.add(part));
             }
             if let Some(reason) = said(&choice, "finish_reason") {
                 Stop::take(&mut self.stop, stop(reason));
@@ -91,50 +82,6 @@ impl Gathering {
             return Err(format!("it has more than {MOST_CALLS} calls"));
         }
         Ok(Piece::Text(text))
-    }
-
-    fn call(&mut self, mut part: Value) {
-        let place = self.place(&part);
-        let Some(call) = self.calls.get_mut(place) else { return };
-        let mut function = take(&mut part, "function");
-        if let Some(name) = said(&function, "name").filter(|_| call.name.is_empty()) {
-            call.name = name.to_owned();
-        }
-        match take(&mut function, "arguments") {
-            Value::String(text) => call.arguments.push_str(&text),
-            Value::Null => {}
-            // Against the API, by some servers.
-            other => call.arguments.push_str(&other.to_string()),
-        }
-        let Value::Object(fields) = part else { return };
-        for (name, value) in fields {
-            match (&*name, value) {
-                // `custom` would make another kind of call of it.
-                ("index" | "function" | "custom" | "type", _) | (_, Value::Null) => {}
-                ("id", Value::String(id)) if call.id.is_empty() => call.id = id,
-                ("id", Value::Number(id)) if call.id.is_empty() => call.id = id.to_string(),
-                ("id", _) => {}
-                (_, value) => drop(call.more.insert(name, value)),
-            }
-        }
-    }
-
-    /// Which call a part belongs to. By the index, as the API has it; but some servers give each call the same one, or
-    /// none, and tell them apart by id.
-    fn place(&mut self, part: &Value) -> usize {
-        let index = part["index"].as_u64();
-        let id = said(part, "id");
-        let other = |call: &Call| id.is_some_and(|id| !call.id.is_empty() && call.id != id);
-        let known = match index {
-            Some(_) => self.calls.iter().rposition(|it| it.index == index && !other(it)),
-            None if id.is_some() => self.calls.iter().rposition(|it| Some(&*it.id) == id),
-            None if said(&part["function"], "name").is_some() => None,
-            None => self.calls.len().checked_sub(1),
-        };
-        known.unwrap_or_else(|| {
-            self.calls.push(Call { index, ..Call::default() });
-            self.calls.len() - 1
-        })
     }
 
     pub fn done(&mut self) {
@@ -150,24 +97,7 @@ impl Gathering {
         if !self.done && self.stop.is_none() {
             return None;
         }
-        let (mut sent, mut run) = (Vec::new(), Vec::new());
-        for (place, call) in self.calls.into_iter().enumerate() {
-            let id = match call.id {
-                id if id.is_empty() => format!("{}_{}", self.unnamed, place + 1),
-                id => id,
-            };
-            let (back, arguments) = arguments(&call.arguments);
-            let json = |arguments: Value| {
-                let function = json!({ "name": call.name, "arguments": arguments });
-                let mut json = json!({ "id": id, "type": "function", "function": function });
-                if let Some(fields) = json.as_object_mut() {
-                    fields.extend(call.more.clone());
-                }
-                json
-            };
-            sent.push(json(json!(back.to_string())));
-            run.push(json(arguments));
-        }
+        let (sent, run) = self.calls.finish(Ids::new(self.unnamed));
         let mut message = json!({ "role": "assistant", "content": self.text });
         if self.text.is_empty() {
             message["content"] = Value::Null;
@@ -202,11 +132,6 @@ fn stop(reason: &str) -> Stop {
     }
 }
 
-/// The value of a field, if it has such a field.
-fn take(value: &mut Value, field: &str) -> Value {
-    value.get_mut(field).map(Value::take).unwrap_or_default()
-}
-
 /// Content as text, or as a list of parts of which some are text.
 fn words(content: &Value) -> String {
     match content {
@@ -228,62 +153,6 @@ fn tokens(usage: &Value) -> Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The ids, names and arguments of the calls that parts come to.
-    fn calls(parts: &[Value]) -> Vec<(String, String, String)> {
-        let mut gathering = Gathering::new("call_1".to_owned());
-        for part in parts {
-            gathering.add(json!({"choices": [{"delta": {"tool_calls": [part]}}]})).unwrap();
-        }
-        gathering.done();
-        let message = gathering.finish().unwrap().message.unwrap();
-        let text = |value: &Value| value.as_str().unwrap().to_owned();
-        let call = |call: &Value| {
-            let function = &call["function"];
-            (text(&call["id"]), text(&function["name"]), text(&function["arguments"]))
-        };
-        message["tool_calls"].as_array().unwrap().iter().map(call).collect()
-    }
-
-    fn call(id: &str, name: &str, arguments: &str) -> (String, String, String) {
-        (id.to_owned(), name.to_owned(), arguments.to_owned())
-    }
-
-    #[test]
-    fn calls_are_told_apart_however_a_server_counts_them() {
-        let part = |index: Value, id: Value, name: Value, arguments: &str| json!({"index": index, "id": id, "function": {"name": name, "arguments": arguments}});
-        let none = Value::Null;
-        let two = [call("a", "f", "{\"x\":1}"), call("b", "g", "{}")];
-        let by_index = [
-            part(json!(0), json!("a"), json!("f"), ""),
-            part(json!(1), json!("b"), json!("g"), ""),
-            part(json!(0), none.clone(), none.clone(), "{\"x\":"),
-            part(json!(1), json!(""), json!(""), "{}"),
-            part(json!(0), json!("a"), none.clone(), "1}"),
-        ];
-        assert_eq!(calls(&by_index), two);
-        let all_the_same_index = [
-            part(json!(0), json!("a"), json!("f"), "{\"x\":1}"),
-            part(json!(0), json!("b"), json!("g"), "{}"),
-        ];
-        assert_eq!(calls(&all_the_same_index), two);
-        let no_index = [
-            part(none.clone(), json!("a"), json!("f"), "{\"x\":"),
-            part(none.clone(), none.clone(), none.clone(), "1}"),
-            part(none.clone(), json!("b"), json!("g"), "{}"),
-        ];
-        assert_eq!(calls(&no_index), two);
-        let no_ids = [
-            part(none.clone(), none.clone(), json!("f"), "{\"x\":1}"),
-            part(none.clone(), none.clone(), json!("g"), ""),
-        ];
-        assert_eq!(
-            calls(&no_ids),
-            [call("call_1_1", "f", "{\"x\":1}"), call("call_1_2", "g", "{}")]
-        );
-        let huge_index = [part(json!(u64::MAX), json!("a"), json!("f"), "{\"x\":1}")];
-        assert_eq!(calls(&huge_index), two[..1]);
-    }
 
     #[test]
     fn what_a_server_adds_to_a_call_goes_back_to_it() {
