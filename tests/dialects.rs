@@ -102,6 +102,18 @@ fn a_message_that_cannot_be_ordered_is_answered_and_nothing_is_run() {
 }
 
 #[test]
+fn what_of_a_response_is_not_answered_here_is_said() {
+    let (dir, _) = scratch(&[("a.txt", "hello")]);
+    let look = json!({"type": "function_call", "call_id": "a", "name": "read_text_file", "arguments": "{\"path\": \"a.txt\"}"});
+    let message = json!({"output": [{"type": "apply_patch_call", "call_id": "p"}, look]});
+    let (output, answer) = run(&dir, &message, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(answer[0]["output"], "hello");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("apply_patch_call, which is not answered here"), "{said}");
+}
+
+#[test]
 fn a_format_can_be_named_and_a_report_be_had_of_a_message_too() {
     let (dir, _) = scratch(&[("a.txt", "hello")]);
     let message =

@@ -86,6 +86,11 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     let host = args.host.audited_host(&args.audit)?;
     if reply.dialect() != Dialect::Native {
         with_names_of(&host, &mut batch);
+        for kind in reply.unanswered() {
+            print::say(print::dim(format!(
+                "note: the response has a {kind}, which is not answered here, and which its API wants an answer to"
+            )));
+        }
         if batch.calls.is_empty() {
             print::say(print::dim(
                 "note: the message has no calls, so that there is nothing to send back",

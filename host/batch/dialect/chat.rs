@@ -40,14 +40,16 @@ fn name(function: &mut Value, place: usize) -> Result<String, Wrong> {
 /// The calls of a message, and why it ended, where that is said.
 fn of_message(mut message: Value) -> Result<(Vec<Value>, Option<String>), Wrong> {
     if message.get("choices").is_some() {
-        let choices = take_list(&mut message, "choices").unwrap_or_default();
+        let choices = take_list(&mut message, "choices")
+            .ok_or_else(|| Wrong::new("`choices`", "it has to be a list"))?;
         if choices.iter().any(|choice| choice.get("delta").is_some()) {
             let text =
                 "this is a part of a stream: put all of them together to one response before";
             return Err(Wrong::new("`choices`", text));
         }
         let with_calls = |choice: &Value| {
-            choice["message"]["tool_calls"].as_array().is_some_and(|it| !it.is_empty())
+            let message = &choice["message"];
+            are_some(&message["tool_calls"]) || are_some(&message["function_call"])
         };
         let mut chosen = choices.into_iter().filter(with_calls);
         let Some(mut choice) = chosen.next() else { return Ok((vec![], None)) };
@@ -63,9 +65,14 @@ fn of_message(mut message: Value) -> Result<(Vec<Value>, Option<String>), Wrong>
     Ok((items(&mut message)?, None))
 }
 
+/// What of the calls of a message says that it has some, or something in their place.
+pub fn are_some(calls: &Value) -> bool {
+    !calls.is_null() && calls.as_array().is_none_or(|it| !it.is_empty())
+}
+
 fn items(message: &mut Value) -> Result<Vec<Value>, Wrong> {
     let items = match take(message, "tool_calls") {
-        None if message.get("function_call").is_some_and(|it| !it.is_null()) => {
+        None if are_some(&message["function_call"]) => {
             let text = "`tool_calls` have taken its place, and it has no id";
             return Err(Wrong::new("`function_call`", text));
         }

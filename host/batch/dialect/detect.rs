@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::chat::are_some;
 use super::message::Dialect;
 
 pub fn dialect(message: &Value) -> Option<Dialect> {
@@ -14,13 +15,15 @@ pub fn dialect(message: &Value) -> Option<Dialect> {
         Some(Dialect::Native)
     } else if has("candidates") || has("parts") {
         Some(Dialect::Gemini)
-    } else if has("choices") || has("tool_calls") {
+    } else if has("choices") || are_some(&message["tool_calls"]) {
         Some(Dialect::Chat)
     } else if has("output") || message["object"] == "response" {
         Some(Dialect::Responses)
     } else if let Some(content) = list("content") {
-        content.iter().find_map(of_item).or(Some(Dialect::Anthropic))
-    } else if message["role"] == "assistant" {
+        // Some libraries write down that there are no calls of another format.
+        let other = if has("tool_calls") { Dialect::Chat } else { Dialect::Anthropic };
+        content.iter().find_map(of_item).or(Some(other))
+    } else if message["role"] == "assistant" || has("tool_calls") {
         // Text alone, in which there is nothing to run.
         Some(Dialect::Chat)
     } else {

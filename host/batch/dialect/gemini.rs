@@ -38,7 +38,8 @@ fn of_message(mut message: Value) -> Result<(Vec<Value>, Option<String>), Wrong>
         return Ok((vec![message], None));
     }
     if message.get("candidates").is_some() {
-        let candidates = take_list(&mut message, "candidates").unwrap_or_default();
+        let candidates = take_list(&mut message, "candidates")
+            .ok_or_else(|| Wrong::new("`candidates`", "it has to be a list"))?;
         let calls = |candidate: &Value| {
             let parts = candidate["content"]["parts"].as_array();
             parts.is_some_and(|it| it.iter().any(has_call))

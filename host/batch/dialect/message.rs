@@ -29,6 +29,7 @@ pub struct Reply {
     dialect: Dialect,
     /// Of each call, as the message has it.
     calls: Vec<Named>,
+    unanswered: Vec<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -122,6 +123,10 @@ pub fn read(text: &[u8], dialect: Option<Dialect>) -> Result<(Batch, Reply), Req
         // What is wrong with it as a batch says more than that it is nothing that is known.
         None => return Batch::from_json(text).map(|batch| (batch, Reply::native())),
     };
+    let unanswered = match dialect {
+        Dialect::Responses => responses::unanswered(&message),
+        _ => vec![],
+    };
     let found = match dialect {
         Dialect::Native => return Batch::from_json(text).map(|batch| (batch, Reply::native())),
         Dialect::Anthropic => anthropic::calls(message),
@@ -147,16 +152,22 @@ pub fn read(text: &[u8], dialect: Option<Dialect>) -> Result<(Batch, Reply), Req
             ),
         });
     }
-    Ok(batch(dialect, found))
+    let (batch, reply) = batch(dialect, found);
+    Ok((batch, Reply { unanswered, ..reply }))
 }
 
 impl Reply {
     fn native() -> Reply {
-        Reply { dialect: Dialect::Native, calls: vec![] }
+        Reply { dialect: Dialect::Native, calls: vec![], unanswered: vec![] }
     }
 
     pub fn dialect(&self) -> Dialect {
         self.dialect
+    }
+
+    /// The types of what else in the message wants an answer, and gets none here: calls of tools that the API itself defines.
+    pub fn unanswered(&self) -> &[&'static str] {
+        &self.unanswered
     }
 
     /// The message to send back: results in the order of the calls, with their ids. `report` is that of the batch.
@@ -224,7 +235,7 @@ fn batch(dialect: Dialect, found: Vec<Found>) -> (Batch, Reply) {
         Call { id, refused, ..Call::new(found.tool, args) }
     };
     let batch = Batch { calls: found.into_iter().zip(ids).map(call).collect() };
-    (batch, Reply { dialect, calls })
+    (batch, Reply { dialect, calls, unanswered: vec![] })
 }
 
 /// Ids that name one call each, which a place cannot be taken for; nothing for the others.

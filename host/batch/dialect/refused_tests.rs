@@ -45,6 +45,14 @@ fn what_is_no_message_is_refused_with_its_place() {
             None,
             "`function_call` of the openai-chat message",
         ),
+        (
+            r#"{"choices": [{"finish_reason": "function_call", "message": {"role": "assistant", "function_call": {"name": "t"}}}]}"#,
+            None,
+            "`function_call` of the openai-chat message",
+        ),
+        (r#"{"choices": [{"message": {"tool_calls": {}}}]}"#, None, "`tool_calls`"),
+        (r#"{"choices": {"message": {}}}"#, None, "`choices`"),
+        (r#"{"candidates": {"content": {}}}"#, None, "`candidates`"),
         (r#"{"role": "assistant", "content": []}"#, Some(Dialect::Native), "unknown field"),
     ] {
         let said = said(text, dialect);

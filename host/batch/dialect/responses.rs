@@ -37,6 +37,16 @@ pub fn calls(mut message: Value) -> Result<Vec<Found>, Wrong> {
     whole(calls, stopped, Dialect::Responses, "status")
 }
 
+/// The calls of OpenAI's own tools that whoever asked has to answer, and that are none of ours.
+const OTHERS: [&str; 5] =
+    ["apply_patch_call", "computer_call", "local_shell_call", "mcp_approval_request", "shell_call"];
+
+pub fn unanswered(message: &Value) -> Vec<&'static str> {
+    let items = message.as_array().or_else(|| message["output"].as_array());
+    let has = |kind: &&str| items.is_some_and(|items| items.iter().any(|it| it["type"] == *kind));
+    OTHERS.into_iter().filter(has).collect()
+}
+
 const CUSTOM: &str = "custom_tool_call";
 
 fn is_call(item: &Value) -> bool {

@@ -77,6 +77,37 @@ fn anthropic_blocks_are_answered_by_one_message_of_results() {
 }
 
 #[test]
+fn fields_of_another_format_that_hold_nothing_do_not_hide_the_calls() {
+    let block = json!({"type": "tool_use", "id": "a", "name": "t", "input": {}});
+    for none in [Value::Null, json!([])] {
+        let message = json!({"role": "assistant", "content": [block], "tool_calls": none});
+        let (batch, reply) = request(&message);
+        assert_eq!((batch.calls.len(), reply.dialect()), (1, Dialect::Anthropic), "{message}");
+        let text = json!([{"type": "text", "text": "done"}]);
+        for content in [text, json!("done"), Value::Null] {
+            let message = json!({"role": "assistant", "content": content, "tool_calls": none});
+            let (batch, reply) = request(&message);
+            assert_eq!((batch.calls.len(), reply.dialect()), (0, Dialect::Chat), "{message}");
+        }
+        assert_eq!(request(&json!({"tool_calls": none})).1.dialect(), Dialect::Chat);
+    }
+}
+
+#[test]
+fn calls_of_the_apis_own_tools_are_named_as_unanswered() {
+    let message = json!({"object": "response", "output": [
+        {"type": "shell_call", "call_id": "s"},
+        {"type": "function_call", "call_id": "a", "name": "look", "arguments": "{}"},
+        {"type": "computer_call", "call_id": "c"},
+        {"type": "web_search_call", "id": "w"},
+    ]});
+    let (batch, reply) = request(&message);
+    assert_eq!(batch.calls.len(), 1);
+    assert_eq!(reply.unanswered(), ["computer_call", "shell_call"]);
+    assert!(request(&json!([message["output"][1]])).1.unanswered().is_empty());
+}
+
+#[test]
 fn chat_calls_are_answered_by_a_message_each() {
     let call = |id: &str, name: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}});
     let message = json!({"role": "assistant", "content": null, "refusal": null, "tool_calls": [

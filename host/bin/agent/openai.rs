@@ -71,6 +71,13 @@ impl Gathering {
             self.text.push_str(&words);
             self.refusal.push_str(refusal.unwrap_or_default());
             text.extend([&*words, refusal.unwrap_or_default()]);
+            let old = &delta["function_call"];
+            if said(old, "name").or_else(|| said(old, "arguments")).is_some() {
+                return Err(
+                    "it has a `function_call`, which has no id: `tool_calls` have taken its place"
+                        .to_owned(),
+                );
+            }
             if let Value::Array(parts) = take(&mut delta, "tool_calls") {
                 parts.into_iter().for_each(|part| self.calls.add(part));
             }
@@ -163,6 +170,15 @@ mod tests {
         let message = gathering.finish().unwrap().message.unwrap();
         assert_eq!(message["tool_calls"][0]["extra_content"]["signature"], "s");
         assert_eq!(message["content"], Value::Null);
+    }
+
+    #[test]
+    fn a_call_of_the_old_kind_is_not_passed_over() {
+        let add = |delta: Value| {
+            Gathering::new(String::new()).add(json!({"choices": [{"delta": delta}]}))
+        };
+        assert!(add(json!({"function_call": {"name": "f", "arguments": "{}"}})).is_err());
+        assert!(add(json!({"function_call": null, "content": "hi"})).is_ok());
     }
 
     #[test]
