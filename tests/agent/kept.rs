@@ -59,6 +59,38 @@ fn a_transcript_cut_anywhere_can_be_continued_and_no_call_is_run_again() {
 }
 
 #[test]
+fn a_record_that_there_was_no_room_for_leaves_no_half_of_a_line() {
+    for api in BOTH {
+        let text = "x".repeat(150_000);
+        let read = ("r", "read_text_file", json!({"path": "big"}));
+        let steps = vec![api.says("hi", &[]), api.says("I read.", &[read])];
+        let stage = Stage::new(api, &[("big", &text)], steps);
+        // What is compiled is larger than the limit, and kept from here on.
+        stage.run(&["hello", "--no-transcript"]).ends(0);
+        let file = stage.state.path().join("t.jsonl");
+        let whole = stage.command(&["read", "--transcript", file.to_str().unwrap()]);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", "ulimit -f 100; exec \"$0\" \"$@\""]);
+        limited.arg(whole.get_program()).args(whole.get_args());
+        limited.current_dir(stage.root.path());
+        for (name, value) in whole.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        let played = Played(limited.output().unwrap()).ends(3);
+        assert!(played.stderr().contains("cannot write the transcript"), "{}", played.stderr());
+        let kept = lines(&file);
+        assert_eq!(kept.len(), 4, "{kept:?}");
+        assert!(kept[2].contains("I read.") && kept[3].contains("\"failed\""), "{kept:?}");
+        stage.then(vec![api.says("I go on.", &[])]);
+        let played = stage.run(&["--resume", file.to_str().unwrap()]).ends(0);
+        assert_eq!(played.stdout(), "I go on.\n");
+    }
+}
+
+#[test]
 fn a_transcript_that_is_none_is_refused_with_its_line() {
     let api = Api::Openai;
     let good = Stage::new(api, &[], vec![api.says("hi", &[])]);

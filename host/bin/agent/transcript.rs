@@ -4,7 +4,7 @@
 //! the last, which then counts as not written. No key is ever in it.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -91,7 +91,7 @@ impl Transcript {
         }
         let mut options = OpenOptions::new();
         let opened = options.write(true).create_new(true).mode(0o600).open(path);
-        if opened.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::AlreadyExists) {
+        if opened.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AlreadyExists) {
             bail!("{0} is there already: --resume {0} continues it", path.display());
         }
         let file = opened.with_context(named)?;
@@ -141,10 +141,21 @@ impl Transcript {
     /// It cannot be written: what is not kept must not be done.
     pub fn add(&mut self, record: &Record) -> anyhow::Result<()> {
         let line = serde_json::to_string(record)? + "\n";
-        self.file.write_all(line.as_bytes()).map_err(|error| {
+        self.append(line.as_bytes()).map_err(|error| {
             let path = self.path.display();
             HostFault(format!("cannot write the transcript {path}: {error}")).into()
         })
+    }
+
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let end = self.file.stream_position()?;
+        let written = self.file.write_all(line);
+        if written.is_err() {
+            // The next record would go on with half a line, and the file be none that can be continued.
+            self.file.set_len(end)?;
+            self.file.seek(SeekFrom::Start(end))?;
+        }
+        written
     }
 }
 
