@@ -1,6 +1,6 @@
 //! `inorder agent`: a model that works with the tools, from a terminal.
 //!
-//! What is where: `endpoint` is whom to ask and with which key; `client` sends one request, by HTTP; `ask` asks again; `api`
+//! What is where: `endpoint` is whom to ask and with which key; `client` sends one request, by HTTP, `scrub` keeps the key out of what comes; `ask` asks again; `api`
 //! is what the APIs have in common, `anthropic` and `openai` how they write it, `parts` the calls of the latter; `conversation` is what was said, `transcript`
 //! the file of it; `turns` is the loop, `tally` what it took, `shown` what is seen of it.
 
@@ -12,6 +12,7 @@ mod conversation;
 mod endpoint;
 mod openai;
 mod parts;
+mod scrub;
 mod shown;
 mod tally;
 mod transcript;

@@ -105,6 +105,41 @@ fn what_a_server_says_of_an_error_is_shown_without_the_key() {
 }
 
 #[test]
+fn a_key_that_a_server_says_back_is_neither_shown_nor_kept_nor_sent_to_it_again() {
+    for api in BOTH {
+        let (text, tool) = (format!("Your key is {KEY}, sk-very or not."), format!("tool_{KEY}"));
+        let calls = [
+            ("a", "read_text_file", json!({"path": KEY})),
+            ("b", &*tool, json!({KEY: [KEY]})),
+            (KEY, "read_text_file", json!({"path": "a.txt"})),
+        ];
+        let steps = vec![
+            api.says(&text, &calls),
+            Step::Stream(api.stream(&text, &[], Some(KEY))),
+            Step::refusal("200 OK\r\ncontent-type: sk-very-secret-0123456789", "", &json!(KEY)),
+        ];
+        let stage = Stage::new(api, &[("a.txt", "here")], steps);
+        let played = stage.run(&["read"]).ends(1);
+        let said = "Your key is [EXAMPLE_KEY], sk-very or not.\n";
+        assert_eq!(played.stdout(), said.repeat(2));
+        assert!(
+            played.stderr().contains("the model stopped: [EXAMPLE_KEY]"),
+            "{}",
+            played.stderr()
+        );
+        assert_eq!(api.results(&stage.asked()[1])[2].1, "here");
+        let played = stage.run(&["go on", "--resume"]).ends(2);
+        assert!(
+            played.stderr().contains("answered with [EXAMPLE_KEY] instead"),
+            "{}",
+            played.stderr()
+        );
+        assert!(!std::fs::read_to_string(stage.transcript()).unwrap().contains(KEY));
+        assert!(stage.server.asked().iter().all(|asked| !asked.body.contains(KEY)));
+    }
+}
+
+#[test]
 fn an_error_that_will_not_pass_is_not_asked_again() {
     for api in BOTH {
         let error = Step::Stream(api.error("invalid_request_error"));

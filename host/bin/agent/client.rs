@@ -21,6 +21,7 @@ use sse_stream::SseStream;
 
 use super::api::{Answer, Api, Gathering, Lasting, Piece, error_text};
 use super::endpoint::{Endpoint, Key};
+use super::scrub::{self, Scrub};
 
 /// For a connection.
 const CONNECT: Duration = Duration::from_secs(20);
@@ -89,14 +90,23 @@ impl Client {
         }
         let kind = response.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
         if !kind.is_some_and(|kind| kind.starts_with("text/event-stream")) {
-            let kind = kind.unwrap_or("something without a type").to_owned();
+            let kind = self.shown(kind.unwrap_or("something without a type"));
             let text = self.shown(&beginning(response).await);
             let host = self.host();
             return Err(Failure::Refused(format!(
                 "{host} answered with {kind} instead of a stream of events: {text}"
             )));
         }
-        self.gathered(response, gathering, read).await
+        let mut scrub = Scrub::new(&self.endpoint.key);
+        let mut show = |text: String| {
+            if !text.is_empty() {
+                read(&text);
+            }
+        };
+        let answer =
+            self.gathered(response, gathering, &mut |text: &str| show(scrub.piece(text))).await;
+        show(scrub.rest());
+        Ok(scrub.answer(answer?))
     }
 
     fn headers(&self) -> HeaderMap {
@@ -136,7 +146,6 @@ impl Client {
             };
             let Some(data) = event.data else { continue };
             match gathering.add(&data) {
-                Ok(Piece::Text(text)) if text.is_empty() => {}
                 Ok(Piece::Text(text)) => read(&text),
                 Ok(Piece::Error { message, lasting }) => {
                     let host = self.host();
@@ -148,6 +157,7 @@ impl Client {
                 }
                 Err(why) => {
                     let host = self.host();
+                    let why = self.shown(&why);
                     return Err(Failure::Fault(format!("the answer of {host} is wrong: {why}")));
                 }
             }
@@ -228,7 +238,7 @@ impl Client {
     }
 
     fn shown(&self, text: &str) -> String {
-        let text = self.endpoint.scrubbed(text.trim());
+        let text = scrub::error(&self.endpoint.key, text.trim());
         match text.char_indices().nth(MOST_SHOWN) {
             Some((end, _)) => format!("{}…", &text[..end]),
             None if text.is_empty() => "(nothing more)".to_owned(),

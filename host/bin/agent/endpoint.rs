@@ -138,14 +138,6 @@ impl Endpoint {
             own_host,
         })
     }
-
-    /// `text`, of the server, without the key, should it be in there.
-    pub fn scrubbed(&self, text: &str) -> String {
-        match &self.key {
-            Key::Sent { variable, value } => text.replace(value, &format!("[{variable}]")),
-            Key::None { .. } => text.to_owned(),
-        }
-    }
 }
 
 fn parse(text: &str, insecure: bool) -> anyhow::Result<Url> {
