@@ -103,6 +103,11 @@ fn what_is_denied_or_wrong_is_told_to_the_model_which_goes_on() {
             ("n", "no_such_tool", json!({})),
             ("j", "read_text_file", json!("{\"path\": ")),
             ("r", "read_text_file", json!({"path": "b.txt"})),
+            (
+                "d",
+                "read_text_file",
+                json!(format!("{{\"path\": {}{}}}", "[".repeat(120), "]".repeat(120))),
+            ),
         ];
         let stage = Stage::new(
             api,
@@ -111,12 +116,20 @@ fn what_is_denied_or_wrong_is_told_to_the_model_which_goes_on() {
         );
         let played = stage.run(&["write"]).ends(0);
         let results = api.results(&stage.asked()[1]);
-        for (at, part) in [(0, "--allow-write"), (1, "no_such_tool"), (2, "JSON"), (3, "here")] {
+        let parts = [
+            "--allow-write",
+            "no_such_tool",
+            "JSON",
+            "here",
+            "lists and objects more than 100 deep",
+        ];
+        for (at, part) in parts.into_iter().enumerate() {
             assert!(results[at].1.contains(part), "{results:?}");
-            assert_eq!(results[at].2, at < 3, "{results:?}");
+            assert_eq!(results[at].2, at != 3, "{results:?}");
         }
+        assert!(!results[4].1.contains("JSON"), "{results:?}");
         assert!(played.stderr().contains("write_file denied: "), "{}", played.stderr());
-        assert!(played.stderr().contains("3 failed"), "{}", played.stderr());
+        assert!(played.stderr().contains("4 failed"), "{}", played.stderr());
         assert!(!stage.root.path().join("a.txt").exists());
     }
 }

@@ -158,7 +158,7 @@ impl Gathering {
         }
         self.blocks.sort_by_key(|block| block.index);
         let mut ids = Ids::new(self.unnamed);
-        let (mut content, mut calls) = (Vec::new(), Vec::new());
+        let (mut content, mut calls, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for Block { mut value, input, .. } in self.blocks {
             match value["type"].as_str() {
                 // The API does not take it back.
@@ -171,9 +171,10 @@ impl Gathering {
                     // Some servers send it whole, when the block starts.
                     let given = value["input"].is_object() && input.trim().is_empty();
                     let input = if given { value["input"].to_string() } else { input };
-                    let (back, run) = arguments(&input);
+                    let arguments = arguments(&input);
+                    refused.extend(arguments.refused.map(|why| (calls.len(), why)));
                     let mut call = value.clone();
-                    (value["input"], call["input"]) = (back, run);
+                    (value["input"], call["input"]) = (arguments.back, arguments.run);
                     calls.push(call);
                     content.push(value);
                 }
@@ -184,6 +185,7 @@ impl Gathering {
         Some(Answer {
             message: (!content.is_empty()).then(|| assistant(content)),
             calls: (!calls.is_empty()).then(|| assistant(calls)),
+            refused,
             stop: self.stop.unwrap_or(Stop::Done),
             tokens: self.usage.tokens(),
         })

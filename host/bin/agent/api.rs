@@ -42,6 +42,8 @@ pub struct Answer {
     pub message: Option<Value>,
     /// The calls in it, with their arguments as they came, if it has any.
     pub calls: Option<Value>,
+    /// Of these, by their places, which are not run, and why.
+    pub refused: Vec<(usize, &'static str)>,
     pub stop: Stop,
     pub tokens: Tokens,
 }
@@ -219,17 +221,31 @@ const MOST_DEPTH: usize = 100;
 /// Characters of what is no JSON that are sent back.
 const MOST_KEPT: usize = 2000;
 
-/// The arguments of a call from their text: as they are sent back, which has to be an object; and as they are run, where
-/// text that is none becomes the error of that call.
-pub fn arguments(text: &str) -> (Value, Value) {
-    if text.trim().is_empty() {
-        return (json!({}), json!({}));
-    }
-    match serde_json::from_str::<Map<String, Value>>(text).map(Value::Object) {
+/// The arguments of a call, from their text.
+pub struct Arguments {
+    /// As they are sent back, which has to be an object.
+    pub back: Value,
+    /// As they are run, where text that is no object becomes the error of that call.
+    pub run: Value,
+    /// Why they are not run, where no text would say so.
+    pub refused: Option<&'static str>,
+}
+
+pub fn arguments(text: &str) -> Arguments {
+    let (back, run) = match serde_json::from_str::<Map<String, Value>>(text).map(Value::Object) {
+        _ if text.trim().is_empty() => (json!({}), json!({})),
         Ok(object) if depth(&object) <= MOST_DEPTH => (object.clone(), object),
-        Ok(_) => (kept(text), json!("they nest lists and objects more than 100 deep")),
-        Err(_) => (kept(text), json!(text)),
-    }
+        Err(error) if !is_too_deep(&error) => (kept(text), json!(text)),
+        Ok(_) | Err(_) => {
+            let why = "the arguments nest lists and objects more than 100 deep";
+            return Arguments { back: kept(text), run: json!({}), refused: Some(why) };
+        }
+    };
+    Arguments { back, run, refused: None }
+}
+
+fn is_too_deep(error: &serde_json::Error) -> bool {
+    error.to_string().starts_with("recursion limit exceeded")
 }
 
 fn kept(text: &str) -> Value {
@@ -273,12 +289,14 @@ mod tests {
     #[test]
     fn arguments_that_are_no_object_are_sent_back_as_one_and_run_as_they_came() {
         for text in ["{\"path\": ", "[1]", "1], [2", "\"x\""] {
-            let (back, run) = arguments(text);
+            let Arguments { back, run, refused } = arguments(text);
             assert_eq!(back, json!({ "not_json": text }));
-            assert_eq!(run, json!(text));
+            assert_eq!((run, refused), (json!(text), None));
         }
-        assert_eq!(arguments(" "), (json!({}), json!({})));
-        assert_eq!(arguments("{\"a\": 1}"), (json!({"a": 1}), json!({"a": 1})));
+        for (text, object) in [(" ", json!({})), ("{\"a\": 1}", json!({"a": 1}))] {
+            let Arguments { back, run, refused } = arguments(text);
+            assert_eq!((back, run, refused), (object.clone(), object, None));
+        }
     }
 
     #[test]
@@ -292,9 +310,12 @@ mod tests {
     #[test]
     fn arguments_that_could_not_be_sent_back_for_their_depth_are_not_run() {
         let nested = |deep: usize| format!("{{\"a\": {}{}}}", "[".repeat(deep), "]".repeat(deep));
-        assert!(arguments(&nested(99)).1.is_object());
-        assert!(arguments(&nested(100)).1.is_string());
-        assert!(arguments(&nested(10_000)).1.is_string());
+        assert_eq!(arguments(&nested(99)).refused, None);
+        for deep in [100, 120, 127, 10_000] {
+            let Arguments { back, refused, .. } = arguments(&nested(deep));
+            assert!(back["not_json"].is_string());
+            assert!(refused.is_some_and(|why| why.contains("more than 100 deep")), "{deep}");
+        }
     }
 
     #[test]

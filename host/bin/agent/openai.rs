@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::api::{
     Answer, Ids, Lasting, MOST_CALLS, Piece, Question, Stop, Tokens, error_text, said, take,
 };
-use super::parts::Calls;
+use super::parts::{Calls, Finished};
 
 /// The limit of an answer has a new name at OpenAI, whose newer models do not take the old one, which most other servers
 /// alone know.
@@ -104,7 +104,7 @@ impl Gathering {
         if !self.done && self.stop.is_none() {
             return None;
         }
-        let (sent, run) = self.calls.finish(Ids::new(self.unnamed));
+        let Finished { sent, run, refused } = self.calls.finish(Ids::new(self.unnamed));
         let mut message = json!({ "role": "assistant", "content": self.text });
         if self.text.is_empty() {
             message["content"] = Value::Null;
@@ -123,6 +123,7 @@ impl Gathering {
         Some(Answer {
             message: (!empty).then_some(message),
             calls: (!run.is_empty()).then(|| json!({ "role": "assistant", "tool_calls": run })),
+            refused,
             stop,
             tokens: self.tokens,
         })

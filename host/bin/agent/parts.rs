@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::api::{Ids, arguments, said, take};
+use super::api::{Arguments, Ids, arguments, said, take};
 
 #[derive(Default)]
 pub struct Calls(Vec<Call>);
@@ -28,6 +28,16 @@ struct Braces {
     quoted: bool,
     escaped: bool,
     closed: bool,
+}
+
+#[derive(Default)]
+pub struct Finished {
+    /// As they are sent back.
+    pub sent: Vec<Value>,
+    /// As they are run.
+    pub run: Vec<Value>,
+    /// By their places, which are not, and why.
+    pub refused: Vec<(usize, &'static str)>,
 }
 
 impl Calls {
@@ -78,17 +88,17 @@ impl Calls {
         })
     }
 
-    /// The calls as they are sent back, and as they are run.
-    pub fn finish(self, mut ids: Ids) -> (Vec<Value>, Vec<Value>) {
+    pub fn finish(self, mut ids: Ids) -> Finished {
         let mut calls: Vec<Call> = vec![];
         for call in self.0 {
             if !calls.iter().any(|before| before.is_said_again_by(&call)) {
                 calls.push(call);
             }
         }
-        let json = |call: Call| {
+        let mut finished = Finished::default();
+        for call in calls {
             let id = ids.next(&call.id);
-            let (back, run) = arguments(&call.arguments);
+            let Arguments { back, run, refused } = arguments(&call.arguments);
             let json = |arguments: Value| {
                 let function = json!({ "name": call.name, "arguments": arguments });
                 let mut json = json!({ "id": id, "type": "function", "function": function });
@@ -97,9 +107,11 @@ impl Calls {
                 }
                 json
             };
-            (json(json!(back.to_string())), json(run))
-        };
-        calls.into_iter().map(json).unzip()
+            finished.refused.extend(refused.map(|why| (finished.run.len(), why)));
+            finished.sent.push(json(json!(back.to_string())));
+            finished.run.push(json(run));
+        }
+        finished
     }
 }
 
@@ -152,7 +164,7 @@ mod tests {
         for part in parts {
             calls.add(part.clone());
         }
-        let (sent, run) = calls.finish(Ids::new("call_1".to_owned()));
+        let Finished { sent, run, .. } = calls.finish(Ids::new("call_1".to_owned()));
         assert_eq!(sent.len(), run.len());
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let call = |call: &Value| {

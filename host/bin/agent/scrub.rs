@@ -121,6 +121,7 @@ mod tests {
         let answer = Answer {
             message: Some(value.clone()),
             calls: Some(value),
+            refused: vec![],
             stop: Stop::Other(text.to_owned()),
             tokens: Tokens::default(),
         };

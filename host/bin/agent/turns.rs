@@ -3,7 +3,7 @@
 //! Everything is kept in the transcript before the next thing is done. Knows no API and no terminal.
 
 use anyhow::anyhow;
-use inorder::{Effect, Host, read_message};
+use inorder::{CallError, Effect, ErrorKind, Host, read_message};
 use serde_json::Value;
 
 use super::api::{Answer, Question, Stop};
@@ -97,7 +97,7 @@ impl Agent<'_> {
         let mut cut_off = 0;
         for _ in 0..self.max_turns {
             let Some(answer) = self.ask().await? else { return Ok(End::Stopped) };
-            let Answer { message, calls, stop, .. } = answer;
+            let Answer { message, calls, refused, stop, .. } = answer;
             let Some(calls) = calls else {
                 return Ok(match stop {
                     Stop::Done if message.is_none() => End::Empty,
@@ -125,7 +125,7 @@ impl Agent<'_> {
                     self.refuse(&calls, &format!("the answer was broken off ({reason})"))?;
                     return Ok(End::Other(reason));
                 }
-                Stop::Done => self.run(&calls).await?,
+                Stop::Done => self.run(&calls, &refused).await?,
             }
             if self.runner.is_cancelled() {
                 return Ok(End::Stopped);
@@ -161,11 +161,17 @@ impl Agent<'_> {
         Ok(Some(answer))
     }
 
-    async fn run(&mut self, calls: &Value) -> anyhow::Result<()> {
+    /// But for the calls at the places of `refused`.
+    async fn run(&mut self, calls: &Value, refused: &[(usize, &str)]) -> anyhow::Result<()> {
         let dialect = self.client.endpoint().api.dialect();
         let read = read_message(calls.to_string().as_bytes(), Some(dialect));
         let (mut batch, reply) = read.map_err(inorder::Error::from)?;
         with_names_of(self.host, &mut batch);
+        for (place, why) in refused {
+            if let Some(call) = batch.calls.get_mut(*place) {
+                call.refused = Some(CallError::new(ErrorKind::Arguments, *why));
+            }
+        }
         let plan = match self.host.plan(batch) {
             Ok(plan) => plan,
             Err(error) => return self.refuse(calls, &error.to_string()),
