@@ -1,8 +1,9 @@
 //! `inorder agent`: a model that works with the tools, from a terminal.
 //!
-//! What is where: `endpoint` is whom to ask and with which key; `client` sends one request, by HTTP, `scrub` keeps the key out of what comes; `ask` asks again; `api`
-//! is what the APIs have in common, `anthropic` and `openai` how they write it, `parts` the calls of the latter; `conversation` is what was said, `transcript`
-//! the file of it; `turns` is the loop, `tally` what it took, `shown` what is seen of it.
+//! What is where: `endpoint` is whom to ask and with which key; `client` sends one request, by HTTP, and `scrub` keeps the key
+//! out of what comes; `ask` asks again; `api` is what the APIs have in common, `anthropic` and `openai` how they write it,
+//! `parts` the calls of the latter; `conversation` is what was said, `transcript` the file of it; `turns` is the loop, `tally`
+//! what it took, `shown` what is seen of it.
 
 mod anthropic;
 mod api;

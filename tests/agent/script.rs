@@ -1,5 +1,6 @@
 //! What a model says, as each API streams it: events cut in odd places, pings and unknown things among them.
 
+use std::collections::HashSet;
 use std::io;
 
 use serde_json::{Value, json};
@@ -136,10 +137,10 @@ impl Api {
     }
 
     /// Asserts what the API does of the messages it is sent: every call has its result right after it, and no result is
-    /// without a call.
+    /// without a call; by Anthropic's, that no two calls have one id.
     pub fn accepts(self, request: &Value) {
         let messages = request["messages"].as_array().unwrap();
-        let mut open: Vec<String> = vec![];
+        let (mut open, mut used): (Vec<String>, HashSet<String>) = Default::default();
         let ids = |items: &Value, kind: &str, id: &str| -> Vec<String> {
             let items = items.as_array().into_iter().flatten();
             let items = items.filter(|it| kind.is_empty() || it["type"] == kind);
@@ -156,6 +157,9 @@ impl Api {
                 (Api::Anthropic, "assistant") => {
                     assert!(!message["content"].as_array().unwrap().is_empty(), "{request}");
                     open = ids(&message["content"], "tool_use", "id");
+                    for id in &open {
+                        assert!(used.insert(id.clone()), "{id} is there twice: {request}");
+                    }
                 }
                 (Api::Openai, "tool") => {
                     assert_eq!(message["tool_call_id"], open.remove(0), "{request}");

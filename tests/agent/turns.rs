@@ -234,8 +234,8 @@ fn calls_without_ids_or_with_odd_ones_are_answered_under_ids_of_their_own() {
             ("", "read_text_file", read.clone()),
             ("", "read_text_file", read.clone()),
             ("functions.read:2", "read_text_file", read.clone()),
-            ("1", "read_text_file", read.clone()),
             ("1", "read_text_file", read),
+            ("1", "read_text_file", json!({"path": "./a.txt"})),
         ];
         let stage =
             Stage::new(api, &[("a.txt", "text")], vec![api.says("", &calls), api.says("ok", &[])]);

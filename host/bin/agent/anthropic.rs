@@ -1,5 +1,7 @@
 //! Anthropic's Messages API: its requests, and its answers as a stream of events about blocks of content.
 
+use std::collections::HashSet;
+
 use inorder::Dialect;
 use serde_json::{Value, json};
 
@@ -36,7 +38,7 @@ pub fn request(question: &Question) -> Value {
 
 #[derive(Default)]
 pub struct Gathering {
-    unnamed: String,
+    ids: Ids,
     blocks: Vec<Block>,
     stop: Option<Stop>,
     usage: Usage,
@@ -61,8 +63,8 @@ struct Usage {
 }
 
 impl Gathering {
-    pub fn new(unnamed: String) -> Gathering {
-        Gathering { unnamed, ..Gathering::default() }
+    pub fn new(ids: Ids) -> Gathering {
+        Gathering { ids, ..Gathering::default() }
     }
 
     pub fn add(&mut self, event: &Value) -> Result<Piece, String> {
@@ -157,20 +159,27 @@ impl Gathering {
             return None;
         }
         self.blocks.sort_by_key(|block| block.index);
-        let mut ids = Ids::new(self.unnamed);
+        let mut said_before = HashSet::new();
         let (mut content, mut calls, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for Block { mut value, input, .. } in self.blocks {
             match value["type"].as_str() {
                 // The API does not take it back.
                 Some("text") if said(&value, "text").is_none_or(|it| it.trim().is_empty()) => {}
                 Some("tool_use") => {
-                    value["id"] = json!(ids.next(said(&value, "id").unwrap_or_default()));
-                    if !value["name"].is_string() {
-                        value["name"] = json!("");
-                    }
                     // Some servers send it whole, when the block starts.
                     let given = value["input"].is_object() && input.trim().is_empty();
                     let input = if given { value["input"].to_string() } else { input };
+                    let id = said(&value, "id").unwrap_or_default();
+                    // A stream may hold a call twice. To run it twice would be worse than to leave out one that was meant,
+                    // which the model then sees that it has not made.
+                    let call = (id.to_owned(), value["name"].to_string(), input.clone());
+                    if !id.is_empty() && !said_before.insert(call) {
+                        continue;
+                    }
+                    value["id"] = json!(self.ids.next(id));
+                    if !value["name"].is_string() {
+                        value["name"] = json!("");
+                    }
                     let arguments = arguments(&input);
                     refused.extend(arguments.refused.map(|why| (calls.len(), why)));
                     let mut call = value.clone();
@@ -234,7 +243,7 @@ mod tests {
     use super::*;
 
     fn gather(events: &[Value]) -> Option<Answer> {
-        let mut gathering = Gathering::new("call_1".to_owned());
+        let mut gathering = Gathering::new(Ids::new("call_1".to_owned(), HashSet::new()));
         for event in events {
             gathering.add(event).unwrap();
         }
@@ -314,6 +323,9 @@ mod tests {
             let second = if ids[0] == ids[1] { "call_1_2" } else { "b" };
             let call = |id: &str, n: u64| json!({"type": "tool_use", "id": id, "name": "f", "input": {"n": n}});
             assert_eq!(calls["content"], json!([call("a", 0), call(second, 1)]));
+            // All that was streamed once more is the same two calls.
+            let again: Vec<Value> = [&events[..events.len() - 1], &events[..]].concat();
+            assert_eq!(gather(&again).unwrap().calls.unwrap(), calls);
         }
         // With neither, nothing says that it is the same one.
         let start = json!({"type": "tool_use", "name": "f", "input": {"a": 1}});
@@ -322,7 +334,7 @@ mod tests {
         assert_eq!(twice.unwrap().calls.unwrap()["content"][1]["id"], "call_1_2");
         let delta = json!({"type": "input_json_delta", "partial_json": "{}"});
         let alone = json!({"type": "content_block_delta", "index": 0, "delta": delta});
-        assert!(Gathering::new(String::new()).add(&alone).is_err());
+        assert!(Gathering::default().add(&alone).is_err());
     }
 
     #[test]

@@ -141,11 +141,10 @@ impl Api {
         }
     }
 
-    /// `unnamed` begins the ids of calls that come without one.
-    pub fn gathering(self, unnamed: String) -> Gathering {
+    pub fn gathering(self, ids: Ids) -> Gathering {
         match self {
-            Api::Anthropic => Gathering::Anthropic(anthropic::Gathering::new(unnamed)),
-            Api::Openai => Gathering::Openai(openai::Gathering::new(unnamed)),
+            Api::Anthropic => Gathering::Anthropic(anthropic::Gathering::new(ids)),
+            Api::Openai => Gathering::Openai(openai::Gathering::new(ids)),
         }
     }
 }
@@ -187,25 +186,28 @@ fn event(data: &str) -> Result<Value, String> {
     serde_json::from_str(data).map_err(|error| format!("an event is not JSON: {error}"))
 }
 
-/// The ids by which the calls of one answer are sent back and answered. APIs refuse a conversation in which two calls have
-/// the same one.
+/// The ids by which the calls of an answer are sent back and answered. Anthropic's API refuses a conversation in which two
+/// calls have the same one.
+#[derive(Clone, Default)]
 pub struct Ids {
     unnamed: String,
     used: HashSet<String>,
+    given: usize,
 }
 
 impl Ids {
-    /// `unnamed` begins those of calls that come without one, or with that of another call.
-    pub fn new(unnamed: String) -> Ids {
-        Ids { unnamed, used: HashSet::new() }
+    /// `unnamed` begins those of calls that come without one, or with one of those that are `used`.
+    pub fn new(unnamed: String, used: HashSet<String>) -> Ids {
+        Ids { unnamed, used, given: 0 }
     }
 
     pub fn next(&mut self, given: &str) -> String {
+        self.given += 1;
         let mut id = given.to_owned();
-        let mut place = self.used.len();
+        let mut place = self.given;
         while id.is_empty() || self.used.contains(&id) {
-            place += 1;
             id = format!("{}_{place}", self.unnamed);
+            place += 1;
         }
         self.used.insert(id.clone());
         id
@@ -301,10 +303,13 @@ mod tests {
 
     #[test]
     fn no_two_calls_of_an_answer_have_the_same_id() {
-        let mut ids = Ids::new("call_1".to_owned());
-        let given = ["a", "", "a", "call_1_4", "", "call_1_2"];
+        let mut ids = Ids::new("call_1".to_owned(), HashSet::from(["before".to_owned()]));
+        let given = ["a", "", "before", "call_1_4", "", "call_1_2", "a"];
         let ids = given.map(|given| ids.next(given));
-        assert_eq!(ids, ["a", "call_1_2", "call_1_3", "call_1_4", "call_1_5", "call_1_6"]);
+        assert_eq!(
+            ids,
+            ["a", "call_1_2", "call_1_3", "call_1_4", "call_1_5", "call_1_6", "call_1_7"]
+        );
     }
 
     #[test]

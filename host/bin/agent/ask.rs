@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use inorder::CancellationToken;
 
-use super::api::{Answer, Question};
+use super::api::{Answer, Ids, Question};
 use super::client::{Client, Failure};
 use super::shown::Shown;
 use crate::print;
@@ -17,11 +17,10 @@ const MOST_TRIES: u32 = 5;
 /// A longer one is for a person to decide.
 const MOST_WAIT: Duration = Duration::from_secs(5 * 60);
 
-/// `unnamed` begins the ids of calls that come without one.
 pub async fn ask(
     client: &Client,
     question: &Question<'_>,
-    unnamed: &str,
+    ids: &Ids,
     shown: &mut Shown,
     cancel: &CancellationToken,
 ) -> Result<Answer, Failure> {
@@ -33,7 +32,7 @@ pub async fn ask(
             waiting.end();
             shown.text(text);
         };
-        let gathering = api.gathering(unnamed.to_owned());
+        let gathering = api.gathering(ids.clone());
         let answer = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(Failure::Stopped),

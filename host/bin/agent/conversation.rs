@@ -2,6 +2,8 @@
 //!
 //! Keeps to what the APIs ask of its order; knows nothing of files or of who says what.
 
+use std::collections::HashSet;
+
 use inorder::{CallError, ErrorKind, read_message};
 use serde_json::Value;
 
@@ -42,6 +44,17 @@ impl Conversation {
             return;
         }
         self.messages.push(message);
+    }
+
+    /// Of the calls so far, where the API wants each to have one of its own. Others take it as it comes, and some want back
+    /// just what they gave.
+    pub fn ids(&self) -> HashSet<String> {
+        if self.api != Api::Anthropic {
+            return HashSet::new();
+        }
+        let blocks = self.messages.iter().filter_map(|message| message["content"].as_array());
+        let calls = blocks.flatten().filter(|block| block["type"] == "tool_use");
+        calls.filter_map(|call| call["id"].as_str().map(str::to_owned)).collect()
     }
 
     /// Whether the model has had the last word, so that there is nothing to ask it.

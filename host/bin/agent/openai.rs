@@ -33,7 +33,7 @@ pub fn request(question: &Question) -> Value {
 
 #[derive(Default)]
 pub struct Gathering {
-    unnamed: String,
+    ids: Ids,
     text: String,
     refusal: String,
     calls: Calls,
@@ -43,8 +43,8 @@ pub struct Gathering {
 }
 
 impl Gathering {
-    pub fn new(unnamed: String) -> Gathering {
-        Gathering { unnamed, ..Gathering::default() }
+    pub fn new(ids: Ids) -> Gathering {
+        Gathering { ids, ..Gathering::default() }
     }
 
     pub fn add(&mut self, mut chunk: Value) -> Result<Piece, String> {
@@ -104,7 +104,7 @@ impl Gathering {
         if !self.done && self.stop.is_none() {
             return None;
         }
-        let Finished { sent, run, refused } = self.calls.finish(Ids::new(self.unnamed));
+        let Finished { sent, run, refused } = self.calls.finish(self.ids);
         let mut message = json!({ "role": "assistant", "content": self.text });
         if self.text.is_empty() {
             message["content"] = Value::Null;
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_a_server_adds_to_a_call_goes_back_to_it() {
-        let mut gathering = Gathering::new(String::new());
+        let mut gathering = Gathering::default();
         let part = json!({"index": 0, "id": "a", "function": {"name": "f"}, "extra_content": {"signature": "s"}});
         gathering.add(json!({"choices": [{"delta": {"tool_calls": [part]}}]})).unwrap();
         gathering.done();
@@ -175,9 +175,7 @@ mod tests {
 
     #[test]
     fn a_call_of_the_old_kind_is_not_passed_over() {
-        let add = |delta: Value| {
-            Gathering::new(String::new()).add(json!({"choices": [{"delta": delta}]}))
-        };
+        let add = |delta: Value| Gathering::default().add(json!({"choices": [{"delta": delta}]}));
         assert!(add(json!({"function_call": {"name": "f", "arguments": "{}"}})).is_err());
         assert!(add(json!({"function_call": null, "content": "hi"})).is_ok());
     }
@@ -193,14 +191,14 @@ mod tests {
             item,
             function,
         ] {
-            assert!(Gathering::new(String::new()).add(chunk).is_ok());
+            assert!(Gathering::default().add(chunk).is_ok());
         }
     }
 
     #[test]
     fn an_answer_ends_with_its_reason_or_its_mark() {
         let stopped = |reasons: &[Value]| {
-            let mut gathering = Gathering::new(String::new());
+            let mut gathering = Gathering::default();
             for reason in reasons {
                 let choice = json!({"delta": {"content": "hi"}, "finish_reason": reason});
                 gathering.add(json!({"choices": [choice]})).unwrap();

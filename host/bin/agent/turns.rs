@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use inorder::{CallError, Effect, ErrorKind, Host, read_message};
 use serde_json::Value;
 
-use super::api::{Answer, Question, Stop};
+use super::api::{Answer, Ids, Question, Stop};
 use super::ask::ask;
 use super::client::{Client, Failure};
 use super::conversation::{Conversation, messages};
@@ -145,8 +145,9 @@ impl Agent<'_> {
             own_host: self.client.endpoint().own_host,
         };
         let unnamed = format!("call_{}", self.conversation.messages().len());
+        let ids = Ids::new(unnamed, self.conversation.ids());
         let cancel = self.runner.cancelled();
-        let answer = ask(self.client, &question, &unnamed, &mut self.shown, cancel).await;
+        let answer = ask(self.client, &question, &ids, &mut self.shown, cancel).await;
         let answer = match answer {
             Ok(answer) => answer,
             Err(Failure::Stopped) => return Ok(None),
