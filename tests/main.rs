@@ -31,6 +31,7 @@ mod lifting;
 mod limits;
 mod linear;
 mod net;
+mod patches;
 mod plugins;
 mod python;
 mod reloading;

@@ -10,11 +10,12 @@ use similar::{Algorithm, TextDiff};
 use crate::batch::Change;
 
 use super::bounds::Bounds;
-use super::disk::{Kind, Result};
+use super::disk::{self, Kind, Result};
 use super::layer;
 use super::ledger::Ledger;
 use super::node::NodeId;
-use super::plan::plans;
+use super::patch;
+use super::plan::{dir_before, join, plans};
 use super::tree::{Lower, Tree, locked};
 use super::work::Work;
 
@@ -24,6 +25,8 @@ const MOST: u64 = 4 << 20;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Of the text of a question, in bytes.
 const MOST_TEXT: usize = 256 << 10;
+/// Stands for a side that is not there.
+const NOTHING: &str = "/dev/null";
 
 /// What would change, for somebody who decides about it.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +54,12 @@ impl Work {
         let plans = plans(&locked(layer)).unwrap_or_default();
         let mut teller = Teller::new(layer);
         for plan in &plans {
-            plan.changes.iter().for_each(|change| teller.describe(plan.root, change));
+            for change in &plan.changes {
+                teller.describe(plan.root, change);
+                if let Change::Renamed { from, to } = change {
+                    teller.moved(plan.root, from, to);
+                }
+            }
         }
         teller.text
     }
@@ -130,6 +138,35 @@ impl<'t> Teller<'t> {
             }
         }
     }
+
+    /// The files that have moved with a directory, and are as they were: git has no line for all of them.
+    fn moved(&mut self, root: usize, from: &str, to: &str) {
+        let Teller { old, new, text, .. } = self;
+        let mut new = locked(new);
+        let mut left = vec![(from.to_owned(), to.to_owned())];
+        while let Some((from, to)) = left.pop() {
+            let Ok(dir) = layer::at(old, root, &from) else { continue };
+            if old.node(dir).kind != Kind::Dir || old.list(dir).is_err() {
+                continue;
+            }
+            let children = old.node(dir).dir().into_iter().flat_map(|dir| &dir.children);
+            let mut children: Vec<_> =
+                children.filter_map(|(name, child)| Some((name.clone(), child.now?))).collect();
+            children.sort_unstable();
+            for (name, child) in children {
+                let (from, to) = (join(&from, &name), join(&to, &name));
+                match old.node(child).kind {
+                    Kind::Dir => left.push((from, to)),
+                    Kind::File if is_as_it_was(&mut new, root, &from, &to) => {
+                        let (from, to) = (shown(&new, root, &from), shown(&new, root, &to));
+                        line(text, &format!("diff --git {}", patch::both(&from, &to)));
+                        renamed(text, &from, &to);
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
 }
 
 /// Both sides of a file, and what they are called. None of a side that is too large.
@@ -140,6 +177,38 @@ struct Compared {
     new: Result<Option<Vec<u8>>>,
 }
 
+/// Where what a change is about was, and where it is.
+fn ends(new: &mut Tree, root: usize, change: &Change) -> (Option<String>, Option<String>) {
+    match change {
+        Change::Created(path) => (None, Some(path.clone())),
+        Change::Removed(path) => (Some(path.clone()), None),
+        Change::Modified(path) => (Some(before(new, root, path)), Some(path.clone())),
+        Change::Renamed { from, to } => (Some(from.clone()), Some(to.clone())),
+    }
+}
+
+/// Where a name is before the commit: the directory that it is in may have been moved.
+fn before(new: &mut Tree, root: usize, path: &str) -> String {
+    let (parent, name) = disk::split(path);
+    let parent = layer::at(new, root, parent).ok();
+    let before = parent.and_then(|dir| dir_before(new, dir, name));
+    before.unwrap_or_else(|| path.to_owned())
+}
+
+/// Whether a file was moved from one path to another with the directory that it is in, and nothing else was done to it.
+fn is_as_it_was(new: &mut Tree, root: usize, from: &str, to: &str) -> bool {
+    let Ok(id) = layer::at(new, root, to) else { return false };
+    let (parent, name) = disk::split(to);
+    let parent = layer::at(new, root, parent);
+    let child = parent.and_then(|dir| Ok(new.dir(dir)?.children.get(name).copied()));
+    let stays = child.is_ok_and(|it| it.is_some_and(|it| it.base == it.now));
+    stays && !new.node(id).changed() && before(new, root, to) == from
+}
+
+fn shown(tree: &Tree, root: usize, path: &str) -> String {
+    tree.roots.display(root, path)
+}
+
 /// Tells what has no lines; gives what has some.
 fn describe(
     text: &mut String,
@@ -148,71 +217,63 @@ fn describe(
     root: usize,
     change: &Change,
 ) -> Option<Compared> {
-    let (before, after) = match change {
-        Change::Created(path) => (None, Some(path)),
-        Change::Removed(path) => (Some(path), None),
-        Change::Modified(path) => (Some(path), Some(path)),
-        Change::Renamed { from, to } => (Some(from), Some(to)),
-    };
+    let (before, after) = ends(new, root, change);
     let side = |tree: &mut Tree, path: Option<&String>| {
         let id = layer::at(tree, root, path?).ok()?;
         Some((id, tree.node(id).kind))
     };
-    let (was, is) = (side(old, before), side(new, after));
-    let name = |path: Option<&String>| {
-        path.map(|path| on_a_line(&new.roots.display(root, path))).unwrap_or_default()
-    };
-    let (before, after) = (name(before), name(after));
-    if matches!((was, is), (None | Some((_, Kind::File)), None | Some((_, Kind::File)))) {
-        let (a, b) = if before.is_empty() { (&after, &after) } else { (&before, &after) };
-        line(text, &format!("diff --git a/{a} b/{}", if b.is_empty() { a } else { b }));
-        match (was, is) {
-            (None, _) => line(text, "new file mode 100644"),
-            (_, None) => line(text, "deleted file mode 100644"),
-            _ => {}
-        }
-    }
-    if !before.is_empty() && !after.is_empty() && before != after {
-        line(text, &format!("rename from {before}\nrename to {after}"));
-    }
+    let (was, is) = (side(old, before.as_ref()), side(new, after.as_ref()));
+    let before = before.map(|path| shown(new, root, &path));
+    let after = after.map(|path| shown(new, root, &path));
+    let (a, b) = (before.as_ref().or(after.as_ref())?, after.as_ref().or(before.as_ref())?);
+    let is_renamed = matches!(change, Change::Renamed { .. });
     match (was, is) {
         (None | Some((_, Kind::File)), None | Some((_, Kind::File))) => {
+            line(text, &format!("diff --git {}", patch::both(a, b)));
+            match (was, is) {
+                (None, Some((id, _))) => {
+                    line(text, &format!("new file mode {}", patch::mode(new, id)));
+                }
+                (Some((id, _)), None) => {
+                    line(text, &format!("deleted file mode {}", patch::mode(old, id)));
+                }
+                _ if a != b => renamed(text, a, b),
+                _ => {}
+            }
             let content = |tree: &mut Tree, side: Option<(NodeId, Kind)>| match side {
                 Some((id, _)) => content(tree, id),
                 None => Ok(Some(vec![])),
             };
             let label = |side: &str, path: &str, there: bool| {
-                if there { format!("{side}/{path}") } else { "/dev/null".to_owned() }
+                if there { patch::name(side, path) } else { NOTHING.to_owned() }
             };
-            let (a, b) = (label("a", &before, was.is_some()), label("b", &after, is.is_some()));
+            let (a, b) = (label("a/", a, was.is_some()), label("b/", b, is.is_some()));
             let (old, new) = (content(old, was), content(new, is));
             Some(Compared { a, b, old, new })
         }
+        // Begun otherwise than what git knows, of files: it could be taken for the head of the patch before.
+        (Some((_, Kind::Dir)), Some((_, Kind::Dir))) if is_renamed => {
+            let (from, to) = (patch::name("", a), patch::name("", b));
+            line(text, &format!("# renamed {from}/ to {to}/"));
+            None
+        }
         (was, is) => {
-            if let Some((id, kind)) = was.filter(|_| {
-                before != after || is.is_none_or(|it| was.is_some_and(|was| was.1 != it.1))
-            }) {
-                line(text, &format!("# - {before}{}", tail(old, id, kind)));
+            if let Some((id, kind)) =
+                was.filter(|was| is_renamed || is.is_none_or(|is| is.1 != was.1))
+            {
+                line(text, &format!("# - {}{}", patch::name("", a), tail(old, id, kind)));
             }
             if let Some((id, kind)) = is {
-                line(text, &format!("# + {after}{}", tail(new, id, kind)));
+                line(text, &format!("# + {}{}", patch::name("", b), tail(new, id, kind)));
             }
             None
         }
     }
 }
 
-/// A name as it stands in a line of its own: one with a line break in it could pass for lines of a diff.
-fn on_a_line(name: &str) -> String {
-    let mut line = String::with_capacity(name.len());
-    for character in name.chars() {
-        match character {
-            '\u{2028}' | '\u{2029}' => line.extend(character.escape_unicode()),
-            _ if character.is_control() => line.extend(character.escape_default()),
-            _ => line.push(character),
-        }
-    }
-    line
+fn renamed(text: &mut String, from: &str, to: &str) {
+    line(text, &format!("rename from {}", patch::name("", from)));
+    line(text, &format!("rename to {}", patch::name("", to)));
 }
 
 /// What is said of a thing that has no lines.
@@ -220,7 +281,7 @@ fn tail(tree: &mut Tree, id: NodeId, kind: Kind) -> String {
     match kind {
         Kind::Dir => "/".to_owned(),
         Kind::Symlink => {
-            tree.readlink(id).map(|it| format!(" -> {}", on_a_line(&it))).unwrap_or_default()
+            tree.readlink(id).map(|it| format!(" -> {}", patch::name("", &it))).unwrap_or_default()
         }
         Kind::File | Kind::Other => String::new(),
     }
@@ -245,6 +306,9 @@ fn content(tree: &mut Tree, id: NodeId) -> Result<Option<Vec<u8>>> {
 fn compare(text: &mut String, (a, old): (&str, &[u8]), (b, new): (&str, &[u8])) {
     if old == new {
         // An empty file, or one that was renamed or given other times: the lines above have told all.
+        if b == NOTHING {
+            line(text, patch::EMPTIED);
+        }
         return;
     }
     let is_text = |bytes: &[u8]| !bytes.contains(&0) && std::str::from_utf8(bytes).is_ok();
@@ -258,7 +322,11 @@ fn compare(text: &mut String, (a, old): (&str, &[u8]), (b, new): (&str, &[u8])) 
     let new: Vec<&str> = new.split_inclusive('\n').collect();
     let config = config.algorithm(Algorithm::Myers).timeout(PATIENCE).newline_terminated(true);
     let diff = config.diff_slices(&old, &new);
-    let _ = write!(text, "{}", diff.unified_diff().context_radius(3).header(a, b));
+    let _ = write!(
+        text,
+        "{}",
+        diff.unified_diff().context_radius(3).header(&patch::ended(a), &patch::ended(b))
+    );
 }
 
 fn line(text: &mut String, line: &str) {

@@ -17,7 +17,7 @@
 //!   stage, shelf, lock             where what is staged waits, and who may commit
 //!   layer                          the same for dry runs and atomic batches
 //! recover, history  what is left of earlier batches; the log and undo
-//! diff              what would change, as text
+//! diff, patch       what would change, as text; names in it
 //! touched           which paths a commit touches, for those who ask before it
 //! disk, roots       system calls; where authority over files comes from
 //! ```
@@ -53,6 +53,7 @@ mod model;
 mod node;
 mod open;
 mod ops;
+mod patch;
 mod place;
 mod plan;
 mod prepare;

@@ -356,7 +356,7 @@ impl<'t> Planner<'t> {
 }
 
 /// Where a name of a directory is before the commit, if the directory is there by then.
-fn dir_before(tree: &Tree, dir: NodeId, name: &str) -> Option<String> {
+pub fn dir_before(tree: &Tree, dir: NodeId, name: &str) -> Option<String> {
     Some(tree.node(dir).lower.as_ref()?.place.child(name).path.to_string())
 }
 

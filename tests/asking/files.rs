@@ -392,11 +392,9 @@ fn a_name_cannot_pass_for_lines_of_the_diff() {
             let open = questions.next().await;
             let lines: Vec<&str> = open.diff().lines().collect();
             // The directory that it lies in is made, too.
-            assert_eq!(lines[0], "# + a\\n+++ b/");
-            assert_eq!(
-                lines[1],
-                "diff --git a/a\\n+++ b/harmless\\u{1b}[2J b/a\\n+++ b/harmless\\u{1b}[2J"
-            );
+            assert_eq!(lines[0], r#"# + "a\n+++ b"/"#);
+            let name = r"a\n+++ b/harmless\033[2J";
+            assert_eq!(lines[1], format!(r#"diff --git "a/{name}" "b/{name}""#));
             assert_eq!(lines.len(), 7, "{lines:?}");
             open.yes();
         });
