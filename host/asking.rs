@@ -4,7 +4,7 @@
 
 mod requested;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -328,12 +328,14 @@ pub(crate) fn why(said: &Said, line: &str) -> Option<String> {
     }
 }
 
-/// The first few of what is changed.
+/// The first few of what is changed, each once.
 fn some(changes: &[Change]) -> String {
     const MOST: usize = 3;
-    let first: Vec<String> =
-        changes.iter().take(MOST).map(|change| format!("{:?}", change.path())).collect();
-    match changes.len().saturating_sub(MOST) {
+    let mut known = HashSet::new();
+    let paths: Vec<&str> =
+        changes.iter().map(Change::path).filter(|path| known.insert(*path)).collect();
+    let first: Vec<String> = paths.iter().take(MOST).map(|path| format!("{path:?}")).collect();
+    match paths.len().saturating_sub(MOST) {
         0 => first.join(", "),
         more => format!("{} and {more} more", first.join(", ")),
     }

@@ -56,10 +56,11 @@ async fn objection(
             None => Default::default(),
         };
         if told.digest.is_some() && *agreed == told.digest {
+            job.work().rely_on(told);
             return None;
         }
         let changes = changes(report);
-        let about = About::Files { changes, diff: told.text };
+        let about = About::Files { changes, diff: told.text.clone() };
         let question = Question { calls: calls.clone(), about };
         job.answered("cancelled");
         let said = tokio::select! {
@@ -75,7 +76,11 @@ async fn objection(
         }
         debug_assert_eq!(said, Said::Yes);
         // Once more, as the files may have changed since; not, if they are too large to be compared.
-        *agreed = Some(told.digest?);
+        let Some(digest) = told.digest else {
+            job.work().rely_on(told);
+            return None;
+        };
+        *agreed = Some(digest);
     }
 }
 

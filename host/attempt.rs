@@ -241,16 +241,20 @@ impl Ran {
             }
             _ => return self.refused(CallError::new(ErrorKind::Host, "the host is shutting down")),
         };
-        self.left = Some((view, staged));
+        self.left = Some((view.clone(), staged));
         if asking.asked.is_agreed(told.digest) {
+            view.rely_on(told);
             self.agreed = true;
             return self;
         }
-        match asking.files(&self.rules, changes.clone(), told.text).await {
+        match asking.files(&self.rules, changes.clone(), told.text.clone()).await {
             Said::Yes => {
                 asking.asked.agree(told.digest);
-                // What cannot be compared is not looked at again; else it is, when what it read has been.
-                self.agreed = told.digest.is_none();
+                // What cannot be compared is not told again; else it is, when what it read has been looked at.
+                if told.digest.is_none() {
+                    view.rely_on(told);
+                    self.agreed = true;
+                }
                 self
             }
             said => refuse(self, &said),

@@ -103,14 +103,37 @@ fn remove(path: &str) -> Value {
 }
 
 #[test]
+fn what_a_rename_replaces_is_gone_after_it() {
+    let files = [("a", "A1\nA2\n"), ("b", "B\n"), ("c", "C\n"), ("d/a", "DA\n"), ("d/p", "DP\n")];
+    let link = json!({"tool": "hard_link", "args": {"source": "a", "target": "b"}});
+    for calls in [
+        json!([rename("a", "b")]),
+        json!([rename("a", "b"), write("b", "A1\nA3\n")]),
+        json!([rename("a", "b"), write("a", "new\n")]),
+        json!([remove("b"), link]),
+        // A chain, the end of which is lost; a swap; and both by way of a directory that moves.
+        json!([rename("b", "c"), rename("a", "b")]),
+        json!([rename("a", "t"), rename("b", "a"), rename("t", "b")]),
+        json!([rename("d/a", "d/p"), rename("d", "e")]),
+        json!([rename("d", "e"), rename("e/a", "e/p")]),
+        json!([rename("d", "e"), rename("e/a", "b")]),
+    ] {
+        check(&[By::Git], &files, &calls);
+    }
+    check(&[By::Patch], &files, &json!([rename("a", "b"), write("b", "A1\nA3\n")]));
+}
+
+#[test]
 fn a_directory_moves_with_all_that_is_in_it() {
     let files = [("d/q", "1\n2\n"), ("d/r", "r\n"), ("d/s/t", "t\n"), ("x/q", "X\n")];
+    let rmdir = json!({"tool": "rmdir", "args": {"path": "x"}});
     let mkdir = json!({"tool": "mkdir", "args": {"path": "y"}});
     for calls in [
         json!([rename("d", "e")]),
         json!([mkdir, rename("d", "y")]),
         json!([rename("d", "e"), write("e/q", "1\n3\n"), write("e/new", "n\n")]),
         json!([rename("d", "e"), remove("e/r"), rename("e/s", "e/u")]),
+        json!([remove("x/q"), rmdir, rename("d", "x"), write("x/q", "1\n3\n")]),
     ] {
         check(&[By::Git], &files, &calls);
     }

@@ -12,10 +12,10 @@ use crate::batch::Change;
 use super::bounds::Bounds;
 use super::disk::{self, Kind, Result};
 use super::layer;
-use super::ledger::Ledger;
 use super::node::NodeId;
 use super::patch;
 use super::plan::{dir_before, join, plans};
+use super::reads::Reads;
 use super::tree::{Lower, Tree, locked};
 use super::work::Work;
 
@@ -29,12 +29,14 @@ const MOST_TEXT: usize = 256 << 10;
 const NOTHING: &str = "/dev/null";
 
 /// What would change, for somebody who decides about it.
-#[derive(Clone, Debug, Default)]
+#[derive(Default)]
 pub struct Told {
     /// A unified diff of text, everything else by name; at most 256 KiB, and a line that says so where that is not all.
     pub text: String,
     /// Of the changes with all that they change, if all of it was looked at: equal for what is equal.
     pub digest: Option<[u8; 32]>,
+    /// What was looked at on the disk for that.
+    pub(super) reads: Reads,
 }
 
 /// Looks at changes one after the other.
@@ -70,6 +72,13 @@ impl Work {
         let plans = plans(&locked(layer)).unwrap_or_default();
         Told::of(layer, plans.iter().map(|plan| (plan.root, &*plan.changes)))
     }
+
+    /// Lets what [`Work::tell`] has told count as read: nothing of it is made real if that has changed since.
+    pub fn rely_on(&self, told: Told) {
+        if let Some(layer) = self.layer() {
+            locked(layer).reads.add(told.reads);
+        }
+    }
 }
 
 impl Told {
@@ -84,12 +93,13 @@ impl Told {
             for change in changes {
                 if teller.text.len() > MOST_TEXT {
                     left += 1;
+                    teller.look(root, change);
                 } else {
                     teller.describe(root, change);
                 }
             }
         }
-        let Teller { mut text, mut digest, whole, .. } = teller;
+        let Teller { mut text, mut digest, whole, old, .. } = teller;
         digest.update(&text);
         let digest = (whole && left == 0).then(|| digest.finalize().into());
         if text.len() > MOST_TEXT {
@@ -101,16 +111,16 @@ impl Told {
         if left > 0 {
             line(&mut text, &format!("# {left} more changes are not shown"));
         }
-        Told { text, digest }
+        Told { text, digest, reads: old.reads }
     }
 }
 
 impl<'t> Teller<'t> {
     fn new(new: &'t Mutex<Tree>) -> Teller<'t> {
         let tree = locked(new);
-        let (roots, stages) = (tree.roots.clone(), tree.stages.clone());
+        let (roots, stages, ledger) =
+            (tree.roots.clone(), tree.stages.clone(), tree.ledger.clone());
         drop(tree);
-        let ledger = std::sync::Arc::new(Ledger::default());
         let old = Tree::new(roots, stages, ledger, Lower::Disk, None, Bounds::NONE);
         Teller { old, new, text: String::new(), digest: Sha256::new(), whole: true }
     }
@@ -136,6 +146,16 @@ impl<'t> Teller<'t> {
                 *whole = false;
                 line(text, &format!("{a} and {b}: {error}"));
             }
+        }
+    }
+
+    /// Looks at what a change that is not told would change, so that it counts as read.
+    fn look(&mut self, root: usize, change: &Change) {
+        let (before, _) = ends(&mut locked(self.new), root, change);
+        let found = before.and_then(|path| layer::at(&mut self.old, root, &path).ok());
+        if let Some(id) = found.filter(|&id| self.old.node(id).kind == Kind::File) {
+            // That it cannot be looked at is recorded, too.
+            let _ = self.old.size(id);
         }
     }
 

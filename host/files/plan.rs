@@ -321,6 +321,7 @@ impl<'t> Planner<'t> {
         self.plan.writes.push((Key::Path(place), facets));
     }
 
+    /// What is lost comes first, by where it was; then what has another name; then the rest.
     fn tell(&mut self) {
         let plan = &mut self.plan;
         let mut moved: HashSet<&str> = HashSet::new();
@@ -328,30 +329,44 @@ impl<'t> Planner<'t> {
             match &placed.what {
                 What::Moved(from) if *from != placed.path => {
                     moved.insert(from);
+                    // That something has come here by another name does not say what it has replaced.
+                    plan.changes.extend(placed.over.clone().map(Change::Removed));
                     let (from, to) = (from.clone(), placed.path.clone());
                     plan.changes.push(Change::Renamed { from, to });
                 }
-                _ if placed.over.is_some() => {
-                    plan.changes.push(Change::Modified(placed.path.clone()));
-                }
-                _ => plan.changes.push(Change::Created(placed.path.clone())),
+                _ => plan.changes.push(appeared(&placed.path, placed.over.as_ref())),
             }
         }
         let removed =
             plan.displaced.iter().map(|it| &it.path).filter(|path| !moved.contains(path.as_str()));
         let removed: Vec<Change> = removed.map(|path| Change::Removed(path.clone())).collect();
         plan.changes.extend(removed);
-        plan.changes.extend(plan.links.iter().map(|it| Change::Created(it.path.clone())));
+        plan.changes.extend(plan.links.iter().map(|it| appeared(&it.path, it.over.as_ref())));
         let touched =
             plan.contents.iter().map(|it| &it.path).chain(plan.times.iter().map(|(path, _)| path));
         let mut modified: Vec<&String> = touched.collect();
         modified.sort();
         modified.dedup();
-        let told: HashSet<&str> = plan.changes.iter().map(Change::path).collect();
+        // What was removed had its path before the commit, which something else may have after it.
+        let there = plan.changes.iter().filter(|it| !matches!(it, Change::Removed(_)));
+        let told: HashSet<&str> = there.map(Change::path).collect();
         let modified = modified.into_iter().filter(|path| !told.contains(path.as_str()));
         let modified: Vec<Change> = modified.map(|path| Change::Modified(path.clone())).collect();
         plan.changes.extend(modified);
-        plan.changes.sort_by(|one, two| one.path().cmp(two.path()));
+        let rank = |change: &Change| match change {
+            Change::Removed(_) => 0,
+            Change::Renamed { .. } => 1,
+            Change::Created(_) | Change::Modified(_) => 2,
+        };
+        plan.changes.sort_by(|one, two| (rank(one), one.path()).cmp(&(rank(two), two.path())));
+    }
+}
+
+/// A file at a path where there was none, or another one.
+fn appeared(path: &str, over: Option<&String>) -> Change {
+    match over {
+        Some(_) => Change::Modified(path.to_owned()),
+        None => Change::Created(path.to_owned()),
     }
 }
 

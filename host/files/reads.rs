@@ -63,6 +63,27 @@ impl Reads {
         self.mark(key, facets, at);
     }
 
+    /// Adds what was looked at elsewhere.
+    pub fn add(&mut self, more: Reads) {
+        self.torn |= more.torn;
+        for (key, more) in more.reads {
+            let Some(read) = self.reads.get_mut(&key) else {
+                self.reads.insert(key, more);
+                continue;
+            };
+            let seen = read.seen.iter_mut().zip(more.seen);
+            seen.for_each(|(seen, more)| *seen = (*seen).min(more));
+            match (&read.observed, &more.observed) {
+                (Some(known), Some(observed)) => match known.merge(observed) {
+                    Some(merged) => read.observed = Some(merged),
+                    None => self.torn = true,
+                },
+                (None, observed) => read.observed = *observed,
+                (Some(_), None) => {}
+            }
+        }
+    }
+
     /// Every key with the commit numbers of its facets.
     pub fn seen(&self) -> impl Iterator<Item = (&Key, &Seen)> {
         self.reads.iter().map(|(key, read)| (key, &read.seen))

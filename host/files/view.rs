@@ -150,7 +150,7 @@ impl View {
     }
 
     /// What a commit of what was staged by [`View::stage_to_tell`] would change, against the files as they are now. May take
-    /// seconds. What it has to read for that counts as read by the call: whoever agrees to it has seen it.
+    /// seconds.
     pub fn tell(&self, staged: &Staged) -> Told {
         match staged {
             Staged::Nothing => Told::default(),
@@ -159,6 +159,11 @@ impl View {
             }
             Staged::Layer(plan) => Told::of(&self.tree, [(plan.root, &*plan.changes)]),
         }
+    }
+
+    /// Lets what was told count as read by the call: if it has changed by the time of the commit, there is none.
+    pub fn rely_on(&self, told: Told) {
+        self.tree().reads.add(told.reads);
     }
 
     pub fn denials(&self) -> Vec<Denial> {

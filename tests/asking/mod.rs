@@ -2,6 +2,7 @@
 
 mod atomic;
 mod files;
+mod replaced;
 mod requests;
 mod terminal;
 
