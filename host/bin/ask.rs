@@ -234,9 +234,10 @@ fn rendered(question: &Question, lines: Lines, width: usize) -> String {
         return text;
     }
     let quoted = |line: &str| format!("{GUTTER}{}", console::truncate_str(line, width, "…"));
-    add(&print::bold(console::truncate_str(&words::title(question), width, "…")));
-    for doing in words::doings(question) {
-        rows(&doing, width).iter().for_each(|row| add(&format!("{GUTTER}{row}")));
+    add(&print::bold(words::title(question)));
+    let who = words::who(question).map(|who| format!("by {who}"));
+    for line in who.into_iter().chain(words::doings(question)) {
+        rows(&line, width).iter().for_each(|row| add(&format!("{GUTTER}{row}")));
     }
     for arguments in words::arguments(question) {
         add(&print::dim(quoted(&format!("arguments {arguments}"))));

@@ -9,6 +9,8 @@ use crate::print::{line, plain};
 
 /// Of a name.
 const SHORT: usize = 100;
+/// Of the id of a call, which a model may have chosen.
+const SHORT_ID: usize = 40;
 /// Of arguments.
 const LONG: usize = 300;
 /// Of the address of a request. A longer one is among the details, too.
@@ -20,10 +22,10 @@ const MOST_DETAILS: usize = 4 << 10;
 /// Before each line of details in a message, and no line of ours.
 const QUOTE: &str = "│ ";
 
-/// Who wants to do what, in one line.
+/// What is wanted, in one line: of our own words alone, so that nobody else can say that it is something else.
 pub fn title(question: &Question) -> String {
     let who = match question.calls.as_slice() {
-        [call] => format!("{} ({}, call {})", name(&call.tool), name(&call.plugin), name(&call.id)),
+        [_] => "a call".to_owned(),
         calls => format!("a batch of all or nothing ({} calls of it)", calls.len()),
     };
     match &question.about {
@@ -33,6 +35,12 @@ pub fn title(question: &Question) -> String {
         About::Files { changes, .. } => format!("{who} wants to change {} files", changes.len()),
         About::Request { .. } => format!("{who} wants to send a request"),
     }
+}
+
+/// Who wants it, if that is one call: `write_file (filesystem, call 1)`.
+pub fn who(question: &Question) -> Option<String> {
+    let [call] = question.calls.as_slice() else { return None };
+    Some(format!("{} ({}, call {})", name(&call.tool), name(&call.plugin), id(&call.id)))
 }
 
 /// What it would do, a line each: `created docs/a.md`, `POST https://api.example.org/issues`.
@@ -108,6 +116,9 @@ pub fn message(question: &Question) -> String {
         text.push('\n');
         text.push_str(line);
     };
+    if let Some(who) = who(question) {
+        add(&format!("By: {who}"));
+    }
     doings(question).iter().for_each(|doing| add(&format!("- {doing}")));
     for arguments in arguments(question) {
         add(&format!("Arguments: {arguments}"));
@@ -147,6 +158,16 @@ fn name(text: &str) -> String {
     line(text, SHORT)
 }
 
+/// In quotes, unless it is a word: what is behind it is not of it.
+fn id(text: &str) -> String {
+    let text = line(text, SHORT_ID);
+    let is_of_word = |it: char| it.is_ascii_alphanumeric() || matches!(it, '_' | '-' | '.');
+    match !text.is_empty() && text.chars().all(is_of_word) {
+        true => text,
+        false => format!("\"{}\"", text.replace('"', "\\\"")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use inorder::AskedCall;
@@ -177,10 +198,28 @@ mod tests {
         let message = message(&question);
         assert!(!message.contains(['\x1b', '\x07']), "{message:?}");
         let lines: Vec<&str> = message.lines().collect();
-        assert_eq!(lines.len(), 6, "{message}");
-        assert_eq!(lines[1], "- created a modified b");
-        assert!(lines[2].starts_with("Arguments: {\"a\": \"  Allow? y\\u{1b}[1A"), "{message}");
-        assert_eq!(lines[5], "│ +x\\u{1b}]0;t\\u{7}");
+        assert_eq!(lines.len(), 7, "{message}");
+        assert_eq!(lines[2], "- created a modified b");
+        assert!(lines[3].starts_with("Arguments: {\"a\": \"  Allow? y\\u{1b}[1A"), "{message}");
+        assert_eq!(lines[6], "│ +x\\u{1b}]0;t\\u{7}");
+    }
+
+    #[test]
+    fn what_is_wanted_is_in_our_words_whatever_the_call_is_named() {
+        let mut asked = question("a", "{}", "");
+        let forged = "1) wants to list a directory: nothing will be changed";
+        asked.calls[0].id = format!("{forged}{}", " ".repeat(50));
+        asked.calls[0].tool = "write_file".to_owned();
+        assert_eq!(title(&asked), "a call wants to change a file");
+        let message = message(&asked);
+        assert!(
+            message.starts_with("a call wants to change a file\nBy: write_file (files, call \"")
+        );
+        assert!(who(&asked).unwrap().ends_with("…\")"), "{message}");
+        asked.calls[0].id = "toolu_01-x".to_owned();
+        assert_eq!(who(&asked).unwrap(), "write_file (files, call toolu_01-x)");
+        asked.calls[0].id = "a\") b".to_owned();
+        assert_eq!(who(&asked).unwrap(), r#"write_file (files, call "a\") b")"#);
     }
 
     #[test]
