@@ -60,26 +60,70 @@ pub fn plain(text: &str) -> String {
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
         match character {
-            '\n' | '\t' => plain.push(character),
             // Of a line's end. Anywhere else it would hide what is before it.
             '\r' if characters.peek().is_none_or(|next| *next == '\n') => {}
-            // What sets the direction, or ends a line for some, can make a line read as another one.
-            '\u{200e}'
-            | '\u{200f}'
-            | '\u{61c}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2066}'..='\u{2069}' => {
-                plain.extend(character.escape_unicode());
-            }
-            // Not to be seen at all, and read by programs.
-            '\u{200b}' | '\u{2060}'..='\u{2064}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}' => {
-                plain.extend(character.escape_unicode());
-            }
-            _ if character.is_control() => plain.extend(character.escape_default()),
-            _ => plain.push(character),
+            // Signs of several characters, and the words of some languages, are made with them.
+            '\u{200c}' | '\u{200d}' | '\u{fe0e}' | '\u{fe0f}' => plain.push(character),
+            _ => push_seen(&mut plain, character),
         }
     }
     plain
+}
+
+/// [`plain`], for whoever decides about it: what differs looks different, so that all that cannot be seen is written out.
+pub fn exact(text: &str) -> String {
+    let mut exact = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            // Blanks that look as the usual one does, or as two of them.
+            '\u{a0}'
+            | '\u{1680}'
+            | '\u{2000}'..='\u{200a}'
+            | '\u{202f}'
+            | '\u{205f}'
+            | '\u{2800}' => {
+                exact.extend(character.escape_unicode());
+            }
+            _ => push_seen(&mut exact, character),
+        }
+    }
+    exact
+}
+
+fn push_seen(text: &mut String, character: char) {
+    match character {
+        '\n' | '\t' => text.push(character),
+        // What ends a line for some can make a line read as another one, as can what sets the direction.
+        '\u{2028}' | '\u{2029}' => text.extend(character.escape_unicode()),
+        _ if is_unseen(character) => text.extend(character.escape_unicode()),
+        _ if character.is_control() => text.extend(character.escape_default()),
+        _ => text.push(character),
+    }
+}
+
+/// Not to be seen at all, or only by what it does to others, and read by programs: Unicode's `Default_Ignorable_Code_Point`,
+/// and the marks of annotations.
+fn is_unseen(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// A line on standard error. If nobody listens there any more, that is no failure of ours.
@@ -120,7 +164,16 @@ fn written(result: io::Result<()>) -> anyhow::Result<()> {
 
 /// One line of `text`, at most `width` characters.
 pub fn line(text: &str, width: usize) -> String {
-    let text = plain(text).replace(['\n', '\t'], " ");
+    in_line(&plain(text), width)
+}
+
+/// [`line`] of [`exact`].
+pub fn exact_line(text: &str, width: usize) -> String {
+    in_line(&exact(text), width)
+}
+
+fn in_line(text: &str, width: usize) -> String {
+    let text = text.replace(['\n', '\t'], " ");
     if text.chars().count() <= width {
         return text;
     }
@@ -149,5 +202,25 @@ mod tests {
         );
         assert_eq!(plain("\u{202e}gnp.exe"), "\\u{202e}gnp.exe");
         assert_eq!(line("one\ntwo", 5), "one …");
+    }
+
+    #[test]
+    fn whoever_decides_sees_every_character() {
+        let unseen =
+            ['\u{ad}', '\u{34f}', '\u{115f}', '\u{1160}', '\u{3164}', '\u{ffa0}', '\u{180e}'];
+        let joining = ['\u{200c}', '\u{200d}', '\u{fe0f}'];
+        for character in
+            unseen.into_iter().chain(['\u{fe01}', '\u{e0101}', '\u{e0041}', '\u{fff9}'])
+        {
+            let escaped = character.escape_unicode().to_string();
+            assert_eq!(plain(&character.to_string()), escaped);
+            assert_eq!(exact(&character.to_string()), escaped);
+        }
+        for character in joining.into_iter().chain(['\u{a0}', '\u{2003}']) {
+            assert_eq!(plain(&character.to_string()), character.to_string());
+            assert_eq!(exact(&character.to_string()), character.escape_unicode().to_string());
+        }
+        assert_eq!(exact("x\r\n\ty é漢"), "x\\r\n\ty é漢");
+        assert_eq!(exact_line("a\nb\r", 9), "a b\\r");
     }
 }

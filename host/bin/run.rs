@@ -115,7 +115,7 @@ pub fn main(args: &Args) -> anyhow::Result<Ending> {
     } else {
         print_message(&reply.message(&report))?;
         if let Some(diff) = report.diff.as_deref().filter(|diff| !diff.is_empty()) {
-            print::say(print::plain(diff).trim_end());
+            print::say(print::exact(diff).trim_end());
         }
     }
     Ok(Ending::of(&report))

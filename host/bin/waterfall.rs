@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use inorder::{Change, Committed, Outcome, Report, Status};
 use serde_json::Value;
 
-use crate::print::{bad, bold, by_status, dim, good, line, mark, out_styled, plain, say, time};
+use crate::print::{
+    bad, bold, by_status, dim, exact, good, line, mark, out_styled, plain, say, time,
+};
 
 /// Rows of the waterfall, and results in full, before the rest is only counted.
 const MOST_CALLS: usize = 60;
@@ -46,13 +48,12 @@ pub fn print_effect(report: &Report) -> anyhow::Result<()> {
 
 fn print_diff(diff: &str) -> anyhow::Result<()> {
     let mut text = String::new();
-    for line in diff.lines() {
-        let shown = plain(line);
+    for line in exact(diff).lines() {
         match line.as_bytes().first() {
-            Some(b'+') => text.push_str(&good(shown).to_string()),
-            Some(b'-') => text.push_str(&by_status(Status::Error, shown).to_string()),
-            Some(b'@') => text.push_str(&dim(shown).to_string()),
-            _ => text.push_str(&shown),
+            Some(b'+') => text.push_str(&good(line).to_string()),
+            Some(b'-') => text.push_str(&by_status(Status::Error, line).to_string()),
+            Some(b'@') => text.push_str(&dim(line).to_string()),
+            _ => text.push_str(line),
         }
         text.push('\n');
     }

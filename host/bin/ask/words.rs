@@ -1,11 +1,11 @@
 //! A question in words, for a person: what wants to be done, by whom, and because of which rule it is asked.
 //!
-//! All but the words of our own is text of strangers: it comes without control characters, and what is to be one line is
-//! one.
+//! All but the words of our own is text of strangers: it comes without control characters, with all that cannot be seen
+//! written out, and what is to be one line is one.
 
 use inorder::{About, Change, Question};
 
-use crate::print::{line, plain};
+use crate::print::{exact, exact_line as line};
 
 /// Of a name.
 const SHORT: usize = 100;
@@ -93,7 +93,7 @@ pub fn tools(question: &Question) -> String {
 /// What there is to see of it, in parts: a diff; or the address of a request, if that is long, its headers and its body.
 pub fn details(question: &Question) -> Vec<Vec<String>> {
     let lines = |text: &str| -> Vec<String> {
-        plain(text).lines().map(|it| it.replace('\t', "    ")).collect()
+        exact(text).lines().map(|it| it.replace('\t', "    ")).collect()
     };
     let parts = match &question.about {
         About::Files { diff, .. } => vec![lines(diff)],
@@ -220,6 +220,16 @@ mod tests {
         assert_eq!(who(&asked).unwrap(), "write_file (files, call toolu_01-x)");
         asked.calls[0].id = "a\") b".to_owned();
         assert_eq!(who(&asked).unwrap(), r#"write_file (files, call "a\") b")"#);
+    }
+
+    #[test]
+    fn other_line_ends_and_characters_that_cannot_be_seen_are() {
+        let asked = question("a\u{e0101}", "{\"\u{fe0f}\": 1}", "-x\n+x\r\n+y\u{200d}\n");
+        let message = message(&asked);
+        for part in ["- created a\\u{e0101}", "{\"\\u{fe0f}\": 1}", "│ -x\n│ +x\\r\n│ +y\\u{200d}"]
+        {
+            assert!(message.contains(part), "{part:?} is not in {message}");
+        }
     }
 
     #[test]
