@@ -90,7 +90,12 @@ fn configs_that_grant_less_than_they_seem_to_are_noted() {
 #[test]
 fn a_call_that_the_host_failed_ends_with_the_exit_code_of_that() {
     let dir = tempfile::tempdir().unwrap();
-    let chattr = |flag: &str| Command::new("chattr").arg(flag).arg(dir.path()).output();
+    let ours = dir.path().join(".inorder");
+    std::fs::create_dir(&ours).unwrap();
+    for file in ["lock", ".gitignore"] {
+        std::fs::write(ours.join(file), "").unwrap();
+    }
+    let chattr = |flag: &str| Command::new("chattr").arg(flag).arg(&ours).output();
     let changed = chattr("+i");
     if !changed.as_ref().is_ok_and(|it| it.status.success()) {
         eprintln!("skipped: no directory can be made immutable here: {changed:?}");
