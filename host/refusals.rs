@@ -167,7 +167,9 @@ pub(crate) fn cannot_commit(unfit: &Unfit) -> CallError {
         }
         Unfit::Refused(errno) => {
             let error = std::io::Error::from(*errno);
-            format!("the changed files cannot be written, and none was: {error}")
+            format!(
+                "the changed files cannot be made ready in `.inorder`, and none was changed: {error}"
+            )
         }
     };
     CallError::new(ErrorKind::Host, message)
