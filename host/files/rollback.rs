@@ -86,7 +86,12 @@ impl Rollback<'_> {
                 Ok(theirs)
             }
             Step::Link { path, ino } => {
-                if self.ino(path)? == Some(*ino) {
+                let found = stat_beneath(root, path)?.filter(|it| it.ino == *ino);
+                if found.is_some_and(|it| it.nlink == 1) {
+                    // The file that it was another name of is gone.
+                    return Ok(Some(Theirs::at(path, None)));
+                }
+                if found.is_some() {
                     let (parent, name) = disk::split(path);
                     let parent = disk::open_dir(root, parent)?;
                     rustix::fs::unlinkat(&parent, name, AtFlags::empty())?;
@@ -116,10 +121,12 @@ impl Rollback<'_> {
         let Some(found) = stat_beneath(self.root, path)?.filter(|it| it.ino == ino) else {
             return Ok(None);
         };
-        let theirs = match self.moved_from(slot) {
-            Some(from) => self.is_taken(from)?,
-            None if found.kind == Kind::Dir => !self.is_empty(path)?,
-            None => fresh.is_some_and(|fresh| !fresh.is(&found)),
+        // What was removed may have left its inode to something else.
+        let theirs = match (self.moved_from(slot), found.kind, fresh) {
+            (Some(from), ..) => self.is_taken(from)?,
+            (None, Kind::Dir, None) => !self.is_empty(path)?,
+            (None, Kind::File, Some(fresh)) => !fresh.is(&found),
+            (None, kind, fresh) => kind == Kind::File || fresh.is_some(),
         };
         if theirs {
             return Ok(Some(Theirs::at(path, None)));

@@ -102,9 +102,16 @@ fn what_is_new_and_was_written_to_since_stays() {
     place.reopen().unwrap();
     assert_eq!(fs::read_to_string(place.root().join("made/theirs")).unwrap(), "theirs");
 
-    let place = cut(after(&[], &[make]));
+    let place = cut(after(&[], std::slice::from_ref(&make)));
     place.reopen().unwrap();
     assert!(!place.root().join("made").exists());
+
+    // As a rule, a file gets the inode of what was removed a moment ago.
+    let place = cut(after(&[], &[make]));
+    fs::remove_dir(place.root().join("made")).unwrap();
+    fs::write(place.root().join("made"), "theirs").unwrap();
+    place.reopen().unwrap();
+    assert_eq!(fs::read_to_string(place.root().join("made")).unwrap(), "theirs");
 }
 
 #[test]
