@@ -71,7 +71,10 @@ pub fn apply(layer: &mut Tree, view: &mut Tree, plan: &Plan) -> Result<()> {
                 }
             }
         }
-        layer.node_mut(id).written = view.node(it.node).written;
+        let node = layer.node_mut(id);
+        node.written = view.node(it.node).written;
+        // What an earlier call had set is over.
+        node.times.modified = None;
     }
     for it in &plan.links {
         let id = at(layer, plan.root, &it.from)?;
