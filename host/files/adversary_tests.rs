@@ -179,6 +179,24 @@ fn a_commit_that_fails_does_not_cost_the_undo_of_the_batch_before() {
 }
 
 #[test]
+fn what_is_written_in_an_atomic_batch_after_its_time_was_set_has_changed_now() {
+    let (dir, files) = root(&[("f", "old")]);
+    let all = may_write(&files, "**");
+    let work = files.work(Effect::Atomic);
+    let view = work.view(all.clone(), BOUNDS);
+    let top = view.tree().root(0);
+    let times = SetTimes { accessed: None, modified: Some((1, 0)) };
+    view.tree().set_times_at(top, "f", Last::Follow, times).unwrap();
+    commit(&work, &view);
+    let view = work.view(all, BOUNDS);
+    write(&view, "f", &"x".repeat(4 << 20)).unwrap();
+    commit(&work, &view);
+    work.flush().unwrap();
+    let modified = std::fs::metadata(dir.path().join("f")).unwrap().modified().unwrap();
+    assert!(modified.elapsed().unwrap().as_secs() < 3600, "{modified:?}");
+}
+
+#[test]
 fn a_directory_that_took_the_place_of_a_removed_one_goes_back_with_what_is_in_it() {
     let (dir, files) = root(&[("d/a", "old"), ("e/a", "moved")]);
     let all = may_write(&files, "**");
