@@ -188,7 +188,8 @@ fn what_is_written_in_an_atomic_batch_after_its_time_was_set_has_changed_now() {
     let times = SetTimes { accessed: None, modified: Some((1, 0)) };
     view.tree().set_times_at(top, "f", Last::Follow, times).unwrap();
     commit(&work, &view);
-    let view = work.view(all, BOUNDS);
+    let view = work.view(all, Bounds { staged: 16 << 20, ..BOUNDS });
+    // So much that it is staged on the disk.
     write(&view, "f", &"x".repeat(4 << 20)).unwrap();
     commit(&work, &view);
     work.flush().unwrap();
