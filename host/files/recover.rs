@@ -59,13 +59,13 @@ pub fn recover_locked(
     let mut keep: Option<((u64, u64), String)> = None;
     for dead in batches(folder).map_err(of_ours)? {
         if dead.records.contains(&Record::Undo) {
-            tracing::warn!(batch = %dead.name, "going on with an undo that was cut off");
+            tracing::warn!(batch = ?dead.name, "going on with an undo that was cut off");
             take_back(root, folder, &dead, Some(dead.written))?;
             undone(folder, &dead);
             continue;
         }
         if let Some((commit, steps)) = unfinished(&dead.records) {
-            tracing::warn!(batch = %dead.name, commit, "taking back a commit of a host that was killed");
+            tracing::warn!(batch = ?dead.name, commit, "taking back a commit of a host that was killed");
             let rollback = dead.rollback(root, steps, Some(dead.written));
             let theirs = rollback.take_back()?;
             let put_down = || {
@@ -211,7 +211,7 @@ fn batches(folder: BorrowedFd<'_>) -> Result<Vec<Dead>> {
         if !belongs(&records, disk::made(dir.as_fd())?) {
             // It stays: in a copy of a root whose host was killed, it may hold what a commit had moved away.
             tracing::warn!(
-                batch = %name,
+                batch = ?name,
                 "a journal in .inorder/batches that no host has written here is not believed: look whether its folder holds \
                  anything of yours, and remove it"
             );
@@ -263,7 +263,7 @@ fn is_alive(dir: &OwnedFd) -> Result<bool> {
 
 /// What is in a file, and when it was last written.
 fn read(dir: &OwnedFd, name: &str) -> Result<(Vec<u8>, Time)> {
-    let file = match disk::open_beneath(dir.as_fd(), name, OFlags::RDONLY) {
+    let file = match disk::open_beneath(dir.as_fd(), name, OFlags::RDONLY | OFlags::NONBLOCK) {
         Ok(file) => file,
         Err(Errno::NOENT) => return Ok((vec![], (0, 0))),
         Err(error) => return Err(error),
